@@ -1,0 +1,3 @@
+//! TOML files to validated [`settings`].
+
+pub mod settings;

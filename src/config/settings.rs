@@ -1,0 +1,128 @@
+//! The validated configuration: what the rest of the program is given. Every default is filled in, every name resolved.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::format::DecodeSettings;
+use crate::mqtt::BrokerSettings;
+use crate::plan::Program;
+
+/// A whole gateway, checked. Queries are planned: `program.sources[i]` is the table of `sources[i]`, `program.queries[i]` comes from `queries[i]`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub gateway: GatewaySettings,
+    pub sources: Vec<SourceSettings>,
+    pub queries: Vec<QuerySettings>,
+    pub sinks: Vec<SinkSettings>,
+    pub program: Program,
+}
+
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    pub id: String,
+    pub data_dir: PathBuf,
+    pub batch_interval: Duration,
+    /// A batch closes when its decoded rows reach this.
+    pub batch_rows_max: usize,
+    /// Undelivered input, in bytes a source, above which it is no longer read.
+    pub intake_bytes_max: usize,
+    pub dead_letter_bytes_max: u64,
+    /// What the store may take on disk, all together; and what it leaves free on the file system.
+    pub store_bytes_max: u64,
+    pub free_space_min: u64,
+    /// How long the sinks may go on delivering after SIGTERM.
+    pub shutdown_timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct SourceSettings {
+    pub name: String,
+    pub kind: SourceKind,
+    pub decode: DecodeSettings,
+    /// After this without a message the source does not hold the watermark back.
+    pub idle_timeout: Duration,
+    /// Rows dated further ahead of a synchronised clock are dead-lettered.
+    pub max_future: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub enum SourceKind {
+    Mqtt(MqttSourceSettings),
+}
+
+#[derive(Clone, Debug)]
+pub struct MqttSourceSettings {
+    pub broker: BrokerSettings,
+    /// Filters as subscribed (captures replaced by `+` and `#`), in the configuration's order.
+    pub filters: Vec<String>,
+    pub qos: u8,
+    /// Whether messages that the broker had retained are read or left out.
+    pub retained_used: bool,
+    /// Payloads above this are dead-lettered with their topic.
+    pub payload_bytes_max: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct QuerySettings {
+    pub name: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct SinkSettings {
+    pub name: String,
+    pub kind: SinkKind,
+    /// Indices of the queries whose results it takes.
+    pub queries: Vec<usize>,
+    pub outbox: OutboxSettings,
+}
+
+#[derive(Clone, Debug)]
+pub enum SinkKind {
+    Mqtt(MqttSinkSettings),
+    /// JSON lines, rotated.
+    File {
+        path: PathBuf,
+        rotate_bytes: u64,
+        rotate_age: Duration,
+        keep_files: usize,
+    },
+    Stdout,
+}
+
+#[derive(Clone, Debug)]
+pub struct MqttSinkSettings {
+    pub broker: BrokerSettings,
+    pub topic: TopicTemplate,
+    pub qos: u8,
+    pub retain: bool,
+}
+
+/// `gateways/{gateway}/climate/{device}`: `{gateway}`, `{query}` and `{sink}` are filled in, every other name is a result column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicTemplate {
+    pub parts: Vec<TopicPart>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicPart {
+    Text(String),
+    /// Column by name; checked to exist in each query of the sink. A value's `/`, `+`, `#` and NUL become `_`, NULL becomes `null`.
+    Column(String),
+    /// The name of the query whose row it is.
+    Query,
+}
+
+#[derive(Clone, Debug)]
+pub struct OutboxSettings {
+    pub bytes_max: u64,
+    pub age_max: Duration,
+    pub when_full: WhenFull,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    DropOldest,
+    DropNewest,
+    /// Stops acknowledging input until there is room.
+    Block,
+}

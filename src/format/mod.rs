@@ -1,0 +1,97 @@
+//! Payloads to rows and rows to payloads. No IO, no clock.
+
+use crate::types::DataType;
+
+/// How one source's payloads become rows. Columns stand in the order of the source's table schema.
+#[derive(Clone, Debug)]
+pub struct DecodeSettings {
+    pub format: Format,
+    pub columns: Vec<ColumnLayout>,
+    /// The topic patterns that columns are captured from; all have the same captures.
+    pub patterns: Vec<TopicPattern>,
+    pub timestamp_unit: TimestampUnit,
+    /// IANA zone for text timestamps without an offset; UTC if none.
+    pub timestamp_zone: Option<String>,
+    pub bad_records: BadRecords,
+    pub coerce: Coerce,
+    /// Index of the event-time column; `None` if it is the arrival time.
+    pub event_time: Option<usize>,
+    pub event_time_missing: EventTimeMissing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    /// The payload is one scalar.
+    Value,
+}
+
+#[derive(Clone, Debug)]
+pub struct ColumnLayout {
+    pub name: String,
+    pub data_type: DataType,
+    pub origin: Origin,
+}
+
+/// Where a column's value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Member names from the outermost object inwards; exact, case-sensitive. For [`Format::Value`]: empty, the whole payload.
+    Payload(Vec<String>),
+    /// Number of the capture in the topic pattern.
+    Topic(usize),
+    /// `_topic`, `_source`, `_arrived` (TIMESTAMP), `_retained` (BOOLEAN).
+    WholeTopic,
+    SourceName,
+    Arrived,
+    Retained,
+}
+
+/// A topic filter with names: `sensors/{device}/climate`, `site/{place...}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicPattern {
+    pub levels: Vec<PatternLevel>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PatternLevel {
+    Text(String),
+    /// `+`
+    Any,
+    /// `{name}`: one level, as capture number n.
+    Capture(usize),
+    /// `#`, last only.
+    Rest,
+    /// `{name...}`, last only: the remaining levels joined by `/`.
+    CaptureRest(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestampUnit {
+    Seconds,
+    Millis,
+    Micros,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadRecords {
+    DeadLetter,
+    /// Spark's PERMISSIVE: a row of NULLs.
+    NullRow,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coerce {
+    /// As Spark: what does not fit is NULL, and counted.
+    Strict,
+    /// Text that reads as a number is one; numbers and booleans as each other.
+    Lenient,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventTimeMissing {
+    DeadLetter,
+    Arrival,
+    /// As Spark: the row has NULL time.
+    Null,
+}

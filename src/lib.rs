@@ -1,0 +1,27 @@
+//! Tidemill: a sensor gateway. Streams come in, SQL runs over them in durable micro-batches, results go out acknowledged.
+//!
+//! Modules stand in the order of the data's flow; each may use those of its row's "uses" column and `types`:
+//!
+//! | module | job | uses | no |
+//! |---|---|---|---|
+//! | [`types`] | SQL types and values | | IO, clock |
+//! | [`batch`] | columns, tables, the micro-batch | | IO, clock |
+//! | [`plan`] | the typed plan | | IO, clock |
+//! | [`config`] | TOML to validated settings | sql, mqtt's address types | |
+//! | [`mqtt`] | sans-IO session over rumqttc's codec; the driver | | engine, store |
+//! | [`source`] | inputs | mqtt, format, batch | engine |
+//! | [`format`] | decoders and encoders | batch | IO, clock |
+//! | [`sql`] | text to plan | plan | IO, clock |
+//! | [`engine`] | expressions, windows, aggregates, state | plan, batch | IO, clock, store |
+//! | [`gateway`] | the pure core: events in, actions out | engine, format, store's change sets | IO, clock |
+//! | [`store`] | sled, segment files | | engine |
+//! | [`uplink`] | delivery window, sinks | mqtt, store's change sets | engine |
+//! | [`daemon`] | threads, wiring, shutdown | all | |
+
+pub mod batch;
+pub mod config;
+pub mod format;
+pub mod mqtt;
+pub mod plan;
+pub mod store;
+pub mod types;

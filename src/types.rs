@@ -1,0 +1,80 @@
+//! The data types of SQL as Tidemill knows them, single values, and fields. Shared by every layer below.
+//!
+//! Limits: DECIMAL is not a type here (decimal literals are DOUBLE); DATE, BINARY, ARRAY and MAP are laid out for, not yet built.
+
+use std::fmt;
+
+/// A SQL type. Timestamps are microseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum DataType {
+    /// The type of a bare `NULL`; fits everywhere.
+    Null,
+    Boolean,
+    Int,
+    BigInt,
+    Float,
+    Double,
+    String,
+    Timestamp,
+    Date,
+    Struct(Vec<Field>),
+}
+
+/// A named, typed column or struct member.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Field {
+    pub name: String,
+    pub data_type: DataType,
+}
+
+impl Field {
+    pub fn new(name: impl Into<String>, data_type: DataType) -> Field {
+        Field { name: name.into(), data_type }
+    }
+}
+
+/// The struct that `window(...)` yields.
+pub fn window_type() -> DataType {
+    DataType::Struct(vec![Field::new("start", DataType::Timestamp), Field::new("end", DataType::Timestamp)])
+}
+
+/// One value. Equality is Rust's (NaN ≠ NaN, 0.0 = -0.0): SQL comparison lives in the engine.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub enum Value {
+    Null,
+    Boolean(bool),
+    Int(i32),
+    BigInt(i64),
+    Float(f32),
+    Double(f64),
+    String(String),
+    /// Microseconds since the epoch, UTC.
+    Timestamp(i64),
+    /// Days since the epoch.
+    Date(i32),
+    Struct(Vec<Value>),
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DataType::Null => f.write_str("VOID"),
+            DataType::Boolean => f.write_str("BOOLEAN"),
+            DataType::Int => f.write_str("INT"),
+            DataType::BigInt => f.write_str("BIGINT"),
+            DataType::Float => f.write_str("FLOAT"),
+            DataType::Double => f.write_str("DOUBLE"),
+            DataType::String => f.write_str("STRING"),
+            DataType::Timestamp => f.write_str("TIMESTAMP"),
+            DataType::Date => f.write_str("DATE"),
+            DataType::Struct(fields) => {
+                f.write_str("STRUCT<")?;
+                for (i, field) in fields.iter().enumerate() {
+                    let separator = if i == 0 { "" } else { ", " };
+                    write!(f, "{separator}{}: {}", field.name, field.data_type)?;
+                }
+                f.write_str(">")
+            }
+        }
+    }
+}
