@@ -1,0 +1,8 @@
+//! What the integration tests share: real brokers, the real gateway, a proxy that disturbs connections, a client that knows what it is owed.
+//!
+//! Limits: nothing here asserts anything about Tidemill; tests do.
+
+pub mod certificates;
+pub mod child;
+pub mod mosquitto;
+pub mod ports;
