@@ -25,6 +25,7 @@ mod error;
 #[cfg(test)]
 mod faults;
 pub mod keys;
+pub mod service;
 mod lock;
 mod migrate;
 mod open;
