@@ -4,3 +4,5 @@
 mod support;
 
 mod brokers;
+mod ledger;
+mod standin;

@@ -4,5 +4,10 @@
 
 pub mod certificates;
 pub mod child;
+pub mod client;
+pub mod gateway;
 pub mod mosquitto;
+pub mod packet;
 pub mod ports;
+pub mod proxy;
+pub mod random;

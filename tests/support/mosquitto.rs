@@ -140,6 +140,13 @@ impl Mosquitto {
         std::fs::read_to_string(self.directory.path().join("mosquitto.log")).unwrap_or_default()
     }
 
+    /// Waits until some client has subscribed to `filter` since the broker was first started.
+    pub fn wait_for_subscription(&self, filter: &str) {
+        let ending = format!(" {filter}");
+        let subscribed = wait_until(START_TIMEOUT, || self.log().lines().any(|line| line.ends_with(&ending)));
+        assert!(subscribed, "nobody subscribes to {filter}:\n{}", self.log());
+    }
+
     fn choose_ports(&mut self) {
         self.port = free_port();
         self.tls_port = self.options.tls.then(free_port);
@@ -175,7 +182,7 @@ impl Mosquitto {
         let directory = self.directory.path();
         // As root, mosquitto would otherwise become the user "mosquitto", who may not read the directory.
         let mut text = format!(
-            "user root\npersistence true\npersistence_location {}/\nautosave_interval 0\nmax_queued_messages 0\nlog_dest stderr\nlog_type error\nlog_type warning\nlog_type notice\nlog_type information\n\
+            "user root\npersistence true\npersistence_location {}/\nautosave_interval 0\nmax_queued_messages 0\nlog_dest stderr\nlog_type error\nlog_type warning\nlog_type notice\nlog_type information\nlog_type subscribe\n\
              connection_messages true\nset_tcp_nodelay true\n",
             directory.display()
         );
