@@ -52,7 +52,11 @@ enum Health {
     /// Out of space: to be reopened before anything else is written.
     Full,
     /// The disk failed in this way.
-    Failed { what: &'static str, path: PathBuf, reason: String },
+    Failed {
+        what: &'static str,
+        path: PathBuf,
+        reason: String,
+    },
 }
 
 /// An open store. Owns its data directory until it is dropped.

@@ -360,12 +360,7 @@ fn io_fault(what: &'static str, error: &io::Error) -> ApplyError {
     ApplyError { full: is_full(error.kind()), what, reason: error.to_string() }
 }
 
-fn put_entry(
-    batch: &mut sled::Batch,
-    parts: &mut BTreeMap<Vec<u8>, u16>,
-    key: &[u8],
-    value: &[u8],
-) -> Result<(), codec::CodecError> {
+fn put_entry(batch: &mut sled::Batch, parts: &mut BTreeMap<Vec<u8>, u16>, key: &[u8], value: &[u8]) -> Result<(), codec::CodecError> {
     let sealed = codec::seal(key, value)?;
     let mut count = 0u16;
     for part in sealed.chunks(PART_BYTES) {

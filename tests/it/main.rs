@@ -5,4 +5,5 @@ mod support;
 
 mod brokers;
 mod ledger;
+mod mqtt;
 mod standin;

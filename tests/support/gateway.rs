@@ -19,6 +19,17 @@ pub enum Program {
     StandIn,
 }
 
+impl Program {
+    /// What the tests run: `TIDEMILL_TEST_GATEWAY=tidemill` or `stand-in`.
+    pub fn chosen() -> Program {
+        match std::env::var("TIDEMILL_TEST_GATEWAY").as_deref() {
+            Ok("tidemill") => Program::Tidemill,
+            Ok("stand-in") | Err(_) => Program::StandIn,
+            Ok(other) => panic!("TIDEMILL_TEST_GATEWAY={other} is neither tidemill nor stand-in"),
+        }
+    }
+}
+
 pub struct Gateway {
     directory: tempfile::TempDir,
     program: Program,
@@ -40,10 +51,6 @@ impl Gateway {
     /// Sets an environment variable for every later start.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
-    }
-
-    pub fn data_dir(&self) -> PathBuf {
-        self.directory.path().join("data")
     }
 
     pub fn config_file(&self) -> PathBuf {
@@ -85,10 +92,6 @@ impl Gateway {
         self.child.as_mut().is_none_or(|child| child.exited().is_some())
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.as_ref().expect("the gateway runs").id()
-    }
-
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.child.take().expect("the gateway runs").kill();
@@ -110,9 +113,9 @@ impl Gateway {
     /// Whether any start counted a row as late.
     pub fn has_late_rows(&self) -> bool {
         let log = self.log();
-        ["late=", "\"late\":"].iter().any(|key| {
-            log.match_indices(key).any(|(at, _)| log[at + key.len()..].starts_with(|c: char| c.is_ascii_digit() && c != '0'))
-        })
+        ["late=", "\"late\":"]
+            .iter()
+            .any(|key| log.match_indices(key).any(|(at, _)| log[at + key.len()..].starts_with(|c: char| c.is_ascii_digit() && c != '0')))
     }
 
     fn log_file(&self) -> PathBuf {

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -58,10 +58,6 @@ impl Proxy {
 
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
     /// Cuts all connections now; what was held back is lost.
@@ -131,9 +127,7 @@ fn pass(client: TcpStream, target_port: u16, controls: &Arc<Controls>) -> io::Re
         stream.set_read_timeout(Some(TICK))?;
     }
     controls.connections.lock().expect("no holder panics").push((client.try_clone()?, server.try_clone()?));
-    for (from, to, direction) in
-        [(client.try_clone()?, server.try_clone()?, Direction::Up), (server, client, Direction::Down)]
-    {
+    for (from, to, direction) in [(client.try_clone()?, server.try_clone()?, Direction::Up), (server, client, Direction::Down)] {
         let controls = controls.clone();
         std::thread::spawn(move || {
             // An end of either side ends both; the reason does not matter to a proxy.
