@@ -16,6 +16,7 @@ use super::lock::Lock;
 use super::open::{self, Opened};
 use super::segment::{FileError, Logs, check_log_name};
 use super::state::{ApplyError, OpenFailure, State};
+use super::witness::Witness;
 use super::{Append, ChangeSet, CommitError, Loaded, LogName, ReadError, StoreError, StoredChunk, chunk, codec, keys};
 
 /// Room that opening a store needs: sled writes a snapshot and the rest of a segment.
@@ -52,7 +53,11 @@ enum Health {
     /// Out of space: to be reopened before anything else is written.
     Full,
     /// The disk failed in this way.
-    Failed { what: &'static str, path: PathBuf, reason: String },
+    Failed {
+        what: &'static str,
+        path: PathBuf,
+        reason: String,
+    },
 }
 
 /// An open store. Owns its data directory until it is dropped.
@@ -60,6 +65,7 @@ pub struct DiskStore {
     settings: StoreSettings,
     device: Device,
     lock: Lock,
+    witness: Witness,
     /// Dropped while the store is full.
     state: Option<State>,
     logs: Logs,
@@ -77,10 +83,10 @@ impl DiskStore {
     }
 
     pub(super) fn open_on(settings: StoreSettings, device: Device) -> Result<(DiskStore, Loaded), StoreError> {
-        let Opened { lock, state, logs, loaded } = open::open(&settings, &device)?;
+        let Opened { lock, witness, state, logs, loaded } = open::open(&settings, &device)?;
         let number = loaded.number;
         let state = Some(state);
-        let store = DiskStore { settings, device, lock, state, logs, number, health: Health::Sound, doubted: false };
+        let store = DiskStore { settings, device, lock, witness, state, logs, number, health: Health::Sound, doubted: false };
         Ok((store, loaded))
     }
 
@@ -110,6 +116,9 @@ impl DiskStore {
         }
         self.number = set.number;
         self.doubted = false;
+        if let Err(error) = self.witness.write(set.number) {
+            tracing::debug!("cannot write the witness in {}: {error}", self.settings.data_dir.display());
+        }
         Ok(())
     }
 

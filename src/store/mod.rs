@@ -9,10 +9,12 @@
 //! | [`disk`] | the store: commit, reopen, read |
 //! | `open` | opening: locks, versions, damage, quarantine |
 //! | `state` | sled |
+//! | `index` | the checksum of every record, and their sum |
 //! | `segment` | segment files |
 //! | `migrate` | versions of the layout |
 //! | `device` | writes, syncs, free space: the seam for faults |
 //! | `lock` | the data directory's lock |
+//! | `witness` | how far the commits had come, beside the state |
 //!
 //! `docs/format.md` describes what lies on the disk.
 
@@ -24,6 +26,7 @@ pub mod disk;
 mod error;
 #[cfg(test)]
 mod faults;
+mod index;
 pub mod keys;
 mod lock;
 mod migrate;
@@ -32,6 +35,7 @@ mod segment;
 mod state;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 pub use change::{Append, ChangeSet, Chunk, Loaded, LogName, SegmentMeta, StoredChunk};
 pub use disk::{DiskStore, StoreSettings};

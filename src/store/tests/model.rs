@@ -121,7 +121,8 @@ impl Writer {
         let offset = self.ends.get(&log).copied().unwrap_or(0);
         let end = offset + bytes.len() as u64;
         let in_set = set.appends.iter().rev().find(|append| append.log == log).map(|append| append.segment.clone());
-        let last = in_set.or_else(|| self.model.segments.range((log.clone(), 0)..=(log.clone(), u64::MAX)).next_back().map(|(_, s)| s.0.clone()));
+        let last =
+            in_set.or_else(|| self.model.segments.range((log.clone(), 0)..=(log.clone(), u64::MAX)).next_back().map(|(_, s)| s.0.clone()));
         let going_on = last.filter(|meta| meta.end - meta.base < 3000 && !set.drops.contains(&(log.clone(), meta.base)));
         let segment = match going_on {
             Some(mut meta) => {

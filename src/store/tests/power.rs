@@ -50,11 +50,8 @@ fn check_survivors(survivors: &Path, seed: u64, model: impl Fn(u64) -> Option<su
         let model = model(loaded.number).unwrap_or_else(|| panic!("{name} holds set {}", loaded.number));
         model.check(&store, &loaded);
         // It must also go on from there.
-        let next = crate::store::ChangeSet {
-            number: loaded.number + 1,
-            puts: vec![(b"s/after".to_vec(), vec![7; 10_000])],
-            ..Default::default()
-        };
+        let next =
+            crate::store::ChangeSet { number: loaded.number + 1, puts: vec![(b"s/after".to_vec(), vec![7; 10_000])], ..Default::default() };
         store.commit(&next).unwrap();
         drop(store);
         let (_, loaded) = open(&path);
