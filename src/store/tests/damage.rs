@@ -114,7 +114,7 @@ fn a_half_written_snapshot_is_not_taken_for_the_newest() {
 #[test]
 fn any_flipped_bytes_in_the_state_give_a_whole_commit_or_a_quarantine() {
     let origin = fast_dir();
-    let models = filled(origin.path(), 4, 40);
+    let models = filled(origin.path(), 4, 150);
     let mut rng = Rng::new(77);
     let (mut quarantined, mut earlier) = (0, 0);
     for round in 0..60 {
