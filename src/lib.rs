@@ -20,6 +20,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod engine;
 pub mod format;
 pub mod mqtt;
 pub mod plan;
