@@ -24,5 +24,6 @@ pub mod engine;
 pub mod format;
 pub mod mqtt;
 pub mod plan;
+pub mod sabotage;
 pub mod store;
 pub mod types;

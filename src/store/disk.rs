@@ -95,13 +95,7 @@ impl DiskStore {
     /// After `NoSpace` call it again with the same set when there may be room (no sooner than in a second or so): where it must, it
     /// first reopens the store. After `Fatal` stop acknowledging and exit.
     pub fn commit(&mut self, set: &ChangeSet) -> Result<(), CommitError> {
-        match &self.health {
-            Health::Sound => {}
-            Health::Full => self.reopen()?,
-            Health::Failed { what, path, reason } => {
-                return Err(CommitError::Fatal { what, path: path.clone(), reason: reason.clone() });
-            }
-        }
+        self.reopen()?;
         let again = self.doubted && set.number == self.number;
         if set.number <= self.number && !again {
             return Ok(());
@@ -122,10 +116,16 @@ impl DiskStore {
         Ok(())
     }
 
-    /// Closes and opens state and logs after the disk was full. [`DiskStore::commit`] does it by itself.
+    /// Closes and opens state and logs after the disk filled up in the middle of a commit; does nothing where that was not so.
+    /// [`DiskStore::commit`] does it by itself.
     pub fn reopen(&mut self) -> Result<(), CommitError> {
-        self.state = None;
-        self.health = Health::Full;
+        match &self.health {
+            Health::Sound => return Ok(()),
+            Health::Full => {}
+            Health::Failed { what, path, reason } => {
+                return Err(CommitError::Fatal { what, path: path.clone(), reason: reason.clone() });
+            }
+        }
         let free = self.free_bytes()?;
         if free < OPEN_SPACE_BYTES {
             return Err(self.no_space(OPEN_SPACE_BYTES, free));

@@ -8,6 +8,7 @@
 //! | [`keys`] | which record lies under which key |
 //! | [`disk`] | the store: commit, reopen, read |
 //! | `open` | opening: locks, versions, damage, quarantine |
+//! | [`service`] | the store's thread |
 //! | `state` | sled |
 //! | `index` | the checksum of every record, and their sum |
 //! | `segment` | segment files |
@@ -32,6 +33,7 @@ mod lock;
 mod migrate;
 mod open;
 mod segment;
+pub mod service;
 mod state;
 #[cfg(test)]
 mod tests;

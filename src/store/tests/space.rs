@@ -1,5 +1,9 @@
 //! A full disk, a quota, a failing disk.
 
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use super::model::{Writer, fast_dir, open, settings};
@@ -55,12 +59,12 @@ fn a_failed_sync_is_final_until_the_next_start_which_has_a_whole_commit() {
         };
         assert!(matches!(error, CommitError::Fatal { what: "sync", .. }), "{error}");
         assert!(matches!(store.commit(&set), Err(CommitError::Fatal { .. })));
-        assert!(std::fs::read_to_string(data_dir.join("lock")).unwrap().contains("failed"));
+        assert!(fs::read_to_string(data_dir.join("lock")).unwrap().contains("failed"));
         drop(store);
         let (store, loaded) = open(&data_dir);
         let model = if loaded.number == before.number { before } else { writer.model.clone() };
         model.check(&store, &loaded);
-        assert!(!std::fs::read_to_string(data_dir.join("lock")).unwrap().contains("failed"));
+        assert!(!fs::read_to_string(data_dir.join("lock")).unwrap().contains("failed"));
     }
 }
 
@@ -120,4 +124,87 @@ fn a_full_disk_is_no_place_to_open_a_store() {
     faults.set_free(Some(OPEN_SPACE_BYTES - 1));
     let error = DiskStore::open_on(settings(&data_dir), Device::Faulty(faults)).err().unwrap();
     assert!(matches!(error, StoreError::NoSpace { free, .. } if free == OPEN_SPACE_BYTES - 1), "{error}");
+}
+
+/// A small file system in memory, for as long as it is held.
+struct Tmpfs {
+    dir: PathBuf,
+}
+
+impl Tmpfs {
+    fn mount(dir: &Path, size_bytes: u64) -> Result<Tmpfs, String> {
+        fs::create_dir_all(dir).unwrap();
+        let options = format!("size={size_bytes}");
+        let output = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir).output();
+        match output {
+            Ok(output) if output.status.success() => Ok(Tmpfs { dir: dir.to_owned() }),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.dir).status();
+    }
+}
+
+/// The real thing, inside sled too: the store is told that there is room until calls fail.
+#[test]
+fn a_file_system_that_is_full_in_the_middle_of_a_commit_loses_nothing() {
+    let (mut in_sled, mut in_logs) = (0, 0);
+    for round in 0..24u64 {
+        let dir = tempfile::tempdir().unwrap();
+        let tmpfs = match Tmpfs::mount(&dir.path().join("small"), 16 << 20) {
+            Ok(tmpfs) => tmpfs,
+            Err(reason) => {
+                // Past the test harness, which would keep it to itself.
+                let text = format!("\nskipped: a_file_system_that_is_full: cannot mount a tmpfs: {}\n", reason.replace('\n', " "));
+                return std::io::stderr().write_all(text.as_bytes()).unwrap();
+            }
+        };
+        let data_dir = tmpfs.dir.join("data");
+        let faults = Arc::new(Faults::new(&data_dir, 1));
+        let (mut store, _) = DiskStore::open_on(settings(&data_dir), Device::Faulty(faults.clone())).unwrap();
+        let mut writer = Writer::new(round);
+        writer.long_value_bytes = Some(40_000);
+        for _ in 0..10 {
+            store.commit(&writer.next_set()).unwrap();
+        }
+        let ballast = tmpfs.dir.join("ballast");
+        let free = Device::Real.free_bytes(&tmpfs.dir).unwrap();
+        fs::write(&ballast, vec![0; (free - round * 12_288) as usize]).unwrap();
+        faults.set_free(Some(1 << 40));
+        let set = loop {
+            let set = writer.next_set();
+            match store.commit(&set) {
+                Ok(()) => {}
+                Err(CommitError::NoSpace { .. }) => break set,
+                Err(error) => panic!("round {round}: {error}"),
+            }
+        };
+        if appended(&data_dir, &set) {
+            in_sled += 1
+        } else {
+            in_logs += 1
+        }
+        let again = store.commit(&set).unwrap_err();
+        assert!(matches!(again, CommitError::NoSpace { .. }), "round {round}: {again}");
+        fs::remove_file(&ballast).unwrap();
+        store.commit(&set).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        store.commit(&writer.next_set()).unwrap();
+        drop(store);
+        let (store, loaded) = open(&data_dir);
+        writer.model.check(&store, &loaded);
+    }
+    assert!(in_sled > 0 && in_logs > 0, "{in_sled} in sled, {in_logs} in segments");
+}
+
+/// Whether all of a set's bytes are in the segment files.
+fn appended(data_dir: &Path, set: &ChangeSet) -> bool {
+    set.appends.iter().all(|append| {
+        let path = data_dir.join(format!("logs/{}/{:016x}.seg", append.log.as_str(), append.segment.base));
+        fs::metadata(path).is_ok_and(|found| found.len() >= append.segment.end - append.segment.base)
+    })
 }
