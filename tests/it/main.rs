@@ -5,4 +5,5 @@ mod support;
 
 mod brokers;
 mod ledger;
+mod power_cut;
 mod standin;
