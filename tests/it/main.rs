@@ -6,4 +6,5 @@ mod support;
 mod brokers;
 mod ledger;
 mod mqtt;
+mod power_cut;
 mod standin;

@@ -72,13 +72,15 @@ pub fn read_all(store: &DiskStore, log: &LogName, max_bytes: u64) -> Vec<(u64, C
 pub struct Writer {
     pub rng: Rng,
     pub model: Model,
+    /// Each set puts a value of up to so many bytes more.
+    pub long_value_bytes: Option<u64>,
     seq: u64,
     ends: BTreeMap<LogName, u64>,
 }
 
 impl Writer {
     pub fn new(seed: u64) -> Writer {
-        Writer { rng: Rng::new(seed), model: Model::default(), seq: 0, ends: BTreeMap::new() }
+        Writer { rng: Rng::new(seed), model: Model::default(), long_value_bytes: None, seq: 0, ends: BTreeMap::new() }
     }
 
     /// The next set; the model has it already.
@@ -89,6 +91,11 @@ impl Writer {
             let len = if self.rng.below(6) == 0 { self.rng.below(30_000) } else { self.rng.below(900) };
             let value = self.rng.bytes(len as usize);
             set.puts.push((key, value));
+        }
+        if let Some(end) = self.long_value_bytes {
+            let key = format!("r/{}", self.rng.below(6)).into_bytes();
+            let len = self.rng.below(end) as usize;
+            set.puts.push((key, self.rng.bytes(len)));
         }
         if self.rng.below(3) == 0 {
             let key = format!("s/{}", self.rng.below(40)).into_bytes();

@@ -9,14 +9,15 @@ use crate::store::DiskStore;
 use crate::store::device::Device;
 use crate::store::faults::Faults;
 
-/// Runs commits, closes and opens; after each commit opens what a power cut at each of its syncs would have left.
-fn run(seed: u64, sets: u64) -> u64 {
+/// Runs commits, closes and opens, each set with a value of up to `extra` bytes more; after each commit opens what a power cut at each of its syncs would have left.
+fn run(seed: u64, sets: u64, extra: Option<u64>) -> u64 {
     let (dir, survivors) = (fast_dir(), fast_dir());
     let data_dir = dir.path().join("data");
     let faults = Arc::new(Faults::new(&data_dir, seed));
     faults.keep_survivors(survivors.path());
     let open_faulty = || DiskStore::open_on(settings(&data_dir), Device::Faulty(faults.clone())).unwrap().0;
     let mut writer = Writer::new(seed);
+    writer.long_value_bytes = extra;
     let mut cuts = 0;
     let mut store = open_faulty();
     for _ in 0..sets {
@@ -72,7 +73,13 @@ fn clear(dir: &Path) {
 fn a_power_cut_at_any_sync_leaves_all_that_was_committed_and_nothing_half() {
     let mut cuts = 0;
     for seed in 0..6 {
-        cuts += run(seed, 40);
+        cuts += run(seed, 40, None);
     }
     assert!(cuts > 300, "only {cuts} power cuts were tried");
+}
+
+#[test]
+fn a_power_cut_while_sled_reuses_its_segments_costs_nothing() {
+    let cuts = run(1000, 60, Some(150_000));
+    assert!(cuts > 60, "only {cuts} power cuts were tried");
 }
