@@ -34,6 +34,8 @@ pub struct SourceStatus {
     pub name: String,
     pub connected: bool,
     pub connections: u64,
+    /// What last kept it from working; gone with the next connection.
+    pub trouble: Option<String>,
     /// Reconnects on which the broker had lost our session: messages may be lost.
     pub sessions_lost: u64,
     pub received: u64,

@@ -16,6 +16,8 @@ pub enum Event {
     /// The broker's session holds exactly these filters.
     Subscribed { source: usize, filters: Vec<String> },
     Disconnected { source: usize, connection: u64 },
+    /// For people: what keeps the source from working.
+    SourceTrouble { source: usize, text: String },
     /// The change set of this number is durable.
     Committed { number: u64 },
     /// The store can't commit and will try the same set again by itself.

@@ -99,6 +99,7 @@ impl Intake {
         (self.connection, self.received_seq, self.closed_seq, self.acknowledged_seq, self.unacknowledged) = (connection, 0, 0, 0, 0);
         self.status.connected = true;
         self.status.connections += 1;
+        self.status.trouble = None;
     }
 
     pub fn disconnected(&mut self, connection: u64) {

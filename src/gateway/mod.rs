@@ -95,6 +95,7 @@ impl Gateway {
             Event::Messages { source, connection, messages } => self.receive(source, connection, messages, stamp, &mut actions),
             Event::Proven { source, connection, through_seq } => self.intakes[source].redelivery.proven(connection, through_seq),
             Event::Subscribed { source, filters } => self.intakes[source].subscribed(filters),
+            Event::SourceTrouble { source, text } => self.intakes[source].status.trouble = Some(text),
             Event::Committed { number } => self.committed(number, stamp, &mut actions),
             Event::StoreDown { reason } => {
                 actions.push(Action::PauseSources);
@@ -110,7 +111,7 @@ impl Gateway {
             Event::Delivered { sink, cursor, count } => self.sinks[sink].delivered(cursor, count, stamp),
             Event::Refused { sink, topic, payload, reason } => self.refused(sink, topic, &payload, reason, stamp),
             Event::Tick => {}
-            Event::Stop => self.stopping = true,
+            Event::Stop => (self.stopping, self.stopped) = (true, false),
         }
         self.close_if_due(stamp, &mut actions);
         actions

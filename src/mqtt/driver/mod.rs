@@ -9,7 +9,7 @@ mod wire;
 
 pub use backoff::Backoff;
 pub use notices::Notices;
-pub use source::{SourceCommand, SourceDriverSettings, SourceEvent, run_source};
+pub use source::{SourceControl, SourceDriverSettings, SourceEvent, run_source};
 pub use transport::{ConnectError, Transport};
 pub use wire::{Progress, Wire};
 

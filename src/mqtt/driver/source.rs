@@ -4,14 +4,14 @@
 //! `intake_bytes_max` no more is read (beyond what one read brought), while acknowledgements and pings are still written. A new connection starts at nothing,
 //! since the broker sends again what was not acknowledged on the last.
 //!
-//! Commands are taken at all times, so a core that waits to give one never waits for us to give it an event.
+//! The core's word is a watched state, so telling us never waits.
 
 use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::io;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::mqtt::{BrokerSettings, CloseReason, Inbound, InboundPayload, Session, SessionEvent, SessionSettings, Subscription};
 
@@ -78,27 +78,23 @@ pub enum SourceEvent {
     Warning(String),
 }
 
-/// What the core tells the task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceCommand {
-    /// Everything up to this number is durable. Without effect if the connection is gone.
-    Acknowledge {
-        connection: u64,
-        through_seq: u64,
-    },
-    /// Disconnect and stay away.
-    Pause,
-    Resume,
-    /// Write what is to be written, disconnect, end the task. The channel's end does the same.
-    Shutdown,
+/// What the core tells the task: a state, not a queue, so that telling never waits and the latest word counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceControl {
+    /// Connection, and the number up to which all its messages are durable. Without effect if the connection is gone.
+    pub acknowledge: Option<(u64, u64)>,
+    /// Disconnect and stay away while this is set.
+    pub paused: bool,
+    /// Write what is to be written, disconnect, end the task. The sender's end does the same.
+    pub leave: bool,
 }
 
-/// Runs a source until `Shutdown`. Each event goes into `events` with the source's number.
-pub async fn run_source<M>(settings: SourceDriverSettings, events: mpsc::Sender<M>, commands: mpsc::Receiver<SourceCommand>)
+/// Runs a source until told to leave. Each event goes into `events` with the source's number.
+pub async fn run_source<M>(settings: SourceDriverSettings, events: mpsc::Sender<M>, control: watch::Receiver<SourceControl>)
 where
     M: From<(usize, SourceEvent)>,
 {
-    Driver::new(settings, events, commands).run().await;
+    Driver::new(settings, events, control).run().await;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +132,7 @@ impl Budget {
 struct Driver<M> {
     settings: SourceDriverSettings,
     events: mpsc::Sender<M>,
-    commands: mpsc::Receiver<SourceCommand>,
+    control: watch::Receiver<SourceControl>,
     session: Session,
     will: Will,
     budget: Budget,
@@ -148,7 +144,7 @@ struct Driver<M> {
 }
 
 impl<M: From<(usize, SourceEvent)>> Driver<M> {
-    fn new(settings: SourceDriverSettings, events: mpsc::Sender<M>, commands: mpsc::Receiver<SourceCommand>) -> Driver<M> {
+    fn new(settings: SourceDriverSettings, events: mpsc::Sender<M>, control: watch::Receiver<SourceControl>) -> Driver<M> {
         let session = Session::new(SessionSettings {
             broker: settings.broker.clone(),
             subscriptions: settings.subscriptions.clone(),
@@ -158,7 +154,7 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
         Driver {
             settings,
             events,
-            commands,
+            control,
             session,
             will: Will::Run,
             budget: Budget::default(),
@@ -227,7 +223,7 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
             let waiting = !self.outbound.is_empty();
             tokio::select! {
                 biased;
-                command = self.commands.recv() => self.on_command(command),
+                changed = self.control.changed() => self.on_control(changed.is_ok()),
                 delivered = deliver(&self.events, &mut self.outbound, self.settings.source), if waiting => self.after_delivery(delivered),
                 output = &mut future => return Some(output),
             }
@@ -244,18 +240,20 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
         }
     }
 
-    fn on_command(&mut self, command: Option<SourceCommand>) {
-        match command {
-            Some(SourceCommand::Acknowledge { connection, through_seq }) => {
-                if connection == self.session.connection() {
-                    self.budget.give_back(through_seq);
-                }
-                self.session.acknowledge(connection, through_seq, self.mono_us());
+    fn on_control(&mut self, told: bool) {
+        let control = *self.control.borrow_and_update();
+        if let Some((connection, through_seq)) = control.acknowledge {
+            if connection == self.session.connection() {
+                self.budget.give_back(through_seq);
             }
-            Some(SourceCommand::Pause) => self.will = Will::StayAway,
-            Some(SourceCommand::Resume) => self.will = Will::Run,
-            Some(SourceCommand::Shutdown) | None => self.will = Will::End,
+            self.session.acknowledge(connection, through_seq, self.mono_us());
         }
+        self.will = match control {
+            SourceControl { leave: true, .. } => Will::End,
+            _ if !told => Will::End,
+            SourceControl { paused: true, .. } => Will::StayAway,
+            _ => Will::Run,
+        };
     }
 
     /// One connection, to its end.
@@ -291,7 +289,7 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
         let waiting = !self.outbound.is_empty();
         tokio::select! {
             biased;
-            command = self.commands.recv() => self.on_command(command),
+            changed = self.control.changed() => self.on_control(changed.is_ok()),
             delivered = deliver(&self.events, &mut self.outbound, self.settings.source), if waiting => self.after_delivery(delivered),
             progress = wire.progress(self.session.output(), reading) => {
                 if progress? == Progress::Read {
