@@ -83,7 +83,7 @@ impl Gateway {
         let mut exited = false;
         let ready = wait_until(READY_TIMEOUT, || {
             exited = self.has_exited();
-            exited || self.log()[self.log_before_bytes..].contains("ready")
+            exited || self.log()[self.log_before_bytes..].lines().any(|line| line == "ready" || line.contains("\"ready\""))
         });
         assert!(ready && !exited, "the gateway does not get ready:\n{}", self.log());
     }
