@@ -1,0 +1,8 @@
+//! The one integration-test binary: every module below is a group of end-to-end tests over real processes.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod brokers;
+mod ledger;
+mod standin;
