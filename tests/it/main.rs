@@ -4,5 +4,6 @@
 mod support;
 
 mod brokers;
+mod config;
 mod ledger;
 mod standin;
