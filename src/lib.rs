@@ -21,6 +21,7 @@
 pub mod batch;
 pub mod config;
 pub mod format;
+pub mod logging;
 pub mod mqtt;
 pub mod plan;
 pub mod store;

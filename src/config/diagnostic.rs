@@ -147,13 +147,15 @@ impl Diagnostic {
             Severity::Warning => "warning",
         };
         let mut out = format!("{severity}: {}\n", self.message);
-        let mut gutter = 1;
+        let related = self.related.as_ref().map(|(place, _)| *place);
+        let width = |place: &Place| sources.position(place.file, place.start).0.to_string().len();
+        let gutter = self.place.iter().chain(related.iter()).map(width).max().unwrap_or(1);
         if let Some(place) = self.place {
-            gutter = render_place(&mut out, sources, place);
+            render_place(&mut out, sources, place, gutter);
         }
         if let Some((place, note)) = &self.related {
             out.push_str(&format!("note: {note}\n"));
-            gutter = render_place(&mut out, sources, *place);
+            render_place(&mut out, sources, *place, gutter);
         }
         if let Some(help) = &self.help {
             out.push_str(&format!("{:gutter$} = help: {help}\n", ""));
@@ -162,8 +164,8 @@ impl Diagnostic {
     }
 }
 
-/// Writes `--> file:line:column`, the line and the caret. Returns the width of the line number.
-fn render_place(out: &mut String, sources: &Sources, place: Place) -> usize {
+/// Writes `--> file:line:column`, the line and the caret; line numbers are `gutter` wide.
+fn render_place(out: &mut String, sources: &Sources, place: Place, gutter: usize) {
     let (line_number, column) = sources.position(place.file, place.start);
     let line = sources.line_at(place.file, place.start);
     let shown = sources.shown_line(place.file, line.clone());
@@ -179,12 +181,10 @@ fn render_place(out: &mut String, sources: &Sources, place: Place) -> usize {
     let pad = before.chars().count() + column - 1 - from;
     let carets = marked.min((to.max(column) - (column - 1)).max(1));
 
-    let gutter = line_number.to_string().len();
     out.push_str(&format!("{:gutter$}--> {}:{line_number}:{column}\n", "", sources.name(place.file)));
     out.push_str(&format!("{:gutter$} |\n", ""));
-    out.push_str(format!("{line_number} | {before}{window}{after}").trim_end());
+    out.push_str(format!("{line_number:gutter$} | {before}{window}{after}").trim_end());
     out.push_str(&format!("\n{:gutter$} | {:pad$}{}\n", "", "", "^".repeat(carets)));
-    gutter
 }
 
 /// Why a configuration was refused: everything that is wrong with it, in the order of the text.
@@ -224,7 +224,7 @@ pub fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Opt
     let given = given.to_lowercase();
     let distance = |candidate: &&str| strsim::damerau_levenshtein(&given, &candidate.to_lowercase());
     let best = known.into_iter().min_by_key(distance)?;
-    let allowed = (given.chars().count().max(best.chars().count()) / 3).max(1);
+    let allowed = (given.chars().count().max(best.chars().count()) / 3).max(usize::from(given.len() > 2));
     (distance(&best) <= allowed).then_some(best)
 }
 

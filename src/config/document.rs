@@ -112,13 +112,20 @@ fn parse(context: &mut Context, file: usize) -> Table {
 }
 
 fn syntax_error(text: &str, place: Place, message: &str) -> Diagnostic {
-    let diagnostic = Diagnostic::error(place, message.to_owned());
     let rest = &text[place.start.min(text.len())..];
+    let delimiter = if message.starts_with("invalid multi-line basic string") { "\"\"\"" } else { "'''" };
+    if message.starts_with("invalid multi-line")
+        && rest.is_empty()
+        && let Some(start) = text.rfind(delimiter)
+    {
+        let place = Place { start, end: start + delimiter.len(), ..place };
+        return Diagnostic::error(place, "the string that begins here has no end").help(format!("close it with {delimiter}"));
+    }
     if message.starts_with("string values must be quoted") {
         let word: String = rest.chars().take_while(|c| !c.is_whitespace() && *c != '#' && *c != ',').take(80).collect();
-        return diagnostic.help(format!("write \"{word}\""));
+        return Diagnostic::error(place, "a string stands in quotes").help(format!("write \"{word}\""));
     }
-    diagnostic
+    Diagnostic::error(place, message.to_owned())
 }
 
 fn convert_table(context: &mut Context, file: usize, text: &str, table: &DeTable<'_>) -> Table {

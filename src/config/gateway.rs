@@ -7,6 +7,7 @@ use super::diagnostic::{Diagnostic, Place};
 use super::names::is_gateway_id;
 use super::reader::{Context, Reader, shown};
 use super::settings::{GatewaySettings, SinkSettings};
+use super::units::show_size;
 use crate::batch::ROWS_MAX;
 
 const DATA_DIR_DEFAULT: &str = "/var/lib/tidemill";
@@ -69,7 +70,7 @@ impl Gateway {
         if let Some((bytes, place)) = self.store_bytes
             && bytes <= logs
         {
-            let message = format!("`store_bytes_max` is {bytes} bytes, but outboxes and dead letters may take {logs}");
+            let message = format!("`store_bytes_max` is {}, but outboxes and dead letters may take {}", show_size(bytes), show_size(logs));
             context.error(place, message, "raise it, or lower the outboxes' `max_bytes` or `dead_letter_bytes_max`");
         }
         let store_bytes_max = self.store_bytes.map_or(logs.saturating_add(STATE_BYTES_DEFAULT), |(bytes, _)| bytes);

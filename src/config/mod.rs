@@ -80,8 +80,11 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
     }
     let mut queries = Vec::new();
     for (name, reader) in query_tables {
-        table_names.add(context, "query", name, reader.place);
-        queries.push(query::read(context, name, reader));
+        let is_new = table_names.add(context, "query", name, reader.place);
+        let query = query::read(context, name, reader);
+        if is_new {
+            queries.push(query);
+        }
     }
     let (sources, schemas, mut clients) = unzip_sources(sources);
     let planned = query::plan_all(context, &queries, &schemas, broken.clone());
@@ -91,9 +94,7 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
         names::check(context, "sink", name, reader.place, true);
         sinks.extend(sink::read(context, name, reader, &id));
     }
-    let is_query = |name: &str| queries.iter().any(|query| query.name == name);
-    let is_source = |name: &str| broken.contains(name) || sources.iter().any(|source| source.name == name);
-    let names = sink::Names { queries: &planned.queries, broken: &is_query, is_source: &is_source };
+    let names = sink::Names { planned: &planned.queries, all: &table_names };
     let sinks: Vec<(SinkSettings, Place)> = sinks.into_iter().map(|sink| sink.resolve(context, &names)).collect();
     sink::check_files(context, &sinks);
     clients

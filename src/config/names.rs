@@ -15,19 +15,25 @@ pub struct TableNames {
 }
 
 impl TableNames {
-    /// Checks the name of a source or query (`what`) and that it is new.
-    pub fn add(&mut self, context: &mut Context, what: &'static str, name: &str, place: Place) {
+    /// Checks the name of a source or query (`what`). False, and reported, if the name is taken.
+    pub fn add(&mut self, context: &mut Context, what: &'static str, name: &str, place: Place) -> bool {
         check(context, what, name, place, false);
         match self.places.get(name) {
             Some((other, first)) => {
                 let message = format!("the {what} `{name}` has the name of a {other}");
                 let diagnostic = Diagnostic::error(place, message).related(*first, format!("the {other}"));
                 context.report(diagnostic.help("sources and queries are tables of the same SQL: rename one"));
+                false
             }
             None => {
                 self.places.insert(name.to_owned(), (what, place));
+                true
             }
         }
+    }
+
+    pub fn contains(&self, what: &str, name: &str) -> bool {
+        self.places.get(name).is_some_and(|(known, _)| *known == what)
     }
 
     /// Name, "source" or "query", place.

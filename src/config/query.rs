@@ -31,13 +31,11 @@ pub struct Planned {
 
 pub fn read(context: &mut Context, name: &str, mut reader: Reader) -> QueryText {
     let place = reader.place;
-    if reader.has("sql") == reader.has("sql_file") {
-        let place = if reader.has("sql_file") { reader.key_place("sql_file") } else { place };
-        context.error(
-            place,
-            format!("[{}] needs either `sql` or `sql_file`", reader.path),
-            "for example: sql = \"SELECT device, temperature FROM readings\"",
-        );
+    if reader.has("sql") && reader.has("sql_file") {
+        context.error(reader.key_place("sql_file"), format!("[{}] has both `sql` and `sql_file`", reader.path), "keep one");
+    } else if !reader.has("sql") && !reader.has("sql_file") {
+        let help = "for example: sql = \"SELECT device, temperature FROM readings\"";
+        context.error(place, format!("[{}] needs `sql` or `sql_file`", reader.path), help);
     }
     let mut sql = reader.text(context, "sql");
     if let Some(path) = reader.text(context, "sql_file") {

@@ -14,7 +14,7 @@ use super::environment::Environment;
 use super::expand;
 use super::planner::SqlError;
 use super::text::Text;
-use super::units::{self, UnitError};
+use super::units::{self, UnitError, show_duration, show_size};
 
 /// Diagnostics kept of one reading; the rest is dropped.
 pub const DIAGNOSTICS_MAX: usize = 1000;
@@ -134,6 +134,11 @@ impl<'t> Reader<'t> {
         if !matches!(&entry.node.value, Value::Text(text) if text.value.starts_with("file:") || text.value.starts_with("${")) {
             context.sources.hide(entry.node.place);
         }
+        let Value::Text(_) = &entry.node.value else {
+            let message = format!("`{key}` must be a string, not {}", entry.node.value.type_name());
+            context.error(entry.node.place, message, "write it in quotes");
+            return None;
+        };
         let text = expand_node(context, &entry.node, key, "a string")?;
         match expand::secret(&text, context.environment) {
             Ok(secret) => Some(secret),
@@ -177,8 +182,9 @@ impl<'t> Reader<'t> {
         if range.contains(&duration) {
             return Some(duration);
         }
-        let message = format!("`{key}` is {duration:?}, which is out of range");
-        context.error(text.place, message, format!("give a duration from {:?} to {:?}", range.start(), range.end()));
+        let message = format!("`{key}` is {}, which is out of range", show_duration(duration));
+        let help = format!("give a duration from {} to {}", show_duration(*range.start()), show_duration(*range.end()));
+        context.error(text.place, message, help);
         None
     }
 
@@ -195,8 +201,8 @@ impl<'t> Reader<'t> {
         if range.contains(&bytes) {
             return Some(bytes);
         }
-        let message = format!("`{key}` is {bytes} bytes, which is out of range");
-        context.error(entry.node.place, message, format!("give a size from {} to {} bytes", range.start(), range.end()));
+        let message = format!("`{key}` is {}, which is out of range", show_size(bytes));
+        context.error(entry.node.place, message, format!("give a size from {} to {}", show_size(*range.start()), show_size(*range.end())));
         None
     }
 
@@ -208,7 +214,12 @@ impl<'t> Reader<'t> {
         }
         let list = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         let near = nearest(&text.value, choices.iter().map(|(word, _)| *word));
-        let help = near.map_or_else(|| format!("give one of {list}"), |near| format!("did you mean \"{near}\"? It may be {list}"));
+        let help = match near {
+            Some(near) if choices.len() == 1 => format!("did you mean \"{near}\"?"),
+            Some(near) => format!("did you mean \"{near}\"? It may be {list}"),
+            None if choices.len() == 1 => format!("so far there is only {list}"),
+            None => format!("give one of {list}"),
+        };
         context.error(text.place, format!("\"{}\" is not a value of `{key}`", shown(&text.value)), help);
         None
     }

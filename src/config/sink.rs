@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::broker;
 use super::diagnostic::{Diagnostic, Place, nearest};
+use super::names::TableNames;
 use super::reader::{Context, Reader, shown};
 use super::settings::{MqttSinkSettings, OutboxSettings, SinkKind, SinkSettings, TopicPart, TopicTemplate, WhenFull};
 use super::source::qos;
@@ -42,12 +43,10 @@ pub struct Sink {
     pub place: Place,
 }
 
-/// The names that `from` may hold, and those it holds by mistake.
+/// What `from` may name, and may name by mistake.
 pub struct Names<'a> {
-    pub queries: &'a [Query],
-    /// Queries and sources that are wrong, or were not planned: no message about them.
-    pub broken: &'a dyn Fn(&str) -> bool,
-    pub is_source: &'a dyn Fn(&str) -> bool,
+    pub planned: &'a [Query],
+    pub all: &'a TableNames,
 }
 
 /// Reads the section. `None` if it is wrong, which has then been reported.
@@ -140,16 +139,17 @@ impl Sink {
     /// Looks up `from` and checks the topic's columns. Gives the settings, and the place for messages.
     pub fn resolve(mut self, context: &mut Context, names: &Names) -> (SinkSettings, Place) {
         for text in &self.from {
-            let found = names.queries.iter().position(|query| query.name == text.value);
+            let found = names.planned.iter().position(|query| query.name == text.value);
             match found {
                 Some(query) if self.settings.queries.contains(&query) => {
                     context.error(text.place, format!("`{}` is named twice", text.value), "leave one out");
                 }
                 Some(query) => {
                     self.settings.queries.push(query);
-                    self.check_topic(context, &names.queries[query]);
+                    self.check_topic(context, &names.planned[query]);
                 }
-                None if (names.broken)(&text.value) => {}
+                // It could not be planned, which has been reported there.
+                None if names.all.contains("query", &text.value) => {}
                 None => unknown_query(context, text, names),
             }
         }
@@ -191,15 +191,14 @@ fn columns_of(topic: &TopicTemplate) -> impl Iterator<Item = &str> {
 
 fn unknown_query(context: &mut Context, text: &Text, names: &Names) {
     let name = shown(&text.value);
-    if (names.is_source)(&text.value) {
+    if names.all.contains("source", &text.value) {
         let help = format!("sinks take queries: write one with sql = \"SELECT * FROM {name}\"");
         return context.error(text.place, format!("`{name}` is a source, not a query"), help);
     }
-    let queries = names.queries.iter().map(|query| query.name.as_str());
-    let help = match nearest(&text.value, queries.clone()) {
+    let queries: Vec<&str> = names.all.iter().filter(|(_, what, _)| *what == "query").map(|(name, ..)| name).collect();
+    let help = match nearest(&text.value, queries.iter().copied()) {
         Some(near) => format!("did you mean \"{near}\"?"),
-        None if names.queries.is_empty() => "there are no queries yet: write [query.<name>]".to_owned(),
-        None => format!("the queries are {}", queries.collect::<Vec<_>>().join(", ")),
+        None => format!("the queries are {}", queries.join(", ")),
     };
     context.error(text.place, format!("there is no query `{name}`"), help);
 }

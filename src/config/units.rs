@@ -109,6 +109,31 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     scaled(number, *bytes).ok_or_else(|| unit_error(format!("`{}` is not a size in whole bytes", shown(text)), EXAMPLE))
 }
 
+/// In the largest unit of which it is a whole number: "90 s", "7 days".
+pub fn show_duration(duration: Duration) -> String {
+    const UNITS: [(&str, u128); 6] =
+        [("days", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
+    let us = duration.as_micros();
+    let unit = UNITS.iter().find(|(_, unit)| us >= *unit && us.is_multiple_of(*unit));
+    unit.map_or("0 s".to_owned(), |(name, unit)| format!("{} {name}", us / unit))
+}
+
+/// In the largest unit of which it is a whole number: "64 KiB", "256 MB".
+pub fn show_size(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 8] = [
+        ("TiB", 1 << 40),
+        ("TB", 1_000_000_000_000),
+        ("GiB", 1 << 30),
+        ("GB", 1_000_000_000),
+        ("MiB", 1 << 20),
+        ("MB", 1_000_000),
+        ("KiB", 1 << 10),
+        ("KB", 1_000),
+    ];
+    let unit = UNITS.iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    unit.map_or(format!("{bytes} B"), |(name, unit)| format!("{} {name}", bytes / unit))
+}
+
 /// `"10 seconds and"` to `("10", "seconds", " and")`.
 fn split_quantity(text: &str) -> Option<(&str, &str, &str)> {
     let number_end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
@@ -190,6 +215,17 @@ mod tests {
             let error = parse_duration(text).unwrap_err();
             assert_eq!(error.message, message);
             assert!(error.help.contains(help), "{text}: {}", error.help);
+        }
+    }
+
+    #[test]
+    fn shown_as_they_are_read() {
+        for text in ["250 ms", "90 s", "7 days", "1 h", "1 us"] {
+            assert_eq!(show_duration(parse_duration(text).unwrap()), text);
+        }
+        assert_eq!(show_duration(Duration::ZERO), "0 s");
+        for text in ["256 MB", "8 MiB", "1 B", "0 B", "64 KiB", "1500 B"] {
+            assert_eq!(show_size(parse_size(text).unwrap()), text);
         }
     }
 

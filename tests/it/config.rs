@@ -16,7 +16,11 @@ fn root() -> &'static Path {
 /// A machine with a few variables and files, the same everywhere.
 fn environment(configs: &[(&str, &str)]) -> Environment {
     let variables = [("BROKER", "mqtt://10.1.2.3"), ("SITE", "north"), ("CREDENTIALS_DIRECTORY", "/run/credentials/tidemill")];
-    let files = [("/run/credentials/tidemill/password", "geheim\n"), ("/etc/broken-ca.pem", "no certificate here\n"), ("/etc/query.sql", "SELECT *\nFROM nowhere\n")];
+    let files = [
+        ("/run/credentials/tidemill/password", "geheim\n"),
+        ("/etc/broken-ca.pem", "no certificate here\n"),
+        ("/etc/query.sql", "SELECT *\nFROM nowhere\n"),
+    ];
     let files = files.iter().chain(configs).map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec())).collect();
     Environment {
         host_name: "raspberrypi".to_owned(),
@@ -27,7 +31,8 @@ fn environment(configs: &[(&str, &str)]) -> Environment {
 }
 
 fn load_texts(texts: &[&str]) -> Result<Settings, ConfigErrors> {
-    let names: Vec<String> = (1..=texts.len()).map(|number| if number == 1 { "gateway.toml".to_owned() } else { format!("gateway.{number}.toml") }).collect();
+    let names: Vec<String> =
+        (1..=texts.len()).map(|number| if number == 1 { "gateway.toml".to_owned() } else { format!("gateway.{number}.toml") }).collect();
     let configs: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(texts.iter().copied()).collect();
     let paths: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
     load(&paths, &environment(&configs))
@@ -102,16 +107,20 @@ fn defaults_are_filled_in() {
     assert_eq!(sink.broker.client_id, "raspberrypi-0a1b2c-central");
     assert_eq!(settings.sinks[0].queries, [0]);
     assert_eq!(settings.sinks[0].outbox.when_full, WhenFull::DropOldest);
-    let columns: Vec<(&str, bool)> = settings.program.sources[0].columns.iter().map(|column| (column.field.name.as_str(), column.hidden)).collect();
-    assert_eq!(columns, [
-        ("ts", false),
-        ("temperature", false),
-        ("device", false),
-        ("_topic", true),
-        ("_source", true),
-        ("_arrived", true),
-        ("_retained", true)
-    ]);
+    let columns: Vec<(&str, bool)> =
+        settings.program.sources[0].columns.iter().map(|column| (column.field.name.as_str(), column.hidden)).collect();
+    assert_eq!(
+        columns,
+        [
+            ("ts", false),
+            ("temperature", false),
+            ("device", false),
+            ("_topic", true),
+            ("_source", true),
+            ("_arrived", true),
+            ("_retained", true)
+        ]
+    );
     assert_eq!(settings.warnings, [""; 0]);
 }
 
@@ -168,7 +177,8 @@ fn relative_paths_begin_at_their_file() {
 
 #[test]
 fn queries_stand_after_those_they_read() {
-    let text = minimal("", "", "", "").replace("[sink", "[query.a]\nsql = \"SELECT * FROM b\"\n[query.b]\nsql = \"SELECT * FROM climate\"\n[sink");
+    let text =
+        minimal("", "", "", "").replace("[sink", "[query.a]\nsql = \"SELECT * FROM b\"\n[query.b]\nsql = \"SELECT * FROM climate\"\n[sink");
     let settings = good(&[&text.replace("[\"climate\"]", "[\"a\"]")]);
     let names: Vec<&str> = settings.queries.iter().map(|query| query.name.as_str()).collect();
     assert_eq!(names, ["climate", "b", "a"]);
@@ -204,12 +214,41 @@ fn hostile_files_are_refused_in_bounded_time() {
 /// Pieces of configurations, put together at random, are more likely to reach the checks than random text is.
 fn fragments() -> Vec<&'static str> {
     vec![
-        "[gateway]\n", "[source.readings]\n", "[source.b]\n", "[query.climate]\n", "[sink.central]\n", "type = \"mqtt\"\n", "type = 5\n",
-        "broker = \"mqtt://[::1\"\n", "broker = \"h:1\"\n", "topics = [\"a/{b}\"]\n", "topics = [\"a/#\", \"a/{b}\"]\n", "topics = []\n", "topics = [1]\n",
-        "schema = \"ts TIMESTAMP\"\n", "schema = \"ts TIMESTAMP, , \"\n", "schema = '''\nä ${X} DOUBLE'''\n", "sql = \"SELECT * FROM readings\"\n",
-        "sql = \"SELECT \\u00e4 FROM climate\"\n", "sql_file = \"/etc/query.sql\"\n", "from = [\"climate\"]\n", "topic = \"{device}/{\"\n", "topic = \"x/{ts}\"\n",
-        "event_time = \"ts\"\n", "watermark = \"10 s\"\n", "watermark = \"-1\"\n", "qos = 2\n", "qos = 99999999999999999999\n", "outbox = { max_bytes = \"1 MB\" }\n",
-        "password = \"file:/x\"\n", "id = \"${SITE}\"\n", "id = \"${\"\n", "data_dir = \"\"\n", "x = 1979-05-27\n", "y = [[[{}]]]\n", "mode = \"update\"\n",
+        "[gateway]\n",
+        "[source.readings]\n",
+        "[source.b]\n",
+        "[query.climate]\n",
+        "[sink.central]\n",
+        "type = \"mqtt\"\n",
+        "type = 5\n",
+        "broker = \"mqtt://[::1\"\n",
+        "broker = \"h:1\"\n",
+        "topics = [\"a/{b}\"]\n",
+        "topics = [\"a/#\", \"a/{b}\"]\n",
+        "topics = []\n",
+        "topics = [1]\n",
+        "schema = \"ts TIMESTAMP\"\n",
+        "schema = \"ts TIMESTAMP, , \"\n",
+        "schema = '''\nä ${X} DOUBLE'''\n",
+        "sql = \"SELECT * FROM readings\"\n",
+        "sql = \"SELECT \\u00e4 FROM climate\"\n",
+        "sql_file = \"/etc/query.sql\"\n",
+        "from = [\"climate\"]\n",
+        "topic = \"{device}/{\"\n",
+        "topic = \"x/{ts}\"\n",
+        "event_time = \"ts\"\n",
+        "watermark = \"10 s\"\n",
+        "watermark = \"-1\"\n",
+        "qos = 2\n",
+        "qos = 99999999999999999999\n",
+        "outbox = { max_bytes = \"1 MB\" }\n",
+        "password = \"file:/x\"\n",
+        "id = \"${SITE}\"\n",
+        "id = \"${\"\n",
+        "data_dir = \"\"\n",
+        "x = 1979-05-27\n",
+        "y = [[[{}]]]\n",
+        "mode = \"update\"\n",
     ]
 }
 

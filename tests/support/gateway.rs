@@ -110,9 +110,9 @@ impl Gateway {
     /// Whether any start counted a row as late.
     pub fn has_late_rows(&self) -> bool {
         let log = self.log();
-        ["late=", "\"late\":"].iter().any(|key| {
-            log.match_indices(key).any(|(at, _)| log[at + key.len()..].starts_with(|c: char| c.is_ascii_digit() && c != '0'))
-        })
+        ["late=", "\"late\":"]
+            .iter()
+            .any(|key| log.match_indices(key).any(|(at, _)| log[at + key.len()..].starts_with(|c: char| c.is_ascii_digit() && c != '0')))
     }
 
     fn log_file(&self) -> PathBuf {

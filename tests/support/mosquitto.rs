@@ -57,8 +57,7 @@ impl MosquittoOptions {
     pub fn stopped(self) -> Mosquitto {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let certificates = self.tls.then(Certificates::generate);
-        let mut broker =
-            Mosquitto { directory, certificates, options: self, port: 0, tls_port: None, child: None, started_before: false };
+        let mut broker = Mosquitto { directory, certificates, options: self, port: 0, tls_port: None, child: None, started_before: false };
         broker.choose_ports();
         broker
     }

@@ -131,9 +131,7 @@ fn pass(client: TcpStream, target_port: u16, controls: &Arc<Controls>) -> io::Re
         stream.set_read_timeout(Some(TICK))?;
     }
     controls.connections.lock().expect("no holder panics").push((client.try_clone()?, server.try_clone()?));
-    for (from, to, direction) in
-        [(client.try_clone()?, server.try_clone()?, Direction::Up), (server, client, Direction::Down)]
-    {
+    for (from, to, direction) in [(client.try_clone()?, server.try_clone()?, Direction::Up), (server, client, Direction::Down)] {
         let controls = controls.clone();
         std::thread::spawn(move || {
             // An end of either side ends both; the reason does not matter to a proxy.

@@ -194,7 +194,11 @@ mod tests {
             assert_eq!(compare(&readings, &[result(0, n, total)]), [], "{n} readings, {total}");
         }
         for (n, total) in [(1, 12.0), (2, 10.0), (2, 12.5), (3, 16.0)] {
-            assert_eq!(compare(&readings, &[result(0, n, total)]), [Problem::WrongTotal { window: window(), total }], "{n} readings, {total}");
+            assert_eq!(
+                compare(&readings, &[result(0, n, total)]),
+                [Problem::WrongTotal { window: window(), total }],
+                "{n} readings, {total}"
+            );
         }
         assert_eq!(compare(&readings[1..], &[]), [], "a window of unsure readings alone need not be reported");
     }

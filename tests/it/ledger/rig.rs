@@ -170,11 +170,8 @@ impl Outcome {
 
 /// The keys that say how to reach a broker.
 fn broker_keys(options: &Options, broker: &Mosquitto, proxy_port: u16) -> String {
-    let (scheme, trust) = if options.tls {
-        ("mqtts", format!("ca_file = {:?}\n", broker.ca_file().display().to_string()))
-    } else {
-        ("mqtt", String::new())
-    };
+    let (scheme, trust) =
+        if options.tls { ("mqtts", format!("ca_file = {:?}\n", broker.ca_file().display().to_string())) } else { ("mqtt", String::new()) };
     let protocol = if options.version == Version::V4 { "3.1.1" } else { "5" };
     format!("broker = \"{scheme}://127.0.0.1:{proxy_port}\"\n{trust}protocol = \"{protocol}\"\nqos = 1\n")
 }
