@@ -23,5 +23,6 @@ pub mod config;
 pub mod format;
 pub mod mqtt;
 pub mod plan;
+pub mod sql;
 pub mod store;
 pub mod types;
