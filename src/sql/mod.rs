@@ -5,6 +5,7 @@ mod duration;
 mod error;
 mod lex;
 mod parse;
+mod stack;
 
 pub use duration::parse_duration;
 pub use error::SqlError;
