@@ -24,5 +24,6 @@ pub mod format;
 pub mod logging;
 pub mod mqtt;
 pub mod plan;
+pub mod sql;
 pub mod store;
 pub mod types;
