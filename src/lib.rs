@@ -29,6 +29,8 @@ pub mod plan;
 pub mod sabotage;
 pub mod source;
 pub mod status;
+pub mod logging;
+pub mod sql;
 pub mod store;
 pub mod types;
 pub mod uplink;

@@ -4,6 +4,7 @@
 mod support;
 
 mod brokers;
+mod config;
 mod ledger;
 mod mqtt;
 mod power_cut;
