@@ -29,7 +29,6 @@ mod error;
 mod faults;
 mod index;
 pub mod keys;
-pub mod service;
 mod lock;
 mod migrate;
 mod open;
