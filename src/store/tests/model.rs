@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::store::faults::Rng;
+use super::faults::Rng;
 use crate::store::{Append, ChangeSet, Chunk, DiskStore, Loaded, LogName, SegmentMeta, StoreSettings, chunk};
 
 /// What a store must hold.
@@ -11,9 +11,12 @@ use crate::store::{Append, ChangeSet, Chunk, DiskStore, Loaded, LogName, Segment
 pub struct Model {
     pub number: u64,
     pub entries: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Segments by log and base, with their chunks by offset.
-    pub segments: BTreeMap<(LogName, u64), (SegmentMeta, Vec<(u64, Chunk)>)>,
+    /// Segments by log and base.
+    pub segments: BTreeMap<(LogName, u64), Segment>,
 }
+
+/// A segment's record, and its chunks by offset.
+type Segment = (SegmentMeta, Vec<(u64, Chunk)>);
 
 impl Model {
     pub fn apply(&mut self, set: &ChangeSet) {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use super::faults::{Call, Faults};
 use super::model::{Writer, fast_dir, open, settings};
 use crate::store::device::Device;
 use crate::store::disk::{COMMIT_SLACK_BYTES, OPEN_SPACE_BYTES};
-use crate::store::faults::{Call, Faults};
 use crate::store::{ChangeSet, CommitError, DiskStore, StoreError, StoreSettings};
 
 const ENOSPC: i32 = 28;
