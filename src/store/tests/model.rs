@@ -77,13 +77,22 @@ pub struct Writer {
     pub model: Model,
     /// Each set puts a value of up to so many bytes more.
     pub long_value_bytes: Option<u64>,
+    /// Records are shorter than this.
+    pub record_bytes_max: u64,
     seq: u64,
     ends: BTreeMap<LogName, u64>,
 }
 
 impl Writer {
     pub fn new(seed: u64) -> Writer {
-        Writer { rng: Rng::new(seed), model: Model::default(), long_value_bytes: None, seq: 0, ends: BTreeMap::new() }
+        Writer {
+            rng: Rng::new(seed),
+            model: Model::default(),
+            long_value_bytes: None,
+            record_bytes_max: 600,
+            seq: 0,
+            ends: BTreeMap::new(),
+        }
     }
 
     /// The next set; the model has it already.
@@ -121,7 +130,7 @@ impl Writer {
     fn append(&mut self, set: &mut ChangeSet, log: LogName) {
         let records = (0..1 + self.rng.below(5))
             .map(|_| {
-                let len = self.rng.below(600) as usize;
+                let len = self.rng.below(self.record_bytes_max) as usize;
                 self.rng.bytes(len)
             })
             .collect();

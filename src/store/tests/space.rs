@@ -168,7 +168,8 @@ fn a_file_system_that_is_full_in_the_middle_of_a_commit_loses_nothing() {
         let faults = Arc::new(Faults::new(&data_dir, 1));
         let (mut store, _) = DiskStore::open_on(settings(&data_dir), Device::Faulty(faults.clone())).unwrap();
         let mut writer = Writer::new(round);
-        writer.long_value_bytes = Some(40_000);
+        // Every other round the segments take more than sled.
+        (writer.long_value_bytes, writer.record_bytes_max) = if round % 2 == 0 { (Some(40_000), 600) } else { (None, 100_000) };
         for _ in 0..10 {
             store.commit(&writer.next_set()).unwrap();
         }
