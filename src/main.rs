@@ -1,3 +1,7 @@
-//! The program: arguments, logging, exit code.
+//! The `tidemill` command: see [`cli`].
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -1,4 +1,22 @@
 //! Payloads to rows and rows to payloads. No IO, no clock.
+//!
+//! In: a [`Decoder`] reads [`Message`]s into an [`OpenTable`], whose rows become a batch's table. Out: `encode` writes a row as Spark's
+//! `to_json` does. This file holds the settings of a source's format.
+
+mod convert;
+mod decode;
+mod dictionary;
+mod json;
+mod number;
+mod open_table;
+mod row;
+pub mod timestamp;
+mod topic;
+mod value;
+
+pub use decode::{BadRecord, Decoded, Decoder, FormatError, Message, PAYLOAD_BYTES_MAX, REFUSED_LISTED_MAX, RefusedReason, RefusedRow};
+pub use open_table::{COLUMN_TEXT_BYTES_MAX, OpenTable};
+use row::Texts;
 
 use crate::types::DataType;
 

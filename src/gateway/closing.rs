@@ -95,17 +95,22 @@ impl Gateway {
         let at_ms = stamp.wall_us.div_euclid(1_000);
         for reject in output.rejects {
             let status = &mut self.queries[reject.query];
+            status.rejected_rows += 1;
             self.dead_letters.push(|| {
                 let letter = DeadLetter { at_ms, query: Some(status.name.clone()), reason: reject.reason, ..DeadLetter::default() };
                 letter.with_payload(reject.row.as_bytes(), reject.row.len())
             });
         }
-        for (status, query) in self.queries.iter_mut().zip(output.queries) {
-            status.late_rows += query.late_rows;
-            status.rejected_rows += query.rejected_rows;
-            status.watermark_us = query.watermark_us;
-            status.keys = query.keys;
-            status.state_bytes = query.state_bytes;
+        for late in output.late {
+            let status = &mut self.queries[late.query];
+            status.late_rows += late.rows + late.rows_in_part;
+            for sample in late.samples {
+                self.dead_letters.push(|| {
+                    let reason = format!("late by {} s: its windows are closed", sample.lateness_us as f64 / 1e6);
+                    let letter = DeadLetter { at_ms, query: Some(status.name.clone()), reason, ..DeadLetter::default() };
+                    letter.with_payload(sample.row.as_bytes(), sample.row.len())
+                });
+            }
         }
         for result in &output.results {
             self.queries[result.query].results += result.table.rows as u64;

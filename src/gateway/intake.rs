@@ -136,10 +136,8 @@ impl Intake {
         self.last_message_us = stamp.mono_us;
         self.idle_told = false;
         for message in messages {
-            if self.is_full() || !self.waiting.is_empty() {
+            if self.is_full() || !self.waiting.is_empty() || !self.take(&message, stream_us, stamp, letters) {
                 self.waiting.push_back(message);
-            } else {
-                self.take(&message, stream_us, stamp, letters);
             }
         }
     }
@@ -149,53 +147,72 @@ impl Intake {
         while !self.is_full()
             && let Some(message) = self.waiting.pop_front()
         {
-            self.take(&message, stream_us, stamp, letters);
+            if !self.take(&message, stream_us, stamp, letters) {
+                return self.waiting.push_front(message);
+            }
         }
     }
 
-    fn take(&mut self, message: &Inbound, stream_us: i64, stamp: Stamp, letters: &mut DeadLetters) {
-        self.received_seq = message.seq;
-        self.status.received += 1;
+    /// Looks at one message; `false` if it has to wait for the next batch after all, with nothing changed.
+    fn take(&mut self, message: &Inbound, stream_us: i64, stamp: Stamp, letters: &mut DeadLetters) -> bool {
         let (payload, length) = match &message.payload {
             InboundPayload::Whole(payload) => (payload, payload.len()),
             InboundPayload::Oversized { length, beginning } => (beginning, *length),
         };
-        self.status.received_bytes += length as u64;
         if message.qos > 0 {
-            self.unacknowledged += 1;
             let hash = self.hash(message, payload, length);
             if self.redelivery.receive(message.packet_id, message.dup, hash, message.seq) == Verdict::Repeat {
                 self.status.repeats += 1;
-                return;
+                self.received(message, length);
+                return true;
             }
         }
         if message.retain && !self.retained_used {
             self.status.retained_ignored += 1;
-            return;
-        }
-        if length > payload.len() {
+        } else if length > payload.len() {
             let reason = format!("the payload has {length} bytes, more than max_payload");
-            return self.reject(message, payload, length, reason, stamp, letters);
+            self.reject(message, payload, length, reason, stamp, letters);
+        } else if !self.decode(message, payload, stream_us, stamp, letters) {
+            if message.qos > 0 {
+                self.redelivery.take_back();
+            }
+            return false;
         }
-        self.decode(message, payload, stream_us, stamp, letters);
+        self.received(message, length);
+        true
     }
 
-    fn decode(&mut self, message: &Inbound, payload: &[u8], stream_us: i64, stamp: Stamp, letters: &mut DeadLetters) {
+    fn received(&mut self, message: &Inbound, length: usize) {
+        self.received_seq = message.seq;
+        self.unacknowledged += u64::from(message.qos > 0);
+        self.status.received += 1;
+        self.status.received_bytes += length as u64;
+    }
+
+    /// `false` if the open table has no room for the rows.
+    fn decode(&mut self, message: &Inbound, payload: &[u8], stream_us: i64, stamp: Stamp, letters: &mut DeadLetters) -> bool {
         let Ok(topic) = std::str::from_utf8(&message.topic) else {
-            return self.reject(message, payload, payload.len(), "the topic is not UTF-8".to_owned(), stamp, letters);
+            self.reject(message, payload, payload.len(), "the topic is not UTF-8".to_owned(), stamp, letters);
+            return true;
         };
-        let future_limit_us = self.max_future_us.filter(|_| stamp.synchronised).map(|limit| stamp.wall_us.saturating_add(limit));
-        let input = Message { topic, payload, arrived_us: stream_us, retained: message.retain, future_limit_us };
-        match self.decoder.decode(&input, &mut self.open) {
+        let limit_us = self.max_future_us.filter(|_| stamp.synchronised).map(|limit| stamp.wall_us.saturating_add(limit));
+        self.decoder.set_future_limit(limit_us);
+        match self.decoder.decode(&Message { topic, payload, arrived_us: stream_us, retained: message.retain }, &mut self.open) {
             Ok(decoded) => {
                 self.status.decoded_rows += decoded.rows as u64;
                 self.status.nulled_fields += decoded.nulled_fields as u64;
-                for reason in decoded.refused {
-                    self.reject(message, payload, payload.len(), reason, stamp, letters);
+                self.status.rejected += (decoded.refused_rows - decoded.refused.len()) as u64;
+                for refused in decoded.refused {
+                    let row = payload.get(refused.bytes).unwrap_or(payload);
+                    self.reject(message, row, row.len(), refused.reason.to_string(), stamp, letters);
                 }
             }
-            Err(bad) => self.reject(message, payload, payload.len(), bad.to_string(), stamp, letters),
+            Err(bad) if bad.is_dead_letter() || self.open.rows() == 0 => {
+                self.reject(message, payload, payload.len(), bad.to_string(), stamp, letters);
+            }
+            Err(_) => return false,
         }
+        true
     }
 
     fn reject(&mut self, message: &Inbound, beginning: &[u8], length: usize, reason: String, stamp: Stamp, letters: &mut DeadLetters) {
@@ -257,7 +274,7 @@ impl Intake {
             through_seq: self.received_seq,
         });
         self.closed_seq = self.received_seq;
-        (SourceInput { source: self.index, table: self.open.take(&mut self.decoder), idle }, receipt)
+        (SourceInput { source: self.index, table: self.open.take(), idle }, receipt)
     }
 
     /// What the receipt covers is being acknowledged.
@@ -278,7 +295,7 @@ impl Intake {
     }
 
     /// The last message looked at, for a build that acknowledges too early on purpose.
-    pub fn received(&self) -> Receipt {
+    pub fn receipt(&self) -> Receipt {
         Receipt { source: self.index, connection: self.connection, through_seq: self.received_seq }
     }
 }

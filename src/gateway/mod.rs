@@ -127,7 +127,7 @@ impl Gateway {
             self.opened_us.get_or_insert(stamp.mono_us);
         }
         if planted(Fault::EarlyAck) {
-            let Receipt { source, connection, through_seq } = intake.received();
+            let Receipt { source, connection, through_seq } = intake.receipt();
             actions.push(Action::Acknowledge { source, connection, through_seq });
         }
     }
@@ -170,9 +170,14 @@ impl Gateway {
             rows: self.intakes.iter().map(|intake| intake.status.decoded_rows).sum(),
             dead_letters: self.dead_letter_status.clone(),
             sources: self.intakes.iter().map(Intake::status).collect(),
-            queries: self.queries.clone(),
+            queries: self.queries.iter().enumerate().map(|(index, status)| self.query_status(index, status)).collect(),
             sinks: self.sinks.iter().map(SinkBooks::status).collect(),
         }
+    }
+
+    fn query_status(&self, index: usize, counted: &QueryStatus) -> QueryStatus {
+        let held = self.engine.query_status(index);
+        QueryStatus { watermark_us: held.watermark_us, keys: held.keys as u64, state_bytes: held.bytes as u64, ..counted.clone() }
     }
 
     fn advance_stream_time(&mut self, stamp: Stamp) {

@@ -142,6 +142,7 @@ impl Outbox {
         let last = (self.epoch, self.next_seq + count - 1);
         self.next_seq += count;
         let bytes = chunk::encode(&Chunk { epoch: first.0, first_seq: first.1, created_ms, records });
+        let bytes = bytes.expect("records are shorter than RECORD_BYTES_MAX, chunks than CHUNK_BYTES_MAX and one record");
         let size = bytes.len() as u64;
         if self.waiting_bytes() + size > self.settings.bytes_max && !self.make_room(size, created_ms, changes) {
             self.bury(Tombstone { first, last, records: count, reason: DropReason::Full, at_ms: created_ms });

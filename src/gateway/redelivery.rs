@@ -88,10 +88,6 @@ impl Redelivery {
         self.entries.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Whether U differs from what was last taken for a commit; asking marks it taken.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
@@ -140,6 +136,11 @@ impl Redelivery {
             self.removed += 1;
         }
         Verdict::New
+    }
+
+    /// The message that was just found new could not be taken after all: it will come once more.
+    pub fn take_back(&mut self) {
+        self.entries.pop_back();
     }
 
     /// A message outside U came: what the broker did not repeat before it, it knows to be acknowledged.
@@ -294,7 +295,7 @@ mod tests {
         redelivery.close();
         assert_eq!(redelivery.to_stored().hashes, [30]);
         assert_eq!(redelivery.connected(2, false), 1);
-        assert!(redelivery.is_empty());
+        assert_eq!(redelivery.len(), 0);
     }
 
     #[test]
@@ -307,7 +308,7 @@ mod tests {
         assert_eq!(redelivery.receive(2, true, 20, 2), Verdict::Repeat);
         assert_eq!(redelivery.receive(3, true, 30, 3), Verdict::Repeat);
         redelivery.proven(1, 3);
-        assert!(redelivery.is_empty());
+        assert_eq!(redelivery.len(), 0);
         assert_eq!(redelivery.receive(1, false, 10, 4), Verdict::New, "the same reading again is a new one");
     }
 

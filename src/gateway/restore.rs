@@ -146,7 +146,7 @@ fn outbox(records: &Records<'_>, log: LogName, settings: OutboxSettings, cursor_
 fn intake(settings: &Settings, records: &Records<'_>, index: usize, hash_seed: u64, stamp: Stamp) -> Result<Intake, StartError> {
     let source = &settings.sources[index];
     let needed = settings.program.needed_columns(index);
-    let decoder = Decoder::new(&source.decode, &needed, &source.name, hash_seed)?;
+    let decoder = Decoder::new(&source.decode, &needed, hash_seed)?.with_source_name(&source.name);
     let open = OpenTable::new(&source.decode, &needed);
     let mut intake = Intake::new(index, source, decoder, open, hash_seed, stamp);
     let stored: StoredRedelivery = records.get(&keys::redelivery(&source.name))?.unwrap_or_default();

@@ -14,8 +14,11 @@ use crate::types::Field;
 /// Tombstones kept, the youngest; the count of what was dropped goes on.
 const TOMBSTONES_MAX: usize = 64;
 
+/// One encoded result.
+const RESULT_BYTES_MAX: usize = 4 << 20;
+
 /// A result as it lies in the outbox: topic and payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SinkRecord<'a> {
     pub topic: &'a str,
     pub payload: &'a [u8],
@@ -111,6 +114,9 @@ impl SinkBooks {
         let id = RowId { gateway: &self.gateway, sink: &self.name, epoch: self.outbox.epoch(), seq };
         let mut payload = Vec::new();
         encode_result(&id, fields, table, row, &mut payload);
+        if payload.len() > RESULT_BYTES_MAX {
+            return Err(format!("the result has {} bytes, more than {RESULT_BYTES_MAX}", payload.len()));
+        }
         Ok(SinkRecord::encode(&topic, &payload))
     }
 

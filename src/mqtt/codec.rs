@@ -316,3 +316,6 @@ fn written(result: Result<usize, mqttbytes::Error>) -> Result<(), Unwritable> {
 fn written_v5(result: Result<usize, mqttbytes_v5::Error>) -> Result<(), Unwritable> {
     result.map(|_| ()).map_err(|error| Unwritable::Codec(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

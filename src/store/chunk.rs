@@ -158,12 +158,7 @@ pub fn chunk_at(at: u64, read: &mut impl FnMut(u64, usize) -> io::Result<Vec<u8>
 }
 
 /// Where the next valid chunk at or after `from` begins; `len` if none is found in at most `tries`.
-pub fn next_chunk(
-    from: u64,
-    len: u64,
-    tries: &mut usize,
-    read: &mut impl FnMut(u64, usize) -> io::Result<Vec<u8>>,
-) -> io::Result<u64> {
+pub fn next_chunk(from: u64, len: u64, tries: &mut usize, read: &mut impl FnMut(u64, usize) -> io::Result<Vec<u8>>) -> io::Result<u64> {
     let mut at = from;
     while at < len && *tries > 0 {
         let window = read(at, SEARCH_BYTES)?;

@@ -78,6 +78,12 @@ pub(crate) fn sealed_len(bytes: &[u8]) -> Result<usize, CodecError> {
     if len > VALUE_BYTES_MAX { Err(CodecError::TooLong(len)) } else { Ok(len) }
 }
 
+/// The checksum in an envelope whose beginning is given.
+pub(crate) fn sealed_crc(bytes: &[u8]) -> Result<u32, CodecError> {
+    let crc = bytes.get(1..5).ok_or(CodecError::Short)?;
+    Ok(u32::from_le_bytes([crc[0], crc[1], crc[2], crc[3]]))
+}
+
 /// The value in an envelope, checked.
 pub(crate) fn unseal<'a>(key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], CodecError> {
     let len = sealed_len(bytes)?;
@@ -85,8 +91,7 @@ pub(crate) fn unseal<'a>(key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], CodecE
     if value.len() != len {
         return Err(CodecError::Short);
     }
-    let stated = u32::from_le_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
-    if stated == checksum(key, value) { Ok(value) } else { Err(CodecError::Checksum) }
+    if sealed_crc(bytes)? == checksum(key, value) { Ok(value) } else { Err(CodecError::Checksum) }
 }
 
 fn checksum(key: &[u8], value: &[u8]) -> u32 {

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 #[cfg(test)]
-use super::faults::Faults;
+use super::tests::faults::Faults;
+use crate::sabotage::{Fault, planted};
 
 /// Who carries out the store's writes and syncs.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ impl Device {
     /// Returns when the file's content is durable.
     pub fn sync_data(&self, file: &File) -> io::Result<()> {
         match self {
-            Device::Real if syncs_are_skipped() => Ok(()),
+            Device::Real if planted(Fault::SkipSync) => Ok(()),
             Device::Real => file.sync_data(),
             #[cfg(test)]
             Device::Faulty(faults) => faults.sync_data(file),
@@ -61,16 +62,4 @@ impl Device {
             Device::Faulty(faults) => faults.free_bytes(dir),
         }
     }
-}
-
-/// The planted fault that the power-cut test must catch.
-#[cfg(feature = "sabotage")]
-fn syncs_are_skipped() -> bool {
-    static SKIPPED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    *SKIPPED.get_or_init(|| std::env::var("TIDEMILL_SABOTAGE").is_ok_and(|fault| fault == "skip_sync"))
-}
-
-#[cfg(not(feature = "sabotage"))]
-fn syncs_are_skipped() -> bool {
-    false
 }

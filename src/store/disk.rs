@@ -16,6 +16,7 @@ use super::lock::Lock;
 use super::open::{self, Opened};
 use super::segment::{FileError, Logs, check_log_name};
 use super::state::{ApplyError, OpenFailure, State};
+use super::witness::Witness;
 use super::{Append, ChangeSet, CommitError, Loaded, LogName, ReadError, StoreError, StoredChunk, chunk, codec, keys};
 
 /// Room that opening a store needs: sled writes a snapshot and the rest of a segment.
@@ -52,7 +53,11 @@ enum Health {
     /// Out of space: to be reopened before anything else is written.
     Full,
     /// The disk failed in this way.
-    Failed { what: &'static str, path: PathBuf, reason: String },
+    Failed {
+        what: &'static str,
+        path: PathBuf,
+        reason: String,
+    },
 }
 
 /// An open store. Owns its data directory until it is dropped.
@@ -60,6 +65,7 @@ pub struct DiskStore {
     settings: StoreSettings,
     device: Device,
     lock: Lock,
+    witness: Witness,
     /// Dropped while the store is full.
     state: Option<State>,
     logs: Logs,
@@ -77,25 +83,19 @@ impl DiskStore {
     }
 
     pub(super) fn open_on(settings: StoreSettings, device: Device) -> Result<(DiskStore, Loaded), StoreError> {
-        let Opened { lock, state, logs, loaded } = open::open(&settings, &device)?;
+        let Opened { lock, witness, state, logs, loaded } = open::open(&settings, &device)?;
         let number = loaded.number;
         let state = Some(state);
-        let store = DiskStore { settings, device, lock, state, logs, number, health: Health::Sound, doubted: false };
+        let store = DiskStore { settings, device, lock, witness, state, logs, number, health: Health::Sound, doubted: false };
         Ok((store, loaded))
     }
 
-    /// Makes a change set durable, all of it. A set whose number is already durable is left alone.
+    /// Makes a change set durable, all of it; a key that it deletes and puts is put. A set whose number is already durable is left alone.
     ///
     /// After `NoSpace` call it again with the same set when there may be room (no sooner than in a second or so): where it must, it
     /// first reopens the store. After `Fatal` stop acknowledging and exit.
     pub fn commit(&mut self, set: &ChangeSet) -> Result<(), CommitError> {
-        match &self.health {
-            Health::Sound => {}
-            Health::Full => self.reopen()?,
-            Health::Failed { what, path, reason } => {
-                return Err(CommitError::Fatal { what, path: path.clone(), reason: reason.clone() });
-            }
-        }
+        self.reopen()?;
         let again = self.doubted && set.number == self.number;
         if set.number <= self.number && !again {
             return Ok(());
@@ -110,13 +110,22 @@ impl DiskStore {
         }
         self.number = set.number;
         self.doubted = false;
+        if let Err(error) = self.witness.write(set.number) {
+            tracing::debug!("cannot write the witness in {}: {error}", self.settings.data_dir.display());
+        }
         Ok(())
     }
 
-    /// Closes and opens state and logs after the disk was full. [`DiskStore::commit`] does it by itself.
+    /// Closes and opens state and logs after the disk filled up in the middle of a commit; does nothing where that was not so.
+    /// [`DiskStore::commit`] does it by itself.
     pub fn reopen(&mut self) -> Result<(), CommitError> {
-        self.state = None;
-        self.health = Health::Full;
+        match &self.health {
+            Health::Sound => return Ok(()),
+            Health::Full => {}
+            Health::Failed { what, path, reason } => {
+                return Err(CommitError::Fatal { what, path: path.clone(), reason: reason.clone() });
+            }
+        }
         let free = self.free_bytes()?;
         if free < OPEN_SPACE_BYTES {
             return Err(self.no_space(OPEN_SPACE_BYTES, free));

@@ -76,7 +76,7 @@ pub(super) mod stored {
 
     /// Version of the store's layout, `u32` little-endian.
     pub const FORMAT: &[u8] = b"m/format";
-    /// Number of the last change set, `u64` little-endian.
+    /// Number of the last change set and the sum over all records, each `u64` little-endian.
     pub const NUMBER: &[u8] = b"m/number";
     /// All segment records.
     pub const SEGMENTS: &[u8] = b"l/";

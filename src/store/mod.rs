@@ -8,11 +8,14 @@
 //! | [`keys`] | which record lies under which key |
 //! | [`disk`] | the store: commit, reopen, read |
 //! | `open` | opening: locks, versions, damage, quarantine |
+//! | [`service`] | the store's thread |
 //! | `state` | sled |
+//! | `index` | the checksum of every record, and their sum |
 //! | `segment` | segment files |
 //! | `migrate` | versions of the layout |
 //! | `device` | writes, syncs, free space: the seam for faults |
 //! | `lock` | the data directory's lock |
+//! | `witness` | how far the commits had come, beside the state |
 //!
 //! `docs/format.md` describes what lies on the disk.
 
@@ -22,16 +25,17 @@ pub mod codec;
 mod device;
 pub mod disk;
 mod error;
-#[cfg(test)]
-mod faults;
+mod index;
 pub mod keys;
 mod lock;
 mod migrate;
 mod open;
 mod segment;
+pub mod service;
 mod state;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 pub use change::{Append, ChangeSet, Chunk, Loaded, LogName, SegmentMeta, StoredChunk};
 pub use disk::{DiskStore, StoreSettings};

@@ -14,6 +14,7 @@ use super::lock::Lock;
 use super::migrate::FORMAT;
 use super::segment::{FileError, Logs};
 use super::state::{self, ApplyError, Contents, OpenFailure, State};
+use super::witness::Witness;
 use super::{Loaded, StoreError, StoreSettings};
 
 const FORMAT_FILE: &str = "format";
@@ -24,6 +25,7 @@ const LOGS_DIR: &str = "logs";
 /// An open store's parts.
 pub(super) struct Opened {
     pub lock: Lock,
+    pub witness: Witness,
     pub state: State,
     pub logs: Logs,
     pub loaded: Loaded,
@@ -45,21 +47,25 @@ pub(super) fn open(settings: &StoreSettings, device: &Device) -> Result<Opened, 
         state::rewrite(&path, device).map_err(|error| StoreError::from_io("rewrite", &path, error))?;
     }
     let mut loaded = Loaded::default();
-    let (state, contents) = open_state(settings, device, &mut loaded)?;
+    let (mut state, contents) = open_state(settings, device, &mut loaded)?;
     let logs_dir = data_dir.join(LOGS_DIR);
     fs::create_dir_all(&logs_dir).map_err(|error| StoreError::from_io("create", &logs_dir, error))?;
     let mut logs = Logs::new(logs_dir, device.clone(), contents.segments);
+    let witnessed = Witness::read(data_dir);
     if contents.new {
-        begin(settings, &state, &mut logs, &mut loaded)?;
+        begin(settings, &mut state, &mut logs, &mut loaded)?;
+    } else if contents.number < witnessed {
+        go_back(settings, &mut state, (contents.number, witnessed), &mut logs, &mut loaded)?;
     } else {
-        mend_logs(&state, &mut logs, &mut loaded)?;
+        mend_logs(&mut state, contents.number, &mut logs, &mut loaded)?;
     }
+    let witness = Witness::open(data_dir, contents.number).map_err(|error| StoreError::from_io("write the witness in", data_dir, error))?;
     settle(data_dir, &state, device)?;
     lock.note(false).map_err(|error| StoreError::from_io("write", &data_dir.join("lock"), error))?;
     loaded.number = contents.number;
     loaded.entries = contents.entries;
     loaded.segments = logs.segments();
-    Ok(Opened { lock, state, logs, loaded })
+    Ok(Opened { lock, witness, state, logs, loaded })
 }
 
 /// Opens the state and logs again after the disk was full, with what is on the disk; the entries are not read back.
@@ -97,7 +103,16 @@ fn create_data_dir(data_dir: &Path, device: &Device) -> Result<(), StoreError> {
 fn open_state(settings: &StoreSettings, device: &Device, loaded: &mut Loaded) -> Result<(State, Contents), StoreError> {
     let dir = state_dir(&settings.data_dir);
     let attempt = || State::open(&dir, settings.cache_bytes, device.clone(), true);
-    let reason = match attempt() {
+    // A state without any record beside a witness of commits: sled did not recognise its own file.
+    let witnessed = Witness::read(&settings.data_dir);
+    let attempt_known = || match attempt() {
+        Ok((_, contents)) if contents.new && witnessed > 0 => Err(OpenFailure::Damaged(format!("nothing is left of {witnessed} commits"))),
+        other => other,
+    };
+    if !dir.is_dir() {
+        return attempt().map_err(|failure| beyond(settings, failure));
+    }
+    let reason = match attempt_known() {
         Ok(opened) => return Ok(opened),
         Err(OpenFailure::Refused(error)) => return Err(error),
         Err(OpenFailure::Damaged(reason)) => reason,
@@ -105,10 +120,10 @@ fn open_state(settings: &StoreSettings, device: &Device, loaded: &mut Loaded) ->
     tracing::error!("the state in {} is damaged ({reason}); trying without its snapshot", dir.display());
     let io = |error| StoreError::from_io("rename files of", &dir, error);
     let reason = if state::set_snapshots_aside(&dir).map_err(io)? {
-        match attempt() {
+        match attempt_known() {
             Ok(opened) => {
                 state::remove_snapshots_aside(&dir).map_err(io)?;
-                loaded.warnings.push(format!("the state's snapshot was damaged ({reason}) and was built again; nothing is lost"));
+                loaded.warnings.push(format!("the state's snapshot was damaged ({reason}) and was built again"));
                 return Ok(opened);
             }
             Err(OpenFailure::Refused(error)) => return Err(error),
@@ -123,10 +138,15 @@ fn open_state(settings: &StoreSettings, device: &Device, loaded: &mut Loaded) ->
     device.sync_dir(&settings.data_dir).map_err(|error| StoreError::from_io("sync", &settings.data_dir, error))?;
     loaded.quarantined = Some(quarantine.display().to_string());
     loaded.warnings.push(format!("the state was damaged ({reason}) and was moved to {}; it is lost", quarantine.display()));
-    attempt().map_err(|failure| match failure {
+    attempt().map_err(|failure| beyond(settings, failure))
+}
+
+/// There is nothing more to try.
+fn beyond(settings: &StoreSettings, failure: OpenFailure) -> StoreError {
+    match failure {
         OpenFailure::Refused(error) => error,
         OpenFailure::Damaged(reason) => StoreError::Beyond { dir: settings.data_dir.clone(), reason },
-    })
+    }
 }
 
 /// A path for what is moved away, not yet taken.
@@ -142,7 +162,7 @@ fn free_quarantine(settings: &StoreSettings) -> PathBuf {
 }
 
 /// Writes the first records of a new state, with the logs' readable chunks where an older state left any.
-fn begin(settings: &StoreSettings, state: &State, logs: &mut Logs, loaded: &mut Loaded) -> Result<(), StoreError> {
+fn begin(settings: &StoreSettings, state: &mut State, logs: &mut Logs, loaded: &mut Loaded) -> Result<(), StoreError> {
     if logs.has_files().map_err(from_file)? {
         let quarantine = loaded.quarantined.as_ref().map_or_else(|| free_quarantine(settings), PathBuf::from);
         let damaged = logs.rescue(&quarantine).map_err(from_file)?;
@@ -155,8 +175,35 @@ fn begin(settings: &StoreSettings, state: &State, logs: &mut Logs, loaded: &mut 
     state.begin(&logs.segments()).map_err(|error| from_apply(error, &settings.data_dir))
 }
 
+/// Takes a state that came back whole but as it was some commits ago (damage at the end of sled's log, or a disk that had lied about its
+/// syncs): what is lost is said, results of the lost commits are kept as far as their chunks are readable.
+fn go_back(
+    settings: &StoreSettings,
+    state: &mut State,
+    (number, witnessed): (u64, u64),
+    logs: &mut Logs,
+    loaded: &mut Loaded,
+) -> Result<(), StoreError> {
+    let text = format!(
+        "the state came back as of commit {number}, but commit {witnessed} had been made durable: the disk is damaged or does not keep \
+         what it confirms; what came in between is lost, results in readable chunks are kept"
+    );
+    tracing::error!("{text}");
+    loaded.warnings.push(text);
+    let mut changes: Vec<_> =
+        logs.segments().into_iter().flat_map(|(log, metas)| metas.into_iter().map(move |meta| (log.clone(), meta.base, None))).collect();
+    logs.forget();
+    let quarantine = free_quarantine(settings);
+    for path in logs.rescue(&quarantine).map_err(from_file)? {
+        loaded.warnings.push(format!("{} was damaged; a copy is in {}", path.display(), quarantine.display()));
+    }
+    let found = logs.segments();
+    changes.extend(found.into_iter().flat_map(|(log, metas)| metas.into_iter().map(move |meta| (log.clone(), meta.base, Some(meta)))));
+    state.correct(number, &changes).map_err(|error| from_apply(error, &settings.data_dir))
+}
+
 /// Makes files and records of the logs agree; a file that lost bytes is reported.
-fn mend_logs(state: &State, logs: &mut Logs, loaded: &mut Loaded) -> Result<(), StoreError> {
+fn mend_logs(state: &mut State, number: u64, logs: &mut Logs, loaded: &mut Loaded) -> Result<(), StoreError> {
     let changes = logs.reconcile().map_err(from_file)?;
     if changes.is_empty() {
         return Ok(());
@@ -167,7 +214,7 @@ fn mend_logs(state: &State, logs: &mut Logs, loaded: &mut Loaded) -> Result<(), 
         tracing::error!("{text}");
         loaded.warnings.push(text);
     }
-    state.correct(&changes).map_err(|error| from_apply(error, Path::new(LOGS_DIR)))
+    state.correct(number, &changes).map_err(|error| from_apply(error, Path::new(LOGS_DIR)))
 }
 
 /// Makes files, directories and the version's file durable.

@@ -145,6 +145,12 @@ impl Logs {
         Ok(damaged)
     }
 
+    /// Forgets the records, before [`Logs::rescue`].
+    pub fn forget(&mut self) {
+        self.logs.clear();
+        self.bytes = 0;
+    }
+
     /// Whether there are segment files at all.
     pub fn has_files(&self) -> Result<bool, FileError> {
         Ok(self.files()?.iter().any(|(_, bases)| !bases.is_empty()))

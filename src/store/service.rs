@@ -20,15 +20,24 @@ const SPACE_RETRY: Duration = Duration::from_millis(500);
 pub enum StoreRequest {
     Commit(Box<ChangeSet>),
     /// Chunks of a log from an offset on, about `bytes_max` of them, at least one.
-    Read { log: LogName, from: u64, bytes_max: u64, reply: oneshot::Sender<Result<Vec<StoredChunk>, ReadError>> },
+    Read {
+        log: LogName,
+        from: u64,
+        bytes_max: u64,
+        reply: oneshot::Sender<Result<Vec<StoredChunk>, ReadError>>,
+    },
 }
 
 /// What the store tells.
 #[derive(Debug)]
 pub enum StoreNotice {
-    Committed { number: u64 },
+    Committed {
+        number: u64,
+    },
     /// No space: the same set is tried again.
-    Down { reason: String },
+    Down {
+        reason: String,
+    },
     Up,
     /// Nothing more can be committed by this process.
     Failed(CommitError),

@@ -5,7 +5,6 @@
 //! [`PART_BYTES`] (a page holds some 20 entries at most); it panics on some damage, so it is only called with unwinding caught.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -15,6 +14,7 @@ use std::time::Duration;
 
 use super::device::Device;
 use super::error::is_full;
+use super::index::{Held, Index};
 use super::keys::stored;
 use super::migrate;
 use super::segment::check_log_name;
@@ -62,8 +62,7 @@ pub(super) struct State {
     /// Our own descriptor of sled's file: the one whose sync counts.
     file: File,
     device: Device,
-    /// Number of parts of each entry of the core that has more than one.
-    parts: BTreeMap<Vec<u8>, u16>,
+    index: Index,
 }
 
 impl State {
@@ -75,7 +74,7 @@ impl State {
         let file_path = db_path(dir);
         let file = OpenOptions::new().read(true).write(true).open(&file_path);
         let file = file.map_err(|error| refuse("open", &file_path, error))?;
-        let mut state = State { db: Some(db), file, device, parts: BTreeMap::new() };
+        let mut state = State { db: Some(db), file, device, index: Index::default() };
         let loaded = catch_unwind(AssertUnwindSafe(|| {
             migrate::run(&state, dir, migrate::STEPS, migrate::FORMAT)?;
             state.load(dir, keep_entries)
@@ -100,42 +99,47 @@ impl State {
     pub fn apply(&mut self, set: &ChangeSet) -> Result<(), ApplyError> {
         let mut batch = sled::Batch::default();
         for key in &set.deletes {
-            batch.remove(stored::entry(key));
-            remove_parts(&mut batch, key, 1, self.parts.remove(key));
+            let place = stored::entry(key);
+            remove_parts(&mut batch, key, 1, self.index.remove(&place));
+            batch.remove(place);
         }
         for (key, value) in &set.puts {
-            put_entry(&mut batch, &mut self.parts, key, value).map_err(|error| fault("encode a value", error.to_string()))?;
+            put_entry(&mut batch, &mut self.index, key, value).map_err(|error| fault("encode a value", error.to_string()))?;
         }
         for append in &set.appends {
-            put_segment(&mut batch, &append.log, &append.segment).map_err(|error| fault("encode a record", error.to_string()))?;
+            put_segment(&mut batch, &mut self.index, &append.log, &append.segment)
+                .map_err(|error| fault("encode a record", error.to_string()))?;
         }
         for (log, base) in &set.drops {
-            batch.remove(stored::segment(log, *base));
+            remove_segment(&mut batch, &mut self.index, log, *base);
         }
-        put_number(&mut batch, set.number).map_err(|error| fault("encode a record", error.to_string()))?;
+        put_number(&mut batch, set.number, self.index.sum()).map_err(|error| fault("encode a record", error.to_string()))?;
         self.commit(batch)
     }
 
     /// Writes the first records of a new store.
-    pub fn begin(&self, segments: &[(LogName, Vec<SegmentMeta>)]) -> Result<(), ApplyError> {
+    pub fn begin(&mut self, segments: &[(LogName, Vec<SegmentMeta>)]) -> Result<(), ApplyError> {
         let mut batch = sled::Batch::default();
         migrate::put_format(&mut batch, migrate::FORMAT).map_err(|error| fault("encode a record", error.to_string()))?;
-        put_number(&mut batch, 0).map_err(|error| fault("encode a record", error.to_string()))?;
         for (log, meta) in segments.iter().flat_map(|(log, metas)| metas.iter().map(move |meta| (log, meta))) {
-            put_segment(&mut batch, log, meta).map_err(|error| fault("encode a record", error.to_string()))?;
+            put_segment(&mut batch, &mut self.index, log, meta).map_err(|error| fault("encode a record", error.to_string()))?;
         }
+        put_number(&mut batch, 0, self.index.sum()).map_err(|error| fault("encode a record", error.to_string()))?;
         self.commit(batch)
     }
 
     /// Corrects segment records after damage: a record that is `None` goes.
-    pub fn correct(&self, changes: &[(LogName, u64, Option<SegmentMeta>)]) -> Result<(), ApplyError> {
+    pub fn correct(&mut self, number: u64, changes: &[(LogName, u64, Option<SegmentMeta>)]) -> Result<(), ApplyError> {
         let mut batch = sled::Batch::default();
         for (log, base, left) in changes {
             match left {
-                Some(meta) => put_segment(&mut batch, log, meta).map_err(|error| fault("encode a record", error.to_string()))?,
-                None => batch.remove(stored::segment(log, *base)),
+                Some(meta) => {
+                    put_segment(&mut batch, &mut self.index, log, meta).map_err(|error| fault("encode a record", error.to_string()))?
+                }
+                None => remove_segment(&mut batch, &mut self.index, log, *base),
             }
         }
+        put_number(&mut batch, number, self.index.sum()).map_err(|error| fault("encode a record", error.to_string()))?;
         self.commit(batch)
     }
 
@@ -179,12 +183,12 @@ impl State {
             let contents = Contents { new: true, ..Contents::default() };
             return if empty { Ok(contents) } else { Err(OpenFailure::Damaged("the record of the last commit is missing".to_owned())) };
         };
-        let number = codec::unseal(stored::NUMBER, &number).map_err(damaged)?;
-        let number = number.try_into().map(u64::from_le_bytes).map_err(|_| OpenFailure::Damaged("a number of a wrong size".to_owned()))?;
+        let (number, sum) = parse_number(codec::unseal(stored::NUMBER, &number).map_err(damaged)?)?;
         let mut contents = Contents { number, ..Contents::default() };
         for pair in db.scan_prefix(stored::SEGMENTS) {
             let (key, value) = pair.map_err(|error| from_sled(dir, error))?;
             contents.segments.push(parse_segment(&key, &value).map_err(OpenFailure::Damaged)?);
+            self.index.set(key.to_vec(), Held { crc: codec::sealed_crc(&value).map_err(damaged)?, parts: 1 });
         }
         for pair in db.scan_prefix(stored::ENTRIES) {
             let (key, first) = pair.map_err(|error| from_sled(dir, error))?;
@@ -194,13 +198,17 @@ impl State {
                 contents.entries.push((key, value));
             }
         }
+        if self.index.sum() != sum {
+            return Err(OpenFailure::Damaged("some records are not those of the last commit".to_owned()));
+        }
         Ok(contents)
     }
 
-    /// Puts an entry's parts together, checks it, remembers how many there are.
+    /// Puts an entry's parts together, checks and indexes it.
     fn assemble(&mut self, dir: &Path, db: &sled::Db, key: &[u8], first: &[u8]) -> Result<Vec<u8>, OpenFailure> {
         let len = codec::ENVELOPE_BYTES + codec::sealed_len(first).map_err(damaged)?;
         let count = len.div_ceil(PART_BYTES) as u16;
+        self.index.set(stored::entry(key), Held { crc: codec::sealed_crc(first).map_err(damaged)?, parts: count });
         if count == 1 {
             return codec::unseal(key, first).map(<[u8]>::to_vec).map_err(damaged);
         }
@@ -209,7 +217,6 @@ impl State {
             let part = db.get(stored::part(key, index)).map_err(|error| from_sled(dir, error))?;
             sealed.extend_from_slice(&part.ok_or_else(|| OpenFailure::Damaged("a part of a value is missing".to_owned()))?);
         }
-        self.parts.insert(key.to_vec(), count);
         codec::unseal(key, &sealed).map(<[u8]>::to_vec).map_err(damaged)
     }
 }
@@ -360,12 +367,7 @@ fn io_fault(what: &'static str, error: &io::Error) -> ApplyError {
     ApplyError { full: is_full(error.kind()), what, reason: error.to_string() }
 }
 
-fn put_entry(
-    batch: &mut sled::Batch,
-    parts: &mut BTreeMap<Vec<u8>, u16>,
-    key: &[u8],
-    value: &[u8],
-) -> Result<(), codec::CodecError> {
+fn put_entry(batch: &mut sled::Batch, index: &mut Index, key: &[u8], value: &[u8]) -> Result<(), codec::CodecError> {
     let sealed = codec::seal(key, value)?;
     let mut count = 0u16;
     for part in sealed.chunks(PART_BYTES) {
@@ -373,31 +375,45 @@ fn put_entry(
         batch.insert(place, part);
         count += 1;
     }
-    let before = parts.remove(key);
+    let before = index.set(stored::entry(key), Held { crc: codec::sealed_crc(&sealed)?, parts: count });
     remove_parts(batch, key, count, before);
-    if count > 1 {
-        parts.insert(key.to_vec(), count);
-    }
     Ok(())
 }
 
 /// Removes the parts from `from` on of an entry that had `before` parts.
-fn remove_parts(batch: &mut sled::Batch, key: &[u8], from: u16, before: Option<u16>) {
-    for index in from..before.unwrap_or(0) {
+fn remove_parts(batch: &mut sled::Batch, key: &[u8], from: u16, before: u16) {
+    for index in from..before {
         batch.remove(stored::part(key, index));
     }
 }
 
-fn put_segment(batch: &mut sled::Batch, log: &LogName, meta: &SegmentMeta) -> Result<(), codec::CodecError> {
+fn put_segment(batch: &mut sled::Batch, index: &mut Index, log: &LogName, meta: &SegmentMeta) -> Result<(), codec::CodecError> {
     let key = stored::segment(log, meta.base);
     let value = codec::seal(&key, &codec::encode(SEGMENT_META_VERSION, meta)?)?;
+    index.set(key.clone(), Held { crc: codec::sealed_crc(&value)?, parts: 1 });
     batch.insert(key, value);
     Ok(())
 }
 
-fn put_number(batch: &mut sled::Batch, number: u64) -> Result<(), codec::CodecError> {
-    batch.insert(stored::NUMBER, codec::seal(stored::NUMBER, &number.to_le_bytes())?);
+fn remove_segment(batch: &mut sled::Batch, index: &mut Index, log: &LogName, base: u64) {
+    let key = stored::segment(log, base);
+    index.remove(&key);
+    batch.remove(key);
+}
+
+/// The number of the last commit and the sum over all records after it.
+fn put_number(batch: &mut sled::Batch, number: u64, sum: u64) -> Result<(), codec::CodecError> {
+    let body = [number.to_le_bytes(), sum.to_le_bytes()].concat();
+    batch.insert(stored::NUMBER, codec::seal(stored::NUMBER, &body)?);
     Ok(())
+}
+
+fn parse_number(body: &[u8]) -> Result<(u64, u64), OpenFailure> {
+    let (number, sum) = body.split_at_checked(8).ok_or_else(|| OpenFailure::Damaged("a number of a wrong size".to_owned()))?;
+    match (number.try_into(), sum.try_into()) {
+        (Ok(number), Ok(sum)) => Ok((u64::from_le_bytes(number), u64::from_le_bytes(sum))),
+        _ => Err(OpenFailure::Damaged("a number of a wrong size".to_owned())),
+    }
 }
 
 fn parse_segment(key: &[u8], value: &[u8]) -> Result<(LogName, SegmentMeta), String> {

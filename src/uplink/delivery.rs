@@ -11,7 +11,8 @@
 use std::collections::VecDeque;
 
 use crate::gateway::{Cursor, SinkRecord};
-use crate::mqtt::Rejection;
+use crate::mqtt::reason::Rejection;
+use crate::sabotage::{Fault, planted};
 use crate::store::StoredChunk;
 
 /// Records from the first undelivered one to the last one in flight.
@@ -236,11 +237,15 @@ impl Delivery {
 
     /// The cursor and how many records were delivered, if either changed since the last call.
     pub fn take_progress(&mut self) -> Option<(Cursor, u64)> {
-        if self.cursor == self.cursor_told {
+        let mut cursor = self.cursor;
+        if planted(Fault::CursorAhead) {
+            cursor = self.queue.iter().take(self.scan).last().map_or(cursor, |sent| sent.next);
+        }
+        if cursor == self.cursor_told {
             return None;
         }
-        self.cursor_told = self.cursor;
-        Some((self.cursor, std::mem::take(&mut self.delivered)))
+        self.cursor_told = cursor;
+        Some((cursor, std::mem::take(&mut self.delivered)))
     }
 
     /// When a refused record may be sent again, if one waits for that.

@@ -7,7 +7,6 @@ use super::feed::Feed;
 use crate::config::settings::MqttSinkSettings;
 use crate::mqtt::driver::{Backoff, Notices, Progress, Wire, random};
 use crate::mqtt::{CloseReason, PublishRefused, Publisher, PublisherEvent};
-use crate::sabotage::{Fault, planted};
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -125,7 +124,6 @@ impl Driver<'_> {
             let Some(outgoing) = self.feed.delivery.next(now_us) else { return };
             let token = outgoing.token;
             match send(&mut self.publisher, self.gateway, self.name, self.settings, outgoing, mono_us) {
-                Ok(()) if planted(Fault::CursorAhead) => self.feed.delivery.acknowledged(token),
                 Ok(()) => {}
                 Err(PublishRefused::WindowFull | PublishRefused::NotConnected) => {
                     self.feed.delivery.not_sent(token);

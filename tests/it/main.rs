@@ -4,5 +4,8 @@
 mod support;
 
 mod brokers;
+mod config;
 mod ledger;
+mod mqtt;
+mod power_cut;
 mod standin;

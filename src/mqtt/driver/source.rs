@@ -141,6 +141,8 @@ struct Driver<M> {
     began: Instant,
     /// When the broker accepted the present connection.
     accepted: Option<Instant>,
+    /// Connections in a row that were accepted and lost at once.
+    short_lived: u32,
 }
 
 impl<M: From<(usize, SourceEvent)>> Driver<M> {
@@ -162,6 +164,7 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
             notices: Notices::default(),
             began: Instant::now(),
             accepted: None,
+            short_lived: 0,
         }
     }
 
@@ -184,13 +187,12 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
                 Some(Ok(wire)) => {
                     let reason = self.serve(wire, connection).await;
                     connection += 1;
-                    if let Some(accepted) = self.accepted.take() {
-                        backoff.lasted(accepted.elapsed());
-                        if accepted.elapsed() >= LASTING {
-                            self.notices.lasted();
-                        }
+                    let accepted = self.accepted.take();
+                    if let Some(lasted) = accepted.map(|it| it.elapsed()) {
+                        backoff.lasted(lasted);
+                        self.after_connection(lasted, &reason);
                     }
-                    reason.to_string()
+                    reason.to_string() + &self.suspicion()
                 }
             };
             if self.will == Will::Run {
@@ -199,6 +201,23 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
             }
         }
         self.deliver_last().await;
+    }
+
+    fn after_connection(&mut self, lasted: Duration, reason: &CloseReason) {
+        let short_lived = lasted < LASTING;
+        let lost = matches!(reason, CloseReason::Lost(_));
+        self.short_lived = if short_lived && lost { self.short_lived + 1 } else { 0 };
+        if !short_lived {
+            self.notices.lasted();
+        }
+    }
+
+    /// Mosquitto 2.0, and any broker on 3.1.1, closes without a word when another client takes the session over.
+    fn suspicion(&self) -> String {
+        match self.short_lived {
+            0 | 1 => String::new(),
+            _ => format!("; again soon after connecting: does another gateway use the client id {:?}?", self.settings.broker.client_id),
+        }
     }
 
     fn complain(&mut self, reason: &str) {

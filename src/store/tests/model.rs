@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::store::faults::Rng;
+use super::faults::Rng;
 use crate::store::{Append, ChangeSet, Chunk, DiskStore, Loaded, LogName, SegmentMeta, StoreSettings, chunk};
 
 /// What a store must hold.
@@ -11,9 +11,12 @@ use crate::store::{Append, ChangeSet, Chunk, DiskStore, Loaded, LogName, Segment
 pub struct Model {
     pub number: u64,
     pub entries: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Segments by log and base, with their chunks by offset.
-    pub segments: BTreeMap<(LogName, u64), (SegmentMeta, Vec<(u64, Chunk)>)>,
+    /// Segments by log and base.
+    pub segments: BTreeMap<(LogName, u64), Segment>,
 }
+
+/// A segment's record, and its chunks by offset.
+type Segment = (SegmentMeta, Vec<(u64, Chunk)>);
 
 impl Model {
     pub fn apply(&mut self, set: &ChangeSet) {
@@ -72,13 +75,24 @@ pub fn read_all(store: &DiskStore, log: &LogName, max_bytes: u64) -> Vec<(u64, C
 pub struct Writer {
     pub rng: Rng,
     pub model: Model,
+    /// Each set puts a value of up to so many bytes more.
+    pub long_value_bytes: Option<u64>,
+    /// Records are shorter than this.
+    pub record_bytes_max: u64,
     seq: u64,
     ends: BTreeMap<LogName, u64>,
 }
 
 impl Writer {
     pub fn new(seed: u64) -> Writer {
-        Writer { rng: Rng::new(seed), model: Model::default(), seq: 0, ends: BTreeMap::new() }
+        Writer {
+            rng: Rng::new(seed),
+            model: Model::default(),
+            long_value_bytes: None,
+            record_bytes_max: 600,
+            seq: 0,
+            ends: BTreeMap::new(),
+        }
     }
 
     /// The next set; the model has it already.
@@ -89,6 +103,11 @@ impl Writer {
             let len = if self.rng.below(6) == 0 { self.rng.below(30_000) } else { self.rng.below(900) };
             let value = self.rng.bytes(len as usize);
             set.puts.push((key, value));
+        }
+        if let Some(end) = self.long_value_bytes {
+            let key = format!("r/{}", self.rng.below(6)).into_bytes();
+            let len = self.rng.below(end) as usize;
+            set.puts.push((key, self.rng.bytes(len)));
         }
         if self.rng.below(3) == 0 {
             let key = format!("s/{}", self.rng.below(40)).into_bytes();
@@ -111,7 +130,7 @@ impl Writer {
     fn append(&mut self, set: &mut ChangeSet, log: LogName) {
         let records = (0..1 + self.rng.below(5))
             .map(|_| {
-                let len = self.rng.below(600) as usize;
+                let len = self.rng.below(self.record_bytes_max) as usize;
                 self.rng.bytes(len)
             })
             .collect();
@@ -121,7 +140,8 @@ impl Writer {
         let offset = self.ends.get(&log).copied().unwrap_or(0);
         let end = offset + bytes.len() as u64;
         let in_set = set.appends.iter().rev().find(|append| append.log == log).map(|append| append.segment.clone());
-        let last = in_set.or_else(|| self.model.segments.range((log.clone(), 0)..=(log.clone(), u64::MAX)).next_back().map(|(_, s)| s.0.clone()));
+        let last =
+            in_set.or_else(|| self.model.segments.range((log.clone(), 0)..=(log.clone(), u64::MAX)).next_back().map(|(_, s)| s.0.clone()));
         let going_on = last.filter(|meta| meta.end - meta.base < 3000 && !set.drops.contains(&(log.clone(), meta.base)));
         let segment = match going_on {
             Some(mut meta) => {

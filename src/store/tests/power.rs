@@ -4,19 +4,20 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::faults::Faults;
 use super::model::{Writer, fast_dir, open, settings};
 use crate::store::DiskStore;
 use crate::store::device::Device;
-use crate::store::faults::Faults;
 
-/// Runs commits, closes and opens; after each commit opens what a power cut at each of its syncs would have left.
-fn run(seed: u64, sets: u64) -> u64 {
+/// Runs commits, closes and opens, each set with a value of up to `extra` bytes more; after each commit opens what a power cut at each of its syncs would have left.
+fn run(seed: u64, sets: u64, extra: Option<u64>) -> u64 {
     let (dir, survivors) = (fast_dir(), fast_dir());
     let data_dir = dir.path().join("data");
     let faults = Arc::new(Faults::new(&data_dir, seed));
     faults.keep_survivors(survivors.path());
     let open_faulty = || DiskStore::open_on(settings(&data_dir), Device::Faulty(faults.clone())).unwrap().0;
     let mut writer = Writer::new(seed);
+    writer.long_value_bytes = extra;
     let mut cuts = 0;
     let mut store = open_faulty();
     for _ in 0..sets {
@@ -50,11 +51,8 @@ fn check_survivors(survivors: &Path, seed: u64, model: impl Fn(u64) -> Option<su
         let model = model(loaded.number).unwrap_or_else(|| panic!("{name} holds set {}", loaded.number));
         model.check(&store, &loaded);
         // It must also go on from there.
-        let next = crate::store::ChangeSet {
-            number: loaded.number + 1,
-            puts: vec![(b"s/after".to_vec(), vec![7; 10_000])],
-            ..Default::default()
-        };
+        let next =
+            crate::store::ChangeSet { number: loaded.number + 1, puts: vec![(b"s/after".to_vec(), vec![7; 10_000])], ..Default::default() };
         store.commit(&next).unwrap();
         drop(store);
         let (_, loaded) = open(&path);
@@ -75,7 +73,13 @@ fn clear(dir: &Path) {
 fn a_power_cut_at_any_sync_leaves_all_that_was_committed_and_nothing_half() {
     let mut cuts = 0;
     for seed in 0..6 {
-        cuts += run(seed, 40);
+        cuts += run(seed, 40, None);
     }
     assert!(cuts > 300, "only {cuts} power cuts were tried");
+}
+
+#[test]
+fn a_power_cut_while_sled_reuses_its_segments_costs_nothing() {
+    let cuts = run(1000, 60, Some(150_000));
+    assert!(cuts > 60, "only {cuts} power cuts were tried");
 }
