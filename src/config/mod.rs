@@ -12,7 +12,7 @@ mod environment;
 mod expand;
 mod gateway;
 mod names;
-mod planner;
+pub mod planner;
 mod query;
 mod reader;
 pub mod settings;
