@@ -4,6 +4,8 @@
 mod support;
 
 mod brokers;
+mod cli;
 mod config;
 mod ledger;
+mod shipped;
 mod standin;
