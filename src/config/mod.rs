@@ -8,8 +8,6 @@
 mod broker;
 pub mod diagnostic;
 mod document;
-#[cfg(test)]
-mod documented;
 mod environment;
 mod expand;
 mod gateway;
@@ -20,6 +18,8 @@ mod reader;
 pub mod settings;
 mod sink;
 mod source;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod topics;
 pub mod units;
