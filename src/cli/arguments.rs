@@ -9,7 +9,11 @@ use tidemill::logging::LogFormat;
 
 /// Sensor gateway: MQTT in, windowed SQL in durable micro-batches, acknowledged results out.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, after_help = "Exit codes: 0 done, 1 wrong configuration or failure, 2 wrong command line.")]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 wrong configuration or failure, 2 wrong command line."
+)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,

@@ -25,12 +25,15 @@ pub enum CliError {
     Failed(String),
     #[error("{0}")]
     Usage(String),
+    /// The log has it already.
+    #[error("see the log")]
+    Logged,
 }
 
 impl CliError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            CliError::Config(_) | CliError::Failed(_) => ExitCode::from(1),
+            CliError::Config(_) | CliError::Failed(_) | CliError::Logged => ExitCode::from(1),
             CliError::Usage(_) => ExitCode::from(2),
         }
     }
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error @ CliError::Logged) => error.exit_code(),
         Err(error) => {
             say(&format!("{error}\n"));
             error.exit_code()
@@ -64,7 +68,7 @@ fn run_gateway(arguments: &RunArguments) -> Result<(), CliError> {
         }
         Err(errors) if format == LogFormat::Json => {
             tracing::error!("{errors}");
-            Err(CliError::Failed("the configuration is wrong".to_owned()))
+            Err(CliError::Logged)
         }
         Err(errors) => Err(errors.into()),
     }
@@ -84,7 +88,7 @@ fn explain(arguments: &ExplainArguments) -> Result<(), CliError> {
         return Err(CliError::Failed(format!("error: there is no query `{name}`; the queries are {}", names.join(", "))));
     }
     for query in chosen {
-        print(&format!("{}\n", tidemill::sql::explain(query, &program.sources).trim_end()));
+        print(&format!("{}\n", tidemill::config::planner::explain(query, &program.sources).trim_end()));
     }
     Ok(())
 }

@@ -4,8 +4,10 @@
 mod support;
 
 mod brokers;
+mod cli;
 mod config;
 mod ledger;
 mod mqtt;
 mod power_cut;
+mod shipped;
 mod standin;
