@@ -10,4 +10,5 @@ mod ledger;
 mod mqtt;
 mod power_cut;
 mod shipped;
+mod simulation;
 mod standin;
