@@ -4,12 +4,7 @@ use crate::format::Format;
 use crate::plan::{OutputMode, Query, Relation, Span, TableSchema};
 use crate::types::{DataType, Field};
 
-/// An error in SQL text.
-pub struct SqlError {
-    pub message: String,
-    pub span: Span,
-    pub help: Option<String>,
-}
+pub use crate::sql::{SqlError, TableReference, referenced_tables};
 
 pub fn parse_schema(text: &str) -> Result<Vec<Field>, SqlError> {
     let mut at = 0;
@@ -23,7 +18,7 @@ pub fn parse_schema(text: &str) -> Result<Vec<Field>, SqlError> {
             "TIMESTAMP" => DataType::Timestamp,
             "STRING" => DataType::String,
             "BIGINT" => DataType::BigInt,
-            other => return Err(SqlError { message: format!("`{other}` is not a type"), span, help: None }),
+            other => return Err(SqlError::new(span, format!("`{other}` is not a type"))),
         };
         fields.push(Field::new(words[0], data_type));
     }
@@ -38,14 +33,13 @@ pub fn payload_path(field: &Field, format: Format) -> Vec<String> {
     }
 }
 
-pub fn referenced_tables(text: &str) -> Result<Vec<String>, SqlError> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    Ok(words.windows(2).filter(|pair| pair[0] == "FROM").map(|pair| pair[1].to_owned()).collect())
-}
-
 pub fn plan_query(name: &str, text: &str, mode: OutputMode, sources: &[TableSchema], _: &[Query]) -> Result<Query, SqlError> {
     let output: Vec<Field> =
         sources.first().map(|source| source.columns.iter().map(|column| column.field.clone()).collect()).unwrap_or_default();
     let root = Relation::Scan { source: 0, columns: (0..output.len()).collect(), schema: output.clone() };
     Ok(Query { name: name.to_owned(), text: text.to_owned(), mode, root, output })
+}
+
+pub fn explain(query: &Query, _: &[TableSchema]) -> String {
+    format!("{:?}", query.root)
 }

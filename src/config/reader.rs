@@ -143,7 +143,7 @@ impl<'t> Reader<'t> {
         match expand::secret(&text, context.environment) {
             Ok(secret) => Some(secret),
             Err(diagnostic) => {
-                context.report(diagnostic);
+                context.report(*diagnostic);
                 None
             }
         }
@@ -301,7 +301,7 @@ fn expand_node(context: &mut Context, node: &Node, key: &str, wanted: &str) -> O
     match expand::expand(text, context.environment) {
         Ok(text) => Some(text),
         Err(diagnostic) => {
-            context.report(diagnostic);
+            context.report(*diagnostic);
             None
         }
     }

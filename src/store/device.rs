@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 #[cfg(test)]
-use super::faults::Faults;
+use super::tests::faults::Faults;
 use crate::sabotage::{Fault, planted};
 
 /// Who carries out the store's writes and syncs.

@@ -90,7 +90,7 @@ impl DiskStore {
         Ok((store, loaded))
     }
 
-    /// Makes a change set durable, all of it. A set whose number is already durable is left alone.
+    /// Makes a change set durable, all of it; a key that it deletes and puts is put. A set whose number is already durable is left alone.
     ///
     /// After `NoSpace` call it again with the same set when there may be room (no sooner than in a second or so): where it must, it
     /// first reopens the store. After `Fatal` stop acknowledging and exit.

@@ -25,8 +25,6 @@ pub mod codec;
 mod device;
 pub mod disk;
 mod error;
-#[cfg(test)]
-mod faults;
 mod index;
 pub mod keys;
 mod lock;

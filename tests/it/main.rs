@@ -4,8 +4,11 @@
 mod support;
 
 mod brokers;
+mod cli;
 mod config;
 mod ledger;
 mod mqtt;
 mod power_cut;
+mod shipped;
+mod simulation;
 mod standin;

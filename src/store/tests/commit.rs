@@ -3,9 +3,9 @@
 use std::fs;
 use std::sync::Arc;
 
+use super::faults::Faults;
 use super::model::{Writer, fast_dir, open, read_all, settings};
 use crate::store::device::Device;
-use crate::store::faults::Faults;
 use crate::store::state::{OpenFailure, State};
 use crate::store::{Append, ChangeSet, Chunk, CommitError, DiskStore, LogName, SegmentMeta, chunk, codec, keys, migrate};
 
@@ -191,7 +191,14 @@ fn what_an_interrupted_commit_left_behind_goes_at_the_next_start() {
 #[test]
 fn an_older_layout_is_brought_to_the_known_one_step_by_step() {
     const STEPS: &[migrate::Step] = &[
-        migrate::Step { from: 1, what: "a test's first", apply: |_, batch| Ok(batch.insert(b"k-one", b"1")) },
+        migrate::Step {
+            from: 1,
+            what: "a test's first",
+            apply: |_, batch| {
+                batch.insert(b"k-one", b"1");
+                Ok(())
+            },
+        },
         migrate::Step {
             from: 2,
             what: "a test's second",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::faults::Rng;
 use super::model::{Model, Writer, fast_dir, open, read_all, settings};
-use crate::store::faults::Rng;
 use crate::store::{DiskStore, LogName, ReadError, StoreError};
 
 /// A store after some commits, closed; its model.

@@ -2,6 +2,7 @@
 
 mod commit;
 mod damage;
+pub(super) mod faults;
 mod model;
 mod power;
 mod space;

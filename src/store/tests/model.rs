@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::store::faults::Rng;
+use super::faults::Rng;
 use crate::store::{Append, ChangeSet, Chunk, DiskStore, Loaded, LogName, SegmentMeta, StoreSettings, chunk};
 
 /// What a store must hold.
@@ -11,9 +11,12 @@ use crate::store::{Append, ChangeSet, Chunk, DiskStore, Loaded, LogName, Segment
 pub struct Model {
     pub number: u64,
     pub entries: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Segments by log and base, with their chunks by offset.
-    pub segments: BTreeMap<(LogName, u64), (SegmentMeta, Vec<(u64, Chunk)>)>,
+    /// Segments by log and base.
+    pub segments: BTreeMap<(LogName, u64), Segment>,
 }
+
+/// A segment's record, and its chunks by offset.
+type Segment = (SegmentMeta, Vec<(u64, Chunk)>);
 
 impl Model {
     pub fn apply(&mut self, set: &ChangeSet) {
@@ -74,13 +77,22 @@ pub struct Writer {
     pub model: Model,
     /// Each set puts a value of up to so many bytes more.
     pub long_value_bytes: Option<u64>,
+    /// Records are shorter than this.
+    pub record_bytes_max: u64,
     seq: u64,
     ends: BTreeMap<LogName, u64>,
 }
 
 impl Writer {
     pub fn new(seed: u64) -> Writer {
-        Writer { rng: Rng::new(seed), model: Model::default(), long_value_bytes: None, seq: 0, ends: BTreeMap::new() }
+        Writer {
+            rng: Rng::new(seed),
+            model: Model::default(),
+            long_value_bytes: None,
+            record_bytes_max: 600,
+            seq: 0,
+            ends: BTreeMap::new(),
+        }
     }
 
     /// The next set; the model has it already.
@@ -118,7 +130,7 @@ impl Writer {
     fn append(&mut self, set: &mut ChangeSet, log: LogName) {
         let records = (0..1 + self.rng.below(5))
             .map(|_| {
-                let len = self.rng.below(600) as usize;
+                let len = self.rng.below(self.record_bytes_max) as usize;
                 self.rng.bytes(len)
             })
             .collect();

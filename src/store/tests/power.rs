@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::faults::Faults;
 use super::model::{Writer, fast_dir, open, settings};
 use crate::store::DiskStore;
 use crate::store::device::Device;
-use crate::store::faults::Faults;
 
 /// Runs commits, closes and opens, each set with a value of up to `extra` bytes more; after each commit opens what a power cut at each of its syncs would have left.
 fn run(seed: u64, sets: u64, extra: Option<u64>) -> u64 {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use super::faults::{Call, Faults};
 use super::model::{Writer, fast_dir, open, settings};
 use crate::store::device::Device;
 use crate::store::disk::{COMMIT_SLACK_BYTES, OPEN_SPACE_BYTES};
-use crate::store::faults::{Call, Faults};
 use crate::store::{ChangeSet, CommitError, DiskStore, StoreError, StoreSettings};
 
 const ENOSPC: i32 = 28;
@@ -168,7 +168,8 @@ fn a_file_system_that_is_full_in_the_middle_of_a_commit_loses_nothing() {
         let faults = Arc::new(Faults::new(&data_dir, 1));
         let (mut store, _) = DiskStore::open_on(settings(&data_dir), Device::Faulty(faults.clone())).unwrap();
         let mut writer = Writer::new(round);
-        writer.long_value_bytes = Some(40_000);
+        // Every other round the segments take more than sled.
+        (writer.long_value_bytes, writer.record_bytes_max) = if round % 2 == 0 { (Some(40_000), 600) } else { (None, 100_000) };
         for _ in 0..10 {
             store.commit(&writer.next_set()).unwrap();
         }

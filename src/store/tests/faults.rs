@@ -89,7 +89,7 @@ impl Faults {
         self.inner.lock().unwrap().failing = Some((call, after, errno));
     }
 
-    /// What [`super::device::Device::free_bytes`] says from now on.
+    /// What [`crate::store::device::Device::free_bytes`] says from now on.
     pub fn set_free(&self, bytes: Option<u64>) {
         self.inner.lock().unwrap().free = bytes;
     }
@@ -141,7 +141,7 @@ impl Faults {
         inner.meets(Call::Free)?;
         match inner.free {
             Some(free) => Ok(free),
-            None => super::device::Device::Real.free_bytes(dir),
+            None => crate::store::device::Device::Real.free_bytes(dir),
         }
     }
 }
