@@ -14,7 +14,11 @@ pub(super) enum SharedColumn<'a> {
     Made(Rc<Column>),
 }
 
-impl SharedColumn<'_> {
+impl<'a> SharedColumn<'a> {
+    pub fn made(column: Column) -> SharedColumn<'a> {
+        SharedColumn::Made(Rc::new(column))
+    }
+
     pub fn get(&self) -> &Column {
         match self {
             SharedColumn::Input(column) => column,
@@ -42,7 +46,7 @@ pub(super) struct Chunk<'a> {
 impl<'a> Chunk<'a> {
     /// All rows of these columns.
     pub fn made(columns: Vec<Column>, count: usize) -> Chunk<'a> {
-        let columns = columns.into_iter().map(|column| SharedColumn::Made(Rc::new(column))).collect();
+        let columns = columns.into_iter().map(SharedColumn::made).collect();
         Chunk { columns, count, selection: Selection::All(count) }
     }
 
@@ -50,6 +54,14 @@ impl<'a> Chunk<'a> {
     pub fn of_table(table: &'a Table, columns: &[usize]) -> Option<Chunk<'a>> {
         let columns = columns.iter().map(|column| table.columns.get(*column)?.as_ref().map(SharedColumn::Input)).collect::<Option<_>>()?;
         Some(Chunk { columns, count: table.rows, selection: Selection::All(table.rows) })
+    }
+
+    /// The column that `expr` plainly is.
+    pub fn shared(&self, expr: &Expr) -> Option<SharedColumn<'a>> {
+        match expr.node {
+            ExprNode::Column(index) => self.columns.get(index).cloned(),
+            _ => None,
+        }
     }
 
     fn rows(&self) -> Rows<'_> {

@@ -1,11 +1,11 @@
 //! From a relation tree to the stages of a query, bottom up; which columns carry event time; what the engine refuses.
 
-use crate::engine::aggregate::{Aggregate, Emission};
+use crate::engine::aggregate::Aggregate;
 use crate::engine::describe::describe;
 use crate::engine::error::EngineError;
 use crate::engine::limit::Limit;
 use crate::engine::sort::Sort;
-use crate::engine::spec::{KeyColumn, LanePlan, PlainKey, TimeKey};
+use crate::engine::spec::{AggregateSpec, Emission, KeyColumn, LanePlan, PlainKey, TimeKey};
 use crate::engine::watermark::Watermark;
 use crate::engine::window::{WINDOWS_PER_ROW_MAX, Windows};
 use crate::engine::EngineSettings;
@@ -109,7 +109,7 @@ impl Compiler<'_> {
                 }
                 Ok(Stage::Watermark { column: *column })
             }
-            Relation::Aggregate { keys, aggregates, .. } => self.aggregate(input, keys, aggregates),
+            Relation::Aggregate { keys, aggregates, .. } => self.aggregate(input, relation, keys, aggregates),
             Relation::Sort { by, .. } => match self.query.mode {
                 OutputMode::Batch | OutputMode::Complete => Ok(Stage::Sort(Sort::new(by.clone(), input.schema()))),
                 _ => Err(self.unsupported("ORDER BY works in complete mode and in batch queries only")),
@@ -130,7 +130,7 @@ impl Compiler<'_> {
         self.program.sources.get(source).and_then(|table| table.columns.get(column)).is_some_and(|column| column.field.name == "_arrived")
     }
 
-    fn aggregate(&self, input: &Relation, keys: &[GroupKey], calls: &[AggregateCall]) -> Result<Stage, EngineError> {
+    fn aggregate(&self, input: &Relation, relation: &Relation, keys: &[GroupKey], calls: &[AggregateCall]) -> Result<Stage, EngineError> {
         let mode = self.query.mode;
         let nested = self.stages.iter().any(|stage| matches!(stage, Stage::Aggregate(_)));
         if nested && !matches!(mode, OutputMode::Append | OutputMode::Batch) {
@@ -168,10 +168,13 @@ impl Compiler<'_> {
             OutputMode::Complete => Emission::All,
             OutputMode::Batch => Emission::AtEnd,
         };
-        let text = format!("keys [{}], time {}, aggregates [{}]", key_texts.join(", "), time_text(&time, &fields), lanes.text);
-        let evicts = streaming && is_event;
-        let delay_us = self.watermark.as_ref().map_or(0, Watermark::delay_us);
-        Ok(Stage::Aggregate(Box::new(Aggregate::new(time, plain, columns, lanes, emission, evicts.then_some(delay_us), text, self.settings))))
+        let evicts_after_us = (streaming && is_event).then(|| self.watermark.as_ref().map_or(0, Watermark::delay_us));
+        let retention = if evicts_after_us.is_none() { ", kept for ever" } else { "" };
+        let fingerprint =
+            format!("keys [{}], time {}, aggregates [{}]{retention}", key_texts.join(", "), time_text(&time, &fields), lanes.text);
+        let output = relation.schema();
+        let spec = AggregateSpec { time, plain, columns, plan: lanes, emission, evicts_after_us, fingerprint, output };
+        Ok(Stage::Aggregate(Box::new(Aggregate::new(spec, self.settings))))
     }
 
     /// The key that is time, with its position; and whether that is event time.

@@ -15,7 +15,7 @@ pub enum EngineError {
     Plan { query: String, what: &'static str },
 }
 
-/// Stored state that does not fit. Nothing of it has been taken up.
+/// Stored state that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
     #[error("query '{query}' has changed since its state was stored ({what}); restore the old query, give the new one another name, or discard the state of '{query}'")]

@@ -38,7 +38,7 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    fn add(&mut self, x: f64) {
+    pub fn add(&mut self, x: f64) {
         self.count += 1.0;
         let delta = x - self.mean;
         let delta_n = delta / self.count;

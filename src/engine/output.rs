@@ -85,16 +85,14 @@ pub struct QueryStatus {
 /// Collects what one query tells about rows, within the limits.
 pub(super) struct Complaints<'a> {
     pub query: usize,
-    /// The query's text, which errors quote.
-    pub text: &'a str,
     pub output: &'a mut StepOutput,
     pub bytes: &'a mut usize,
     pub late: LateRows,
 }
 
 impl<'a> Complaints<'a> {
-    pub fn new(query: usize, text: &'a str, output: &'a mut StepOutput, bytes: &'a mut usize) -> Complaints<'a> {
-        Complaints { query, text, output, bytes, late: LateRows { query, ..LateRows::default() } }
+    pub fn new(query: usize, output: &'a mut StepOutput, bytes: &'a mut usize) -> Complaints<'a> {
+        Complaints { query, output, bytes, late: LateRows { query, ..LateRows::default() } }
     }
 
     /// A row failed. `row` is only rendered while there is room.

@@ -5,8 +5,10 @@
 
 use hashbrown::HashTable;
 
+use crate::engine::input::Input;
 use crate::engine::keys::KeyId;
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
+use crate::engine::state_codec::{Malformed, Reader, put_varint};
 
 /// No cell.
 pub(super) const NO_SLOT: u32 = u32::MAX;
@@ -116,8 +118,32 @@ impl Pane {
         self.touched.resize(cells.div_ceil(64), 0);
     }
 
-    pub fn lane_mut(&mut self, lane: usize) -> &mut Lane {
-        &mut self.lanes[lane]
+    /// Combines cells `from` of `other` into cells `into`, all lanes.
+    pub fn merge(&mut self, into: &[u32], other: &Pane, from: &[u32]) {
+        self.lanes.iter_mut().zip(&other.lanes).for_each(|(lane, other)| lane.merge(into, other, from));
+    }
+
+    /// Undoes such a merge; for exact lanes only.
+    pub fn retract(&mut self, into: &[u32], other: &Pane, from: &[u32]) {
+        self.lanes.iter_mut().zip(&other.lanes).for_each(|(lane, other)| lane.retract(into, other, from));
+    }
+
+    /// Reads one stored cell into the last place of every lane.
+    pub fn read_last_cell(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        let rows = reader.varint()?;
+        if let Lane::Count(counts) = &mut self.lanes[0]
+            && let Some(count) = counts.last_mut()
+        {
+            *count = rows;
+        }
+        self.lanes[1..].iter_mut().try_for_each(|lane| lane.read_last_cell(reader, rows))
+    }
+
+    /// Appends one cell as [`Pane::read_last_cell`] reads it.
+    pub fn put_cell(&self, slot: u32, out: &mut Vec<u8>) {
+        let rows = self.rows(slot);
+        put_varint(out, rows);
+        self.lanes[1..].iter().for_each(|lane| lane.put_cell(slot, rows, out));
     }
 
     /// Marks the cells as changed.
@@ -176,13 +202,8 @@ impl Pane {
     }
 
     /// Updates lanes other than 0.
-    pub fn update(&mut self, lane: usize, pairs: Pairs<'_>, input: &crate::engine::input::Input<'_>) {
+    pub fn update(&mut self, lane: usize, pairs: Pairs<'_>, input: &Input<'_>) {
         self.lanes[lane].update(pairs, input);
-    }
-
-    /// Estimated memory; depends only on the cells.
-    pub fn bytes(&self, cell_bytes: usize) -> usize {
-        PANE_OVERHEAD_BYTES + self.keys.len() * cell_bytes + self.lanes.iter().map(Lane::loose_bytes).sum::<usize>()
     }
 }
 

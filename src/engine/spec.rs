@@ -325,3 +325,32 @@ fn combined_filter(call: &AggregateCall) -> Option<Expr> {
     }
     filter
 }
+
+/// Everything that defines an aggregate operator.
+#[derive(Clone, Debug)]
+pub(super) struct AggregateSpec {
+    pub time: TimeKey,
+    pub plain: Vec<PlainKey>,
+    /// Order of the key columns in the output.
+    pub columns: Vec<KeyColumn>,
+    pub plan: LanePlan,
+    pub emission: Emission,
+    /// The watermark's delay in µs where panes go when the watermark has passed them; `None`: nothing goes.
+    pub evicts_after_us: Option<i64>,
+    /// What must be the same for stored state to be taken up.
+    pub fingerprint: String,
+    pub output: Vec<Field>,
+}
+
+/// When groups come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Emission {
+    /// Append: once, when the watermark has passed.
+    Closed,
+    /// Update: those that changed in the step.
+    Changed,
+    /// Complete: all, in each step with input.
+    All,
+    /// Batch: all, when the input ends.
+    AtEnd,
+}

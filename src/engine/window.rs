@@ -28,7 +28,7 @@ impl Windows {
     /// `None` where the numbers break a limit or a rule (0 < slide ≤ size, |offset| < slide).
     pub fn new(size: i64, slide: i64, offset: i64) -> Option<Windows> {
         let valid = slide > 0 && slide <= size && size <= SIZE_MAX_US && offset.abs() < slide;
-        (valid && size.div_ceil(slide) <= WINDOWS_PER_ROW_MAX).then(|| Windows { size, slide, offset, head: size % slide })
+        (valid && (size as u64).div_ceil(slide as u64) <= WINDOWS_PER_ROW_MAX as u64).then(|| Windows { size, slide, offset, head: size % slide })
     }
 
     /// Whether each pane is a whole window.
