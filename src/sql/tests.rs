@@ -1,0 +1,1 @@
+//! Planning as a user sees it.
