@@ -1,4 +1,5 @@
 //! Integration tests: one binary, one module a subject.
 
 mod golden;
+mod spark_types;
 mod sql_hostile;
