@@ -12,3 +12,8 @@ mod power_cut;
 mod shipped;
 mod simulation;
 mod standin;
+//! Integration tests: one binary, one module a subject.
+
+mod golden;
+mod spark_types;
+mod sql_hostile;
