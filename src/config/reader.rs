@@ -12,9 +12,9 @@ use super::diagnostic::{Diagnostic, Place, Sources, nearest};
 use super::document::{Entry, Node, Table, Value};
 use super::environment::Environment;
 use super::expand;
-use super::planner::SqlError;
 use super::text::Text;
 use super::units::{self, UnitError, show_duration, show_size};
+use crate::sql::SqlError;
 
 /// Diagnostics kept of one reading; the rest is dropped.
 pub const DIAGNOSTICS_MAX: usize = 1000;

@@ -48,7 +48,13 @@ pub struct Signature {
     out: Out,
 }
 
-const fn row(names: &'static [&'static str], function: Function, required: &'static [Arg], optional: &'static [Arg], out: Out) -> Signature {
+const fn row(
+    names: &'static [&'static str],
+    function: Function,
+    required: &'static [Arg],
+    optional: &'static [Arg],
+    out: Out,
+) -> Signature {
     Signature { names, function, required, optional, out }
 }
 
