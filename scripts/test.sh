@@ -6,11 +6,14 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 readonly cargo_deny_version=0.20.2
+readonly cargo_deny=${CARGO_DENY:-target/tools/bin/cargo-deny}
 readonly logs=target/test-logs
 mkdir -p "$logs"
 
 passed=0 failed=0 skipped=0
 skip_reasons=()
+export TIDEMILL_SKIPPED_FILE="$PWD/target/test-logs/skipped"
+rm -f "$TIDEMILL_SKIPPED_FILE"
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
 
 # step NAME COMMAND...: runs it, shows it, counts it. Tests inside are counted one by one, anything else as one.
@@ -37,11 +40,12 @@ count() {
     elif [ "$bad" -eq 0 ]; then
         failed=$((failed + 1))
     fi
-    # A test that cannot run on this machine says so in a line of its own: "skipped: <test>: <reason>".
+    # A test that cannot run on this machine writes "name: reason" there and returns: skipped, not passed.
     while read -r reason; do
-        skip "${reason#skipped: }"
+        skip "$reason"
         passed=$((passed - 1))
-    done < <(grep -oE '^skipped: .*' "$log" | sort -u)
+    done < <(sort -u "$TIDEMILL_SKIPPED_FILE" 2>/dev/null)
+    rm -f "$TIDEMILL_SKIPPED_FILE"
 }
 
 skip() {
@@ -68,12 +72,11 @@ install_debian() {
 
 prepare() {
     install_debian mosquitto mosquitto && install_debian mosquitto-clients mosquitto_pub && install_debian openssl openssl &&
-        install_debian util-linux setpriv
+        install_debian util-linux setpriv && cargo fetch --locked --quiet
 }
 
 # Unoptimised: it builds in a minute and runs in seconds.
 install_cargo_deny() {
-    cargo_deny=${CARGO_DENY:-target/tools/bin/cargo-deny}
     if [ -z "${CARGO_DENY:-}" ] && ! "$cargo_deny" --version 2>/dev/null | grep -qF " $cargo_deny_version"; then
         cargo install cargo-deny --version "$cargo_deny_version" --locked --debug --quiet --root target/tools --target-dir target/tools/build &&
             rm -rf target/tools/build
@@ -88,7 +91,7 @@ advisories() {
             git -C "$database" init -q && git -C "$database" add -A &&
             git -C "$database" -c user.name=test -c user.email=test@localhost commit -q -m advisories &&
             sed "s|^\[advisories\]|&\ndb-path = \"$PWD/target/advisory-dbs\"|" deny.toml >"$config" || return 1
-        "$cargo_deny" --offline check --config "$config" advisories
+        "$cargo_deny" --offline --config "$config" check advisories
     else
         "$cargo_deny" --offline check advisories
     fi
@@ -119,9 +122,9 @@ step "clippy" cargo clippy --locked --all-targets --quiet -- -D warnings
 step "clippy sabotage" cargo clippy --locked --all-targets --features sabotage --quiet -- -D warnings
 step "tests" cargo test --locked --no-fail-fast
 step "planted faults" cargo test --locked --no-fail-fast --features sabotage --lib --test it sabotage
-if step "cargo-deny" install_cargo_deny; then
+if step "install cargo-deny" install_cargo_deny; then
     passed=$((passed - 1))
-    step "dependencies" "$cargo_deny" --offline check bans licenses sources
+    step "dependencies" "$cargo_deny" check --hide-inclusion-graph bans licenses sources
     if has_advisories; then
         step "advisories" advisories
     else

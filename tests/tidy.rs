@@ -37,11 +37,12 @@ fn files() -> Vec<(String, Vec<u8>)> {
 }
 
 fn sources() -> Vec<Source> {
-    let sources: Vec<Source> = files()
+    let mut sources: Vec<Source> = files()
         .into_iter()
         .filter(|(path, _)| path.ends_with(".rs"))
         .map(|(path, bytes)| Source::new(&path, &String::from_utf8(bytes).unwrap()))
         .collect();
+    scan::mark_test_modules(&mut sources);
     assert!(sources.iter().any(|source| source.path == "src/lib.rs"), "the tree was not found");
     sources
 }
@@ -157,6 +158,18 @@ fn calls_are_caught() {
     assert_eq!(caught("src/a.rs", "#[cfg(test)]\nmod tests { #[ignore = \"slow\"] fn f() {} }"), 1);
     assert_eq!(caught("src/a.rs", "#[allow(dead_code)]\nfn f() {}"), 1);
     assert_eq!(caught("src/a.rs", "let a = r#\"panic!(\"no\")\"#; let b = '\\''; let c = '\"'; d.unwrap();"), 1);
+}
+
+#[test]
+fn modules_under_cfg_test_are_tests() {
+    let mut tree = vec![
+        Source::new("src/store/mod.rs", "mod disk;\n#[cfg(test)]\nmod faults;"),
+        Source::new("src/store/faults.rs", "a.unwrap();"),
+        Source::new("src/store/faults/disk.rs", "a.unwrap();"),
+        Source::new("src/store/disk.rs", "a.unwrap();"),
+    ];
+    scan::mark_test_modules(&mut tree);
+    assert_eq!(tree.iter().flat_map(rules::calls).collect::<Vec<_>>(), ["src/store/disk.rs:1: `.unwrap()` outside tests"]);
 }
 
 #[test]

@@ -48,6 +48,9 @@ pub struct RunArguments {
     /// error, warn, info, debug or trace; also for single modules: info,tidemill::mqtt=debug [default: $TIDEMILL_LOG, else info]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
+    /// Start this query with empty state, because its stored state does not fit any more; may be given several times
+    #[arg(long, value_name = "QUERY")]
+    pub discard_state: Vec<String>,
 }
 
 #[derive(Debug, Args)]

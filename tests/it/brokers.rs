@@ -3,7 +3,11 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use crate::support::client::Client;
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions};
+use crate::support::packet::{Incoming, Publish, Version};
+
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// CONNECT of MQTT 3.1.1, client id "t", clean session; with user "u" and password "p" if `with_password`.
 fn connack_code(address: std::net::SocketAddr, with_password: bool) -> u8 {
@@ -56,4 +60,44 @@ fn speaks_tls_with_its_own_authority() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Publishes `count` messages for a session that is away, restarts the broker, and counts what the session then gets.
+fn kept_for_an_absent_client(options: MosquittoOptions, count: usize) -> usize {
+    let mut broker = options.start();
+    let mut absent = Client::connect(broker.address(), Version::V4, "absent", false).unwrap();
+    absent.subscribe("a/#", 1).unwrap();
+    absent.disconnect().unwrap();
+    let mut sender = Client::connect(broker.address(), Version::V4, "sender", true).unwrap();
+    for number in 0..count {
+        let packet_id = u16::try_from(number + 1).unwrap();
+        let message = Publish { topic: "a/b".to_owned(), payload: b"21.5".to_vec(), qos: 1, packet_id, ..Publish::default() };
+        sender.publish(&message).unwrap();
+        assert_eq!(sender.receive(TIMEOUT).unwrap(), Some(Incoming::PubAck { packet_id, code: 0 }));
+    }
+    broker.restart();
+    let mut back = Client::connect(broker.address(), Version::V4, "absent", false).unwrap();
+    assert!(back.session_present());
+    let mut received = 0;
+    while received < count {
+        // What is kept comes without a pause.
+        match back.receive(std::time::Duration::from_secs(2)).unwrap() {
+            Some(Incoming::Publish(message)) => back.acknowledge(message.packet_id).unwrap(),
+            _ => break,
+        }
+        received += 1;
+    }
+    received
+}
+
+#[test]
+fn shipped_configuration_keeps_what_the_default_drops() {
+    let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/mosquitto.conf")).unwrap();
+    // The test's broker has its own port and directory.
+    let lines: Vec<&str> = shipped
+        .lines()
+        .filter(|line| !["listener ", "persistence_location ", "allow_anonymous "].iter().any(|own| line.starts_with(own)))
+        .collect();
+    assert_eq!(kept_for_an_absent_client(MosquittoOptions::new().config(&lines.join("\n")), 1_500), 1_500);
+    assert!(kept_for_an_absent_client(MosquittoOptions::new().config("max_queued_messages 1000"), 1_500) < 1_500);
 }

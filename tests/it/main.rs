@@ -7,5 +7,8 @@ mod brokers;
 mod cli;
 mod config;
 mod ledger;
+mod mqtt;
+mod power_cut;
 mod shipped;
+mod simulation;
 mod standin;

@@ -42,10 +42,6 @@ impl ChildGuard {
         ChildGuard { child, name: program.to_owned() }
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// The exit status if it has ended by itself.
     pub fn exited(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the child can be waited for")

@@ -19,6 +19,17 @@ pub enum Program {
     StandIn,
 }
 
+impl Program {
+    /// What the tests run: `TIDEMILL_TEST_GATEWAY=tidemill` or `stand-in`.
+    pub fn chosen() -> Program {
+        match std::env::var("TIDEMILL_TEST_GATEWAY").as_deref() {
+            Ok("tidemill") => Program::Tidemill,
+            Ok("stand-in") | Err(_) => Program::StandIn,
+            Ok(other) => panic!("TIDEMILL_TEST_GATEWAY={other} is neither tidemill nor stand-in"),
+        }
+    }
+}
+
 pub struct Gateway {
     directory: tempfile::TempDir,
     program: Program,
@@ -40,10 +51,6 @@ impl Gateway {
     /// Sets an environment variable for every later start.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
-    }
-
-    pub fn data_dir(&self) -> PathBuf {
-        self.directory.path().join("data")
     }
 
     pub fn config_file(&self) -> PathBuf {
@@ -76,17 +83,13 @@ impl Gateway {
         let mut exited = false;
         let ready = wait_until(READY_TIMEOUT, || {
             exited = self.has_exited();
-            exited || self.log()[self.log_before_bytes..].contains("ready")
+            exited || self.log()[self.log_before_bytes..].lines().any(|line| line == "ready" || line.contains("\"ready\""))
         });
         assert!(ready && !exited, "the gateway does not get ready:\n{}", self.log());
     }
 
     pub fn has_exited(&mut self) -> bool {
         self.child.as_mut().is_none_or(|child| child.exited().is_some())
-    }
-
-    pub fn id(&self) -> u32 {
-        self.child.as_ref().expect("the gateway runs").id()
     }
 
     /// SIGKILL.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::scan::{Source, crate_modules, functions, words};
+use super::scan::{Source, crate_modules, functions, module_directory, words};
 
 const SOURCE_LINES_MAX: usize = 500;
 const TEST_LINES_MAX: usize = 600;
@@ -25,13 +25,13 @@ const FORBIDDEN_MODULES: &[(&str, &[&str])] = &[
     ("plan", &["config", "mqtt", "source", "format", "sql", "engine", "gateway", "store", "uplink", "daemon"]),
     ("config", &["engine", "gateway", "store", "source", "uplink", "daemon"]),
     ("mqtt", &["config", "engine", "sql", "gateway", "store", "source", "uplink", "daemon"]),
-    ("source", &["engine", "sql", "store", "gateway", "uplink", "daemon"]),
+    ("source", &["engine", "sql", "store", "uplink", "daemon"]),
     ("format", &["config", "engine", "sql", "gateway", "store", "source", "uplink", "mqtt", "daemon"]),
     ("sql", &["config", "engine", "gateway", "store", "source", "uplink", "mqtt", "daemon"]),
     ("engine", &["config", "sql", "gateway", "store", "source", "uplink", "mqtt", "daemon"]),
     ("gateway", &["sql", "source", "uplink", "daemon"]),
     ("store", &["config", "sql", "engine", "gateway", "source", "uplink", "mqtt", "daemon"]),
-    ("uplink", &["sql", "engine", "gateway", "source", "daemon"]),
+    ("uplink", &["sql", "engine", "source", "daemon"]),
 ];
 
 /// `(crate, where alone it may be named)`.
@@ -166,7 +166,7 @@ pub fn machine_paths(path: &str, text: &str) -> Vec<String> {
 pub fn unregistered(sources: &[Source], roots: &[&str]) -> Vec<String> {
     let mut named = BTreeSet::new();
     for source in sources {
-        let directory = module_directory(&source.path, roots);
+        let directory = module_directory(&source.path);
         for at in words(&source.code, "mod") {
             let rest = source.code[at + 3..].trim_start();
             let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
@@ -181,12 +181,6 @@ pub fn unregistered(sources: &[Source], roots: &[&str]) -> Vec<String> {
     }
     let is_known = |path: &str| roots.contains(&path) || named.contains(path);
     sources.iter().filter(|source| !is_known(&source.path)).map(|source| format!("{}: no `mod` names it", source.path)).collect()
-}
-
-/// Where the children of a file lie: beside a root and `mod.rs`, else in the directory of the file's name.
-fn module_directory(path: &str, roots: &[&str]) -> String {
-    let (parent, file) = path.rsplit_once('/').unwrap_or(("", path));
-    if roots.contains(&path) || file == "mod.rs" { parent.to_owned() } else { format!("{parent}/{}", file.trim_end_matches(".rs")) }
 }
 
 /// `tests/it` and `../support/mod.rs` → `tests/support/mod.rs`.

@@ -26,6 +26,33 @@ impl Source {
     }
 }
 
+/// Blanks the product of the files that are modules under `#[cfg(test)]`, and of what lies below them.
+pub fn mark_test_modules(sources: &mut [Source]) {
+    let mut tests = Vec::new();
+    for source in sources.iter() {
+        for (at, attribute) in source.code.match_indices("#[cfg(test)]") {
+            let item = source.code[at + attribute.len()..].trim_start().trim_start_matches("pub ");
+            if let Some(rest) = item.strip_prefix("mod ") {
+                let name: String = rest.chars().take_while(|c| is_word(*c)).collect();
+                tests.push(format!("{}/{name}", module_directory(&source.path)));
+            }
+        }
+    }
+    for source in sources {
+        let is_test = |module: &String| source.path == format!("{module}.rs") || source.path.starts_with(&format!("{module}/"));
+        if tests.iter().any(is_test) {
+            source.product.clear();
+        }
+    }
+}
+
+/// Where the modules of a file lie: beside a crate's root and `mod.rs`, else in the directory of the file's name.
+pub fn module_directory(path: &str) -> String {
+    let (parent, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_root = matches!(file, "mod.rs" | "lib.rs" | "main.rs") || !parent.contains('/') && parent != "src";
+    if is_root { parent.to_owned() } else { format!("{parent}/{}", file.trim_end_matches(".rs")) }
+}
+
 fn is_test_file(path: &str) -> bool {
     !path.starts_with("src/") || path.ends_with("/tests.rs") || path.contains("/tests/")
 }

@@ -48,7 +48,7 @@ fn killed_at_random_moments_v5() {
     while done < kills {
         let slice = SLICE.min(kills - done);
         // Both versions in turn.
-        assert_survives(if done / SLICE % 2 == 0 { Version::V5 } else { Version::V4 }, slice);
+        assert_survives(if (done / SLICE).is_multiple_of(2) { Version::V5 } else { Version::V4 }, slice);
         done += slice;
         if let Some(directory) = &notes {
             note(directory, slice);

@@ -12,13 +12,12 @@ use crate::support::packet::Version;
 use crate::support::proxy::Proxy;
 use crate::support::random::{self, Random};
 
-/// What the scenarios run.
-pub const PROGRAM: Program = Program::StandIn;
-
 const FILTER: &str = "sensors/+/climate";
 const READINGS_PER_SECOND: u32 = 400;
 /// For the last results to arrive, once nothing disturbs any more.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same where a planted fault has them missing for ever.
+const SETTLE_TIMEOUT_SABOTAGED: Duration = Duration::from_secs(5);
 /// For messages that arrive although they should not.
 const QUIET: Duration = Duration::from_millis(300);
 
@@ -34,7 +33,7 @@ pub struct Options {
 
 impl Options {
     pub fn new(version: Version) -> Options {
-        Options { program: PROGRAM, version, tls: false, seed: random::seed(), sabotage: None }
+        Options { program: Program::chosen(), version, tls: false, seed: random::seed(), sabotage: None }
     }
 }
 
@@ -47,6 +46,7 @@ pub struct Rig {
     pub local_proxy: Proxy,
     pub central_proxy: Proxy,
     pub gateway: Gateway,
+    settle_timeout: Duration,
     pub consumer: Consumer,
     producer: Option<Producer>,
 }
@@ -75,6 +75,7 @@ impl Rig {
             local_proxy,
             central_proxy,
             gateway,
+            settle_timeout: if options.sabotage.is_some() { SETTLE_TIMEOUT_SABOTAGED } else { SETTLE_TIMEOUT },
             consumer,
             producer: None,
         }
@@ -109,7 +110,7 @@ impl Rig {
         producer.flush(self.local.address(), self.version);
         let readings = producer.readings();
         let must_come = account::sure_windows(&readings);
-        wait_until(SETTLE_TIMEOUT, || {
+        wait_until(self.settle_timeout, || {
             if self.consumer.deliveries() < must_come.len() {
                 return false;
             }
@@ -192,6 +193,7 @@ timestamp_unit = "ms"
 event_time = "ts"
 watermark = "5 seconds"
 idle_timeout = "1 hour"
+max_future = "off"
 
 [query.climate]
 sql = """SELECT device, window.start AS start, count(*) AS n, sum(temperature) AS total

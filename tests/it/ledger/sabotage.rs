@@ -24,6 +24,18 @@ fn assert_caught_missing_redelivery_rule(program: Program) {
     assert!(repeats > 0, "repeats are counted again, and {KILLS} kills do not show it: {problems:?}");
 }
 
+#[cfg(feature = "sabotage")]
+#[test]
+fn early_acknowledgement_is_caught() {
+    assert_caught_early_acknowledgement(Program::chosen());
+}
+
+#[cfg(feature = "sabotage")]
+#[test]
+fn missing_redelivery_rule_is_caught() {
+    assert_caught_missing_redelivery_rule(Program::chosen());
+}
+
 #[test]
 fn stand_in_that_acknowledges_before_its_commit_is_caught() {
     assert_caught_early_acknowledgement(Program::StandIn);

@@ -27,7 +27,7 @@ fn undisturbed_v4() {
 
 #[test]
 fn undisturbed_v5_over_tls() {
-    undisturbed(Options { tls: super::rig::PROGRAM == Program::Tidemill, ..Options::new(Version::V5) });
+    undisturbed(Options { tls: Program::chosen() == Program::Tidemill, ..Options::new(Version::V5) });
 }
 
 /// The same process goes on: what it had in memory must not be counted again when the broker repeats it.
@@ -124,7 +124,10 @@ fn both_brokers_are_down_at_start() {
     rig.local.start();
     rig.begin_devices();
     rig.producer().wait_for(500);
+    rig.central_proxy.refuse(true);
     rig.central.start();
+    rig.producer().wait_for(200);
+    rig.central_proxy.refuse(false);
     rig.wait_for_results(10);
     rig.finish().assert_exact();
 }

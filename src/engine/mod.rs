@@ -1,0 +1,3 @@
+//! The engine: runs a typed plan over micro-batches. No IO, no clock.
+
+pub mod expr;
