@@ -14,4 +14,3 @@ mod shipped;
 mod simulation;
 mod spark_types;
 mod sql_hostile;
-mod standin;

@@ -8,7 +8,8 @@ mod account;
 mod consumer;
 pub mod dedup;
 mod kills;
-mod producer;
+pub mod producer;
 mod rig;
+#[cfg(feature = "sabotage")]
 mod sabotage;
 mod scenarios;

@@ -6,7 +6,7 @@ use super::account::{self, Problem};
 use super::consumer::{Consumer, Received};
 use super::producer::Producer;
 use crate::support::child::wait_until;
-use crate::support::gateway::{Gateway, Program};
+use crate::support::gateway::Gateway;
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions};
 use crate::support::packet::Version;
 use crate::support::proxy::Proxy;
@@ -22,7 +22,6 @@ const SETTLE_TIMEOUT_SABOTAGED: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_millis(300);
 
 pub struct Options {
-    pub program: Program,
     pub version: Version,
     /// The gateway speaks TLS, with user and password, to both brokers.
     pub tls: bool,
@@ -33,7 +32,7 @@ pub struct Options {
 
 impl Options {
     pub fn new(version: Version) -> Options {
-        Options { program: Program::chosen(), version, tls: false, seed: random::seed(), sabotage: None }
+        Options { version, tls: false, seed: random::seed(), sabotage: None }
     }
 }
 
@@ -62,7 +61,7 @@ impl Rig {
         let (local_proxy, central_proxy) = (Proxy::start(port(&local)), Proxy::start(port(&central)));
         let keys = |broker: &Mosquitto, proxy: &Proxy| broker_keys(&options, broker, proxy.port());
         let (source, sink) = (keys(&local, &local_proxy), keys(&central, &central_proxy));
-        let mut gateway = Gateway::new(options.program, |data_dir| config(&data_dir.display().to_string(), &source, &sink));
+        let mut gateway = Gateway::new(|data_dir| config(&data_dir.display().to_string(), &source, &sink));
         if let Some(fault) = options.sabotage {
             gateway.set("TIDEMILL_SABOTAGE", fault);
         }
