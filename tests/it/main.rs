@@ -6,6 +6,7 @@ mod support;
 mod brokers;
 mod cli;
 mod config;
+mod daemon;
 mod golden;
 mod ledger;
 mod mqtt;

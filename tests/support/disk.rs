@@ -46,3 +46,16 @@ pub fn run(command: &mut Command) -> Result<(), String> {
         Err(error) => Err(format!("{}: {error}", command.get_program().to_string_lossy())),
     }
 }
+
+/// Fills the file system with one file.
+pub fn fill(ballast: &Path) {
+    use std::io::Write;
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(ballast).expect("the ballast opens");
+    let mut chunk_bytes = 1 << 20;
+    while chunk_bytes > 0 {
+        // Down to the last bytes.
+        if file.write_all(&vec![0; chunk_bytes]).is_err() {
+            chunk_bytes /= 4;
+        }
+    }
+}

@@ -84,7 +84,12 @@ impl Gateway {
 
     /// Waits until it has written `text` since it was last started.
     pub fn wait_for_log(&self, text: &str) {
-        let written = wait_until(READY_TIMEOUT, || self.log_since_start().contains(text));
+        self.wait_for_log_times(text, 1);
+    }
+
+    /// The same, `times` times.
+    pub fn wait_for_log_times(&self, text: &str, times: usize) {
+        let written = wait_until(READY_TIMEOUT, || self.log_since_start().matches(text).count() >= times);
         assert!(written, "the gateway does not say {text:?}:\n{}", self.log());
     }
 

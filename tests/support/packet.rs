@@ -97,10 +97,6 @@ pub fn subscribe(version: Version, packet_id: u16, filter: &str, qos: u8) -> Vec
     frame(0x82, &body)
 }
 
-pub fn pingreq() -> Vec<u8> {
-    frame(0xc0, &[])
-}
-
 pub fn disconnect() -> Vec<u8> {
     frame(0xe0, &[])
 }
@@ -145,6 +141,11 @@ pub fn take(version: Version, buffer: &mut Vec<u8>) -> Result<Option<Incoming>, 
     };
     buffer.drain(..header + length);
     Ok(Some(packet))
+}
+
+/// All whole packets in `bytes`.
+pub fn take_all(version: Version, mut bytes: Vec<u8>) -> Vec<Incoming> {
+    std::iter::from_fn(|| take(version, &mut bytes).unwrap_or_else(|error| panic!("{error}"))).collect()
 }
 
 struct Reader<'a> {

@@ -7,6 +7,7 @@
 mod account;
 mod consumer;
 pub mod dedup;
+mod disk_full;
 mod kills;
 pub mod producer;
 mod rig;

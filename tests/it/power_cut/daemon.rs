@@ -37,8 +37,8 @@ struct Passed {
 impl Passed {
     fn through(proxy: &Proxy) -> Passed {
         // Acknowledgements first: what they name has passed by then.
-        let up = packets(proxy.recorded(Direction::Up));
-        let down = packets(proxy.recorded(Direction::Down));
+        let up = packet::take_all(VERSION, proxy.recorded(Direction::Up));
+        let down = packet::take_all(VERSION, proxy.recorded(Direction::Down));
         let sent: Vec<Publish> =
             down.into_iter().filter_map(|packet| if let Incoming::Publish(message) = packet { Some(message) } else { None }).collect();
         let mut open: BTreeMap<u16, std::collections::VecDeque<usize>> = BTreeMap::new();
@@ -53,10 +53,6 @@ impl Passed {
         }
         Passed { sent, acknowledged }
     }
-}
-
-fn packets(mut bytes: Vec<u8>) -> Vec<Incoming> {
-    std::iter::from_fn(|| packet::take(VERSION, &mut bytes).unwrap()).collect()
 }
 
 /// Device, event time and value of a message.
