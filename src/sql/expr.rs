@@ -74,7 +74,10 @@ impl<'a> ExprPlanner<'a> {
         }
         let planned = self.plan_node(expr);
         self.depth -= 1;
-        planned
+        match planned {
+            Ok(planned) if self.depth == 0 => tree::check_expr_depth(&planned).map(|()| planned),
+            planned => planned,
+        }
     }
 
     /// A condition.
@@ -170,7 +173,7 @@ impl<'a> ExprPlanner<'a> {
         Err(match parts[0].to_ascii_lowercase().as_str() {
             "session_window" => SqlError::unsupported(span, "session_window"),
             "window" => error.help("`window` is there only with window(...) in GROUP BY"),
-            "current_timestamp" | "current_date" | "now" => functions::unknown(parts[0].to_ascii_lowercase().as_str(), span),
+            "current_timestamp" | "current_date" | "now" => super::unknown::unknown(&parts[0].to_ascii_lowercase(), span),
             _ => error,
         })
     }

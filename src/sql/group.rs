@@ -110,7 +110,7 @@ impl Planner<'_> {
         };
         computed.items.iter_mut().try_for_each(|item| onto_output(&mut item.expr))?;
         computed.having.iter_mut().try_for_each(&mut onto_output)?;
-        computed.order.iter_mut().try_for_each(|(key, _)| onto_output(key))?;
+        computed.order.iter_mut().try_for_each(|key| onto_output(&mut key.expr))?;
         let mut windows = 0;
         let mut group_keys = Vec::with_capacity(count);
         for key in keys {

@@ -30,6 +30,7 @@ mod select;
 mod signatures;
 mod stack;
 mod tree;
+mod unknown;
 mod window;
 
 #[cfg(test)]
