@@ -5,7 +5,12 @@
 //!
 //! Limits: a table holds at most [`ROWS_MAX`] rows (codes and row numbers are `u32`).
 
+mod builder;
+mod gather;
+
 use std::sync::Arc;
+
+pub use builder::ColumnBuilder;
 
 use crate::types::DataType;
 
@@ -77,6 +82,25 @@ impl Bitmap {
             self.len = len;
             self.words.truncate(len.div_ceil(64));
         }
+    }
+
+    /// Clears every bit that `other` (of equal length) has not set.
+    pub fn intersect(&mut self, other: &Bitmap) {
+        debug_assert_eq!(self.len, other.len);
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
+    }
+
+    /// Indices of the bits that are not set, ascending.
+    pub fn unset(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().flat_map(move |(i, word)| {
+            let mut rest = !word;
+            std::iter::from_fn(move || {
+                let bit = rest.trailing_zeros() as usize;
+                rest &= rest.wrapping_sub(1);
+                (bit < 64).then_some(i * 64 + bit)
+            })
+            .take_while(|index| *index < self.len)
+        })
     }
 }
 

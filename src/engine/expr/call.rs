@@ -1,0 +1,117 @@
+//! From a function's name to its kernel.
+
+use crate::engine::expr::error::Problem;
+use crate::engine::expr::frame::Frame;
+use crate::engine::expr::operand::Operand;
+use crate::engine::expr::{arithmetic, bits, comparison, mathematics, pattern, rounding, strings, time};
+use crate::plan::Function;
+
+/// Whether the function is NULL where any argument is, so that arguments after a NULL are not evaluated.
+pub(super) fn is_strict(function: Function) -> bool {
+    !matches!(
+        function,
+        Function::EqualNullSafe
+            | Function::NullIf
+            | Function::Greatest
+            | Function::Least
+            | Function::IsNan
+            | Function::Nanvl
+            | Function::ConcatWs
+            | Function::Locate
+            | Function::MakeStruct
+    )
+}
+
+/// Divisions look at the divisor first, as in Spark: where it is NULL the dividend is not evaluated.
+pub(super) fn evaluates_last_first(function: Function) -> bool {
+    matches!(function, Function::Divide | Function::IntegerDivide | Function::Remainder | Function::Pmod | Function::TryDivide)
+}
+
+/// The function's value for `frame.rows`. Operands are evaluated; for strict functions none is a NULL constant.
+pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Operand<'static> {
+    use Function as F;
+    let result = match function {
+        F::Add | F::Subtract | F::Multiply | F::TryAdd | F::TrySubtract | F::TryMultiply => arithmetic::exact(function, operands, frame),
+        F::Divide | F::TryDivide | F::IntegerDivide | F::Remainder | F::Pmod => arithmetic::division(function, operands, frame),
+        F::Negate | F::Abs => arithmetic::sign_change(function, operands, frame),
+        F::Equal | F::NotEqual | F::Less | F::LessEqual | F::Greater | F::GreaterEqual => comparison::compare(function, operands, frame),
+        F::EqualNullSafe | F::NullIf | F::Greatest | F::Least => comparison::with_nulls(function, operands, frame),
+        F::IsNan => comparison::is_nan(operands, frame),
+        // The walk evaluates it, for its second argument is lazy.
+        F::Nanvl => None,
+        F::Round | F::Bround | F::Floor | F::Ceil => rounding::apply(function, operands, frame),
+        F::Sqrt
+        | F::Cbrt
+        | F::Exp
+        | F::Ln
+        | F::Log
+        | F::Log10
+        | F::Log2
+        | F::Log1p
+        | F::Expm1
+        | F::Power
+        | F::Sin
+        | F::Cos
+        | F::Tan
+        | F::Asin
+        | F::Acos
+        | F::Atan
+        | F::Atan2
+        | F::Sinh
+        | F::Cosh
+        | F::Tanh
+        | F::Degrees
+        | F::Radians
+        | F::Sign
+        | F::Hypot
+        | F::Pi
+        | F::E => mathematics::apply(function, operands, frame),
+        F::BitAnd | F::BitOr | F::BitXor | F::BitNot | F::ShiftLeft | F::ShiftRight => bits::apply(function, operands, frame),
+        F::Like | F::Ilike | F::Rlike | F::RegexpExtract | F::RegexpReplace => pattern::apply(function, operands, frame),
+        F::Upper
+        | F::Lower
+        | F::Initcap
+        | F::Length
+        | F::OctetLength
+        | F::Substring
+        | F::Concat
+        | F::ConcatWs
+        | F::Trim
+        | F::Ltrim
+        | F::Rtrim
+        | F::Replace
+        | F::Translate
+        | F::SplitPart
+        | F::Lpad
+        | F::Rpad
+        | F::Repeat
+        | F::Reverse
+        | F::Instr
+        | F::Locate
+        | F::StartsWith
+        | F::EndsWith
+        | F::Contains
+        | F::Left
+        | F::Right
+        | F::Ascii
+        | F::Chr
+        | F::Hex => strings::apply(function, operands, frame),
+        F::MakeStruct => Some(make_struct(operands, frame)),
+        _ => time::apply(function, operands, frame),
+    };
+    result.unwrap_or_else(|| frame.fail_all(&Problem::Types(function).into()))
+}
+
+fn make_struct(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Operand<'static> {
+    use crate::batch::{Column, Values};
+    use crate::types::DataType;
+    let DataType::Struct(fields) = frame.data_type else {
+        return frame.fail_all(&Problem::Types(Function::MakeStruct).into());
+    };
+    if fields.len() != operands.len() {
+        return frame.fail_all(&Problem::Types(Function::MakeStruct).into());
+    }
+    let members =
+        fields.iter().zip(operands).map(|(field, operand)| frame.column(operand.clone(), &field.data_type).into_owned()).collect();
+    Operand::owned(Column::new(Values::Struct(members)))
+}

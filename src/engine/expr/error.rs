@@ -1,0 +1,117 @@
+//! Why an expression failed for a row. Small, because a bad batch can hold as many as rows.
+
+use std::fmt;
+
+use crate::plan::{Function, Span};
+use crate::types::DataType;
+
+/// Bytes of an offending value that an error keeps.
+pub const OFFENDING_BYTES_MAX: usize = 64;
+
+/// A row whose expression failed. The row's entry in the result is NULL or a default, and means nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowError {
+    pub row: u32,
+    pub error: EvalError,
+}
+
+/// What went wrong, where in the query's text, with which value.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub struct EvalError {
+    pub problem: Problem,
+    /// The expression that failed, in the query's text.
+    pub span: Span,
+    /// The value that did not fit, shortened to [`OFFENDING_BYTES_MAX`]; empty where none helps.
+    pub offending: Box<str>,
+}
+
+/// The kinds of failure; one for each of Spark's error classes that can occur.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Integer arithmetic left the type's range.
+    Overflow(DataType),
+    DivideByZero,
+    RemainderByZero,
+    /// Text that is not a value of the type.
+    CastText(DataType),
+    /// A number outside of the type's range.
+    CastRange(DataType),
+    /// A time or date outside of the years 1 to 9999, or of what 64 bits hold.
+    TimeRange,
+    /// A string result longer than the limit, in bytes.
+    TextTooLong(usize),
+    /// A regular expression that does not compile, or compiles too large.
+    Regex(Box<str>),
+    /// LIKE with an escape character that escapes nothing.
+    LikeEscape,
+    /// A date-time pattern letter that is unknown.
+    TimePattern,
+    /// Text that the date-time pattern does not match.
+    TimeText,
+    /// An argument outside of what the function takes.
+    Argument(&'static str),
+    /// The planner let through types that the function does not take.
+    Types(Function),
+    /// The planner referred to a column, a member or a cast that does not exist.
+    Plan(&'static str),
+}
+
+/// A failure without its place; what kernels return for one row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub problem: Problem,
+    pub offending: Box<str>,
+}
+
+impl Failure {
+    pub fn new(problem: Problem) -> Failure {
+        Failure { problem, offending: Box::default() }
+    }
+
+    /// With the value at fault, shortened.
+    pub fn with(problem: Problem, offending: impl fmt::Display) -> Failure {
+        Failure { problem, offending: shorten(&offending.to_string()).into() }
+    }
+
+    /// As [`Failure::with`] for text, which is not copied beyond what is kept.
+    pub fn with_text(problem: Problem, offending: &str) -> Failure {
+        Failure { problem, offending: shorten(offending).into() }
+    }
+
+    pub fn at(self, span: Span) -> EvalError {
+        EvalError { problem: self.problem, span, offending: self.offending }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Failure {
+        Failure::new(problem)
+    }
+}
+
+fn shorten(text: &str) -> &str {
+    &text[..text.floor_char_boundary(OFFENDING_BYTES_MAX)]
+}
+
+impl fmt::Display for EvalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = &self.offending;
+        match &self.problem {
+            Problem::Overflow(data_type) => write!(f, "the result does not fit in {data_type}")?,
+            Problem::DivideByZero => f.write_str("division by zero; try_divide(a, b) gives NULL instead")?,
+            Problem::RemainderByZero => f.write_str("remainder by zero")?,
+            Problem::CastText(data_type) => return write!(f, "'{value}' is not a {data_type}; try_cast gives NULL instead"),
+            Problem::CastRange(data_type) => return write!(f, "{value} does not fit in {data_type}; try_cast gives NULL instead"),
+            Problem::TimeRange => f.write_str("the time is out of range")?,
+            Problem::TextTooLong(limit) => write!(f, "the resulting string is longer than {limit} bytes")?,
+            Problem::Regex(reason) => write!(f, "the regular expression is not usable ({reason})")?,
+            Problem::LikeEscape => f.write_str("the escape character must stand before %, _ or itself")?,
+            Problem::TimePattern => f.write_str("the date-time pattern is not understood")?,
+            Problem::TimeText => f.write_str("the text does not match the date-time pattern")?,
+            Problem::Argument(rule) => f.write_str(rule)?,
+            Problem::Types(function) => write!(f, "{function:?} does not take arguments of these types")?,
+            Problem::Plan(rule) => write!(f, "the plan is inconsistent: {rule}")?,
+        }
+        if value.is_empty() { Ok(()) } else { write!(f, ": {value}") }
+    }
+}

@@ -1,0 +1,73 @@
+//! Predicates: which rows go on.
+
+use std::borrow::Cow;
+
+use crate::batch::Values;
+use crate::engine::expr::error::RowError;
+use crate::engine::expr::operand::{Lane, Operand};
+use crate::engine::expr::walk::Walk;
+use crate::engine::expr::{Context, Rows, Selection};
+use crate::plan::{Expr, ExprNode};
+use crate::types::Value;
+
+/// The rows for which a predicate is TRUE, and those for which it failed; no row is in both.
+#[derive(Clone, Debug)]
+pub struct Filtered {
+    pub selection: Selection,
+    /// At most one a row, ascending by row.
+    pub errors: Vec<RowError>,
+}
+
+/// The selected rows for which `predicate` is TRUE (neither FALSE nor NULL).
+///
+/// As in Spark, the sides of a top-level AND are tried one after the other: a row that the left side does not let through cannot
+/// fail in the right one.
+pub fn filter(predicate: &Expr, input: &Rows<'_>, selection: &Selection, context: &Context) -> Filtered {
+    let mut walk = Walk { input, context, errors: Vec::new() };
+    let selection = keep(&mut walk, predicate, selection);
+    let mut errors = walk.errors;
+    errors.sort_by_key(|error| error.row);
+    Filtered { selection, errors }
+}
+
+fn keep(walk: &mut Walk<'_, '_>, predicate: &Expr, rows: &Selection) -> Selection {
+    if rows.is_empty() {
+        return rows.clone();
+    }
+    if let ExprNode::And(left, right) = &predicate.node {
+        let rows = keep(walk, left, rows);
+        return keep(walk, right, &rows);
+    }
+    let mut active = Cow::Borrowed(rows);
+    let operand = walk.argument(predicate, &mut active);
+    match &operand {
+        Operand::Constant(Value::Boolean(true)) => active.into_owned(),
+        Operand::Constant(_) => Selection::Rows(Vec::new()),
+        Operand::Column(column) => match (&column.values, &column.valid) {
+            (Values::Boolean(values), None) => select(values, &active),
+            (Values::Boolean(values), Some(valid)) => active.retain(|row| values[row as usize] && valid.get(row as usize)),
+            _ => Selection::Rows(Vec::new()),
+        },
+    }
+}
+
+/// The rows whose value is true, without a branch a row.
+fn select(values: &[bool], rows: &Selection) -> Selection {
+    let lane = Lane::Each(values);
+    match rows {
+        Selection::All(count) => {
+            let mut kept = vec![0; *count];
+            let mut length = 0;
+            for (row, value) in values.iter().enumerate() {
+                kept[length.min(*count - 1)] = row as u32;
+                length += usize::from(*value);
+            }
+            if length == *count {
+                return Selection::All(*count);
+            }
+            kept.truncate(length);
+            Selection::Rows(kept)
+        }
+        Selection::Rows(_) => rows.retain(|row| lane.get(row as usize)),
+    }
+}
