@@ -59,7 +59,10 @@ pub fn plan_keys(exprs: &mut ExprPlanner<'_>, select: &ast::Select, items: &[Nam
             for expr in written {
                 let key = match ordinal(expr, items)? {
                     Some(item) => NamedExpr { name: item.name.clone(), expr: Expr { span: place(expr), ..exprs.budget.copy(&item.expr)? } },
-                    None => NamedExpr { name: output_name(expr), expr: exprs.plan(expr)? },
+                    None => {
+                        let planned = exprs.plan(expr)?;
+                        NamedExpr { name: output_name(expr), expr: planned }
+                    }
                 };
                 if has_aggregate(&key.expr) {
                     return Err(SqlError::new(place(expr), "an aggregate cannot be a key of GROUP BY"));

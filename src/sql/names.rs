@@ -106,6 +106,14 @@ fn show(expr: &ast::Expr) -> String {
             format!("CASE{}{otherwise} END", whens.collect::<String>())
         }
         E::Function(function) => call(function),
+        other => with_own_syntax(other),
+    }
+}
+
+/// Functions that the parser knows by name.
+fn with_own_syntax(expr: &ast::Expr) -> String {
+    use ast::Expr as E;
+    match expr {
         E::Extract { field, expr, .. } => format!("extract({field} FROM {})", show(expr)),
         E::Ceil { expr, .. } => format!("CEIL({})", show(expr)),
         E::Floor { expr, .. } => format!("FLOOR({})", show(expr)),

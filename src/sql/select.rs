@@ -115,7 +115,10 @@ fn plan_items(exprs: &mut ExprPlanner<'_>, select: &ast::Select) -> Result<Vec<N
     let mut items = Vec::new();
     for item in &select.projection {
         match item {
-            SelectItem::UnnamedExpr(expr) => items.push(NamedExpr { name: output_name(expr), expr: exprs.plan(expr)? }),
+            SelectItem::UnnamedExpr(written) => {
+                let expr = exprs.plan(written)?;
+                items.push(NamedExpr { name: output_name(written), expr });
+            }
             SelectItem::ExprWithAlias { expr, alias } => {
                 if matches!(alias.quote_style, Some('\'' | '"')) {
                     return Err(

@@ -332,3 +332,44 @@ fn every_function_is_documented() {
     let missing: Vec<&str> = names.filter(|name| !docs.contains(&format!("`{name}(")) && !docs.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "not in docs/sql.md: {missing:?}");
 }
+
+/// The parser and the planner recurse: whatever nests, the stack of a test's thread is enough.
+#[test]
+fn deep_nesting_stays_within_the_stack() {
+    let patterns = [
+        ("(", ")"),
+        ("abs(", ")"),
+        ("1 + abs(", ")"),
+        ("NOT ", ""),
+        ("- ", ""),
+        ("CASE WHEN ", " THEN 1 END"),
+        ("CAST(", " AS INT)"),
+        ("1 IN (", ")"),
+        ("1 BETWEEN ", " AND 2"),
+        ("if(TRUE, ", ", 1)"),
+        ("(SELECT ", ")"),
+        ("", " IS NULL"),
+        ("", "::INT"),
+        ("", " + 1"),
+        ("", " IN (1)"),
+        ("", " LIKE 'x'"),
+        ("", ".x"),
+    ];
+    for (open, close) in patterns {
+        for depth in [10, 23, 40, 46, 78, 250, 400, 3000] {
+            let (open, close) = (open.repeat(depth), close.repeat(depth));
+            for text in [
+                format!("SELECT {open}1{close} AS x FROM readings"),
+                format!("SELECT sum({open}n{close}) + sum({open}n{close}) FROM readings"),
+            ] {
+                let refused = try_plan(Batch, &text).is_err();
+                assert!(refused || depth <= 250, "{}", &text[..40]);
+            }
+        }
+    }
+    for depth in [5, 12, 20, 500] {
+        let inner = format!("SELECT {}n{} AS n FROM readings", "abs(".repeat(15), ")".repeat(15));
+        let text = (0..depth).fold(inner, |inner, _| format!("SELECT n FROM ({inner})"));
+        assert!(try_plan(Batch, &text).is_ok() == (depth < 14), "{depth}");
+    }
+}
