@@ -24,6 +24,10 @@ mod list;
 mod mathematics;
 mod operand;
 mod pattern;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod recorded;
 mod rounding;
 mod selection;
 mod strings;

@@ -1,6 +1,7 @@
 //! round, bround, floor, ceil.
 //!
 //! A DOUBLE is rounded as the decimal number that it prints as: 2.675 to two places is 2.68, though the bits lie below 2.675.
+//! A FLOAT is rounded as the DOUBLE that it equals.
 
 use crate::batch::Values;
 use crate::engine::expr::error::{Failure, Problem};
@@ -42,7 +43,8 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
     if let Some(x) = input.floats() {
         return Some(frame.map(operands, Values::Float, |row| {
             let x = x.get(row);
-            let rounded = round_digits(f64::from(x), &format!("{x:e}"), scale.get(row), half);
+            let wide = f64::from(x);
+            let rounded = round_digits(wide, &format!("{wide:e}"), scale.get(row), half);
             rounded.map_or(x, |text| text.parse::<f32>().unwrap_or(x)) + 0.0
         }));
     }
@@ -61,7 +63,7 @@ fn fit<T: TryFrom<i128>>(rounded: i128, data_type: DataType) -> Result<Option<T>
 /// NaN is 0; beyond 64 bits fails.
 fn to_bigint(x: f64) -> Result<i64, Failure> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if x.is_nan() || (-LIMIT..=LIMIT).contains(&x) { Ok(x as i64) } else { Err(Failure::with(Problem::CastRange(DataType::BigInt), x)) }
+    if x.is_nan() || (-LIMIT..LIMIT).contains(&x) { Ok(x as i64) } else { Err(Failure::with(Problem::CastRange(DataType::BigInt), x)) }
 }
 
 fn round_double(x: f64, scale: i64, half: Half) -> f64 {

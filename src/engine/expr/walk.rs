@@ -10,7 +10,7 @@ use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::Operand;
 use crate::engine::expr::{Context, Rows, Selection};
 use crate::plan::{Expr, ExprNode, Function};
-use crate::types::{DataType, Value};
+use crate::types::Value;
 
 /// One evaluation over one input. A row that has failed is not evaluated further.
 pub(super) struct Walk<'a, 'c> {
@@ -40,8 +40,8 @@ impl<'a> Walk<'a, '_> {
         match &expr.node {
             ExprNode::Column(_) | ExprNode::Literal(_) => self.eval(expr, rows),
             ExprNode::Cast { input, fallible } => self.cast(expr, input, *fallible, rows),
-            ExprNode::And(left, right) => self.connect(expr, left, right, false, rows),
-            ExprNode::Or(left, right) => self.connect(expr, left, right, true, rows),
+            ExprNode::And(left, right) => self.connect(left, right, false, rows),
+            ExprNode::Or(left, right) => self.connect(left, right, true, rows),
             ExprNode::Not(input) => {
                 let mut active = Cow::Borrowed(rows);
                 let operands = [self.argument(input, &mut active)];
@@ -132,7 +132,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// AND (`decisive` false) and OR (`decisive` true): the right side is evaluated where the left does not decide.
-    fn connect(&mut self, expr: &Expr, left: &Expr, right: &Expr, decisive: bool, rows: &Selection) -> Operand<'a> {
+    fn connect(&mut self, left: &Expr, right: &Expr, decisive: bool, rows: &Selection) -> Operand<'a> {
         let mut active = Cow::Borrowed(rows);
         let left = self.argument(left, &mut active);
         if let Operand::Constant(Value::Boolean(x)) = left {
@@ -166,7 +166,6 @@ impl<'a> Walk<'a, '_> {
                 }
             }
         }
-        debug_assert_eq!(expr.data_type, DataType::Boolean);
         Operand::owned(Column { values: Values::Boolean(values), valid })
     }
 

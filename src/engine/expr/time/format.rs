@@ -57,7 +57,7 @@ fn number(field: NumberField, day: Day, time: Time) -> u32 {
         NumberField::Day => day.day,
         NumberField::DayOfYear => day.of_year(),
         NumberField::Quarter => (day.month - 1) / 3 + 1,
-        NumberField::WeekOfMonth => (day.day - 1) / 7 + 1,
+        NumberField::DayOfMonthWeek => (day.day - 1) % 7 + 1,
         NumberField::Hour => time.hour,
         NumberField::HourFromOne => (time.hour + 23) % 24 + 1,
         NumberField::HalfHour => time.hour % 12,

@@ -12,7 +12,6 @@ use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::{Lane, Operand, Texts};
 use crate::plan::Function;
-use crate::types::DataType;
 pub(super) use format::write_year;
 use pattern::Pattern;
 
@@ -143,7 +142,8 @@ fn parse_time(function: Function, operands: &[Operand<'_>], frame: &mut Frame<'_
         Function::ToDate => {
             frame.try_map(operands, Values::Date, |row| parse(row).map(|time| Some(time.div_euclid(MICROS_PER_DAY) as i32)))
         }
-        _ => frame.try_map(operands, Values::BigInt, |row| parse(row).map(|time| Some(time.div_euclid(MICROS_PER_SECOND)))),
+        // Towards zero, as in Spark; unix_seconds rounds down.
+        _ => frame.try_map(operands, Values::BigInt, |row| parse(row).map(|time| Some(time / MICROS_PER_SECOND))),
     })
 }
 
@@ -162,7 +162,7 @@ fn time_of_time(function: Function, input: &Operand<'_>, frame: &mut Frame<'_>) 
     Some(match function {
         Function::ToTimestamp => frame.map(operands, Values::Timestamp, time),
         Function::ToDate => frame.map(operands, Values::Date, |row| time(row).div_euclid(MICROS_PER_DAY) as i32),
-        _ => frame.map(operands, Values::BigInt, |row| time(row).div_euclid(MICROS_PER_SECOND)),
+        _ => frame.map(operands, Values::BigInt, |row| time(row) / MICROS_PER_SECOND),
     })
 }
 
@@ -252,7 +252,6 @@ fn window_time(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operan
         },
         Operand::Constant(_) => return None,
     };
-    debug_assert_eq!(*frame.data_type, DataType::Timestamp);
     Some(frame.try_map(operands, Values::Timestamp, |row| {
         if valid.as_ref().is_some_and(|valid| !valid.get(row)) { Ok(None) } else { in_range(ends.get(row).checked_sub(1)) }
     }))
