@@ -21,6 +21,7 @@ mod error;
 mod filter;
 mod frame;
 mod list;
+mod logic;
 mod mathematics;
 mod operand;
 mod pattern;

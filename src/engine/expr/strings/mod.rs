@@ -145,13 +145,30 @@ fn append(out: &mut String, text: &str) -> Result<bool, Failure> {
 fn initcap(text: &str, out: &mut String) -> Result<bool, Failure> {
     for word in text.split_inclusive(' ') {
         let Some(first) = word.chars().next() else { continue };
-        let mut upper = first.to_uppercase();
-        out.extend(upper.next());
-        out.extend(upper.flat_map(char::to_lowercase));
+        match titled(first) {
+            Some(title) => out.push(title),
+            None => {
+                let mut upper = first.to_uppercase();
+                out.extend(upper.next());
+                out.extend(upper.flat_map(char::to_lowercase));
+            }
+        }
         let first_length: usize = first.to_lowercase().map(char::len_utf8).sum();
         append(out, word.to_lowercase().get(first_length..).unwrap_or_default())?;
     }
     Ok(true)
+}
+
+/// The letters whose title case is not their upper case.
+fn titled(c: char) -> Option<char> {
+    match c {
+        'Ǆ' | 'ǆ' => Some('ǅ'),
+        'Ǉ' | 'ǉ' => Some('ǈ'),
+        'Ǌ' | 'ǌ' => Some('ǋ'),
+        'Ǳ' | 'ǳ' => Some('ǲ'),
+        'ǅ' | 'ǈ' | 'ǋ' | 'ǲ' => Some(c),
+        _ => None,
+    }
 }
 
 fn replace(text: &str, from: &str, to: &str, out: &mut String) -> Result<bool, Failure> {
