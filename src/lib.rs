@@ -20,9 +20,17 @@
 
 pub mod batch;
 pub mod config;
+pub mod daemon;
 pub mod engine;
 pub mod format;
+pub mod gateway;
 pub mod mqtt;
 pub mod plan;
+pub mod sabotage;
+pub mod source;
+pub mod status;
+pub mod logging;
+pub mod sql;
 pub mod store;
 pub mod types;
+pub mod uplink;

@@ -1,3 +1,170 @@
 //! TOML files to validated [`settings`].
+//!
+//! The way of a configuration: [`document`] reads and merges the files into a tree whose every key and string knows its place; [`reader`] takes
+//! tables apart key by key; one file a section ([`gateway`], [`source`], [`query`], [`sink`]) checks them; this file puts the sections together.
+//! Nothing stops at the first error: all of them come back as [`ConfigErrors`], in the order of the text. The machine is seen only through
+//! [`Environment`].
 
+mod broker;
+pub mod diagnostic;
+mod document;
+mod environment;
+mod expand;
+mod gateway;
+mod names;
+mod query;
+mod reader;
 pub mod settings;
+mod sink;
+mod source;
+#[cfg(test)]
+mod tests;
+mod text;
+pub mod topics;
+pub mod units;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Sources};
+pub use environment::{Environment, Files};
+pub use settings::Settings;
+
+use crate::plan::{Program, TableSchema};
+use document::Table;
+use names::TableNames;
+use reader::{Context, Reader};
+use settings::{QuerySettings, SinkKind, SinkSettings, SourceKind, SourceSettings};
+
+/// Sources, queries and sinks, of each kind.
+pub const SECTIONS_MAX: usize = 256;
+
+/// Reads and merges `paths` in their order, later ones over earlier ones, and checks the whole.
+pub fn load(paths: &[PathBuf], environment: &Environment) -> Result<Settings, ConfigErrors> {
+    let mut context = Context::new(environment);
+    let merged = document::read_files(&mut context, paths);
+    let settings = if context.has_errors() { None } else { assemble(&mut context, &merged) };
+    finish(context, settings)
+}
+
+fn finish(mut context: Context, settings: Option<Settings>) -> Result<Settings, ConfigErrors> {
+    context.diagnostics.sort_by_key(|diagnostic| diagnostic.place);
+    match settings {
+        Some(settings) if !context.has_errors() => {
+            let warnings = context.diagnostics.iter().map(|warning| warning.render(&context.sources)).collect();
+            Ok(Settings { warnings, ..settings })
+        }
+        _ => Err(ConfigErrors { diagnostics: context.diagnostics, sources: context.sources }),
+    }
+}
+
+/// The sections put together. `None` only where errors were reported.
+fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
+    let mut top = Reader::top(merged);
+    let gateway_reader = top.table(context, "gateway");
+    let source_tables = sections(context, &mut top, "source");
+    let query_tables = sections(context, &mut top, "query");
+    let sink_tables = sections(context, &mut top, "sink");
+    top.finish(context, &[]);
+    report_missing(context, [("source", source_tables.len()), ("query", query_tables.len()), ("sink", sink_tables.len())]);
+
+    let gateway = gateway::read(context, gateway_reader);
+    let id = gateway.settings.id.clone();
+    let mut table_names = TableNames::default();
+    let mut broken = BTreeSet::new();
+    let mut sources = Vec::new();
+    for (name, reader) in source_tables {
+        table_names.add(context, "source", name, reader.place);
+        match source::read(context, name, reader, &id) {
+            Some(source) => sources.push(source),
+            None => _ = broken.insert(name.to_owned()),
+        }
+    }
+    let mut queries = Vec::new();
+    for (name, reader) in query_tables {
+        let is_new = table_names.add(context, "query", name, reader.place);
+        let query = query::read(context, name, reader);
+        if is_new {
+            queries.push(query);
+        }
+    }
+    let (sources, schemas, mut clients) = unzip_sources(sources);
+    let planned = query::plan_all(context, &queries, &schemas, broken.clone());
+
+    let mut sinks = Vec::new();
+    for (name, reader) in sink_tables {
+        names::check(context, "sink", name, reader.place, true);
+        sinks.extend(sink::read(context, name, reader, &id));
+    }
+    let names = sink::Names { planned: &planned.queries, all: &table_names };
+    let sinks: Vec<(SinkSettings, Place)> = sinks.into_iter().map(|sink| sink.resolve(context, &names)).collect();
+    sink::check_files(context, &sinks);
+    clients
+        .extend(sinks.iter().filter_map(|(sink, place)| Some((sink_broker(sink)?.clone(), format!("the sink `{}`", sink.name), *place))));
+    let clients: Vec<_> = clients.iter().map(|(broker, name, place)| (broker, name.clone(), *place)).collect();
+    broker::check_client_ids(context, &clients);
+    let taken = sinks.iter().flat_map(|(sink, _)| &sink.queries).map(|query| planned.queries[*query].name.clone());
+    warn_unused(context, &table_names, &planned.read.iter().cloned().chain(taken).collect());
+
+    let sinks: Vec<SinkSettings> = sinks.into_iter().map(|(sink, _)| sink).collect();
+    let gateway = gateway.with_store_limit(context, &sinks);
+    let queries = planned.queries.iter().map(|query| QuerySettings { name: query.name.clone() }).collect();
+    let program = Program { sources: schemas, queries: planned.queries };
+    Some(Settings { gateway, sources, queries, sinks, program, warnings: Vec::new() })
+}
+
+/// The named tables under `key`.
+fn sections<'t>(context: &mut Context, top: &mut Reader<'t>, key: &'static str) -> Vec<(&'t str, Reader<'t>)> {
+    let mut tables = top.named_tables(context, key);
+    if tables.len() > SECTIONS_MAX {
+        let place = tables[SECTIONS_MAX].1.place;
+        context.report(Diagnostic::error(place, format!("more than {SECTIONS_MAX} of [{key}.*]")));
+        tables.truncate(SECTIONS_MAX);
+    }
+    tables
+}
+
+/// A gateway without one of the three does nothing. Where other things are wrong, as a mistyped section, they are told first.
+fn report_missing(context: &mut Context, counts: [(&str, usize); 3]) {
+    if context.has_errors() {
+        return;
+    }
+    for (key, _) in counts.iter().filter(|(_, count)| *count == 0) {
+        let diagnostic = Diagnostic::error_without_place(format!("the configuration has no {key}"));
+        context.report(diagnostic.help(format!("add a section [{key}.<name>]")));
+    }
+}
+
+type Client = (crate::mqtt::BrokerSettings, String, Place);
+
+fn unzip_sources(sources: Vec<source::Source>) -> (Vec<SourceSettings>, Vec<TableSchema>, Vec<Client>) {
+    let mut unzipped = (Vec::new(), Vec::new(), Vec::new());
+    for source in sources {
+        let SourceKind::Mqtt(mqtt) = &source.settings.kind;
+        unzipped.2.push((mqtt.broker.clone(), format!("the source `{}`", source.settings.name), source.place));
+        unzipped.0.push(source.settings);
+        unzipped.1.push(source.schema);
+    }
+    unzipped
+}
+
+fn sink_broker(sink: &SinkSettings) -> Option<&crate::mqtt::BrokerSettings> {
+    match &sink.kind {
+        SinkKind::Mqtt(mqtt) => Some(&mqtt.broker),
+        SinkKind::File { .. } | SinkKind::Stdout => None,
+    }
+}
+
+/// Sources that no query reads, and queries whose results go nowhere. `used`: lower-case names of what is read or taken.
+fn warn_unused(context: &mut Context, names: &TableNames, used: &BTreeSet<String>) {
+    if context.has_errors() {
+        return;
+    }
+    for (name, what, place) in names.iter().filter(|(name, ..)| !used.contains(*name)) {
+        let message = match what {
+            "source" => format!("no query reads the source `{name}`"),
+            _ => format!("no sink and no query takes the results of `{name}`"),
+        };
+        context.report(Diagnostic::warning(place, message));
+    }
+}

@@ -15,6 +15,8 @@ pub struct Settings {
     pub queries: Vec<QuerySettings>,
     pub sinks: Vec<SinkSettings>,
     pub program: Program,
+    /// What is allowed and probably not meant, ready to be shown: several lines each, with their place.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Clone, Debug)]

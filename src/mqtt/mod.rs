@@ -1,5 +1,12 @@
 //! MQTT 3.1.1 and 5: a session without sockets over rumqttc's codec, and the driver around it. Only this module names rumqttc.
 
+mod codec;
+pub mod driver;
+pub mod reason;
+pub mod session;
+
+pub use session::{CloseReason, PublishRefused, Publisher, PublisherEvent, Session, SessionEvent, SessionSettings};
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +38,13 @@ pub struct TlsSettings {
 pub enum Protocol {
     V4,
     V5,
+}
+
+/// A topic filter as the broker knows it, and the QoS asked for, 0 or 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    pub filter: String,
+    pub qos: u8,
 }
 
 /// A text that is not shown.

@@ -105,4 +105,6 @@ pub struct Loaded {
     pub segments: Vec<(LogName, Vec<SegmentMeta>)>,
     /// Where a corrupt store was moved to: its state is lost, the logs' readable chunks are in `segments`.
     pub quarantined: Option<String>,
+    /// What was found damaged and what became of it, for people; empty as a rule.
+    pub warnings: Vec<String>,
 }

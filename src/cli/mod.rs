@@ -1,0 +1,129 @@
+//! The commands. Exit codes: 0 done, 1 something is wrong with the configuration or went wrong, 2 the command line is wrong.
+//!
+//! Results go to standard output, everything else to standard error; that nobody reads either is no error.
+
+mod arguments;
+mod check;
+mod query;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use arguments::{Arguments, Command, ConfigFiles, ExplainArguments, RunArguments};
+use tidemill::config::{self, ConfigErrors, Environment, Settings};
+use tidemill::daemon::{self, Options};
+use tidemill::logging::{self, LogFormat, LogSettings};
+
+/// What ended a command early.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// The text as people read it.
+    #[error("{0}")]
+    Failed(String),
+    #[error("{0}")]
+    Usage(String),
+    /// The log has it already.
+    #[error("see the log")]
+    Logged,
+}
+
+impl CliError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            CliError::Config(_) | CliError::Failed(_) | CliError::Logged => ExitCode::from(1),
+            CliError::Usage(_) => ExitCode::from(2),
+        }
+    }
+}
+
+/// Runs the command that this process was called with.
+pub fn run() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Run(arguments) => run_gateway(&arguments),
+        Command::Check(files) => check::run(&files),
+        Command::Explain(arguments) => explain(&arguments),
+        Command::Query(arguments) => query::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ CliError::Logged) => error.exit_code(),
+        Err(error) => {
+            say(&format!("{error}\n"));
+            error.exit_code()
+        }
+    }
+}
+
+fn run_gateway(arguments: &RunArguments) -> Result<(), CliError> {
+    let filter = arguments.log_level.clone().or_else(|| std::env::var("TIDEMILL_LOG").ok());
+    let format = arguments.log_format;
+    logging::start(&LogSettings { format, filter }).map_err(|error| CliError::Usage(error.to_string()))?;
+    match load(&arguments.config) {
+        Ok(settings) => {
+            settings.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.trim_end()));
+            run_daemon(settings, arguments.discard_state.clone())
+        }
+        Err(errors) if format == LogFormat::Json => {
+            tracing::error!("{errors}");
+            Err(CliError::Logged)
+        }
+        Err(errors) => Err(errors.into()),
+    }
+}
+
+/// Runs the daemon until it is told to stop by SIGTERM or SIGINT, or can't go on.
+fn run_daemon(settings: Settings, discard_state: Vec<String>) -> Result<(), CliError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!("{error}");
+        CliError::Logged
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
+    let result = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let shutdown = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        daemon::run(settings, Options { discard_state, ..Options::default() }, shutdown).await
+    });
+    // A file or stdout that a sink's thread waits for must not keep the process.
+    runtime.shutdown_background();
+    result.map_err(|error| failed(&error))
+}
+
+fn explain(arguments: &ExplainArguments) -> Result<(), CliError> {
+    let settings = load(&arguments.config)?;
+    let program = &settings.program;
+    let chosen: Vec<_> = program.queries.iter().filter(|query| arguments.query.as_ref().is_none_or(|name| *name == query.name)).collect();
+    if let (Some(name), true) = (&arguments.query, chosen.is_empty()) {
+        let names: Vec<&str> = program.queries.iter().map(|query| query.name.as_str()).collect();
+        return Err(CliError::Failed(format!("error: there is no query `{name}`; the queries are {}", names.join(", "))));
+    }
+    for query in chosen {
+        print(&format!("{}\n", tidemill::sql::explain(query, &program.sources).trim_end()));
+    }
+    Ok(())
+}
+
+fn load(files: &ConfigFiles) -> Result<Settings, ConfigErrors> {
+    config::load(&files.config, &Environment::of_process())
+}
+
+/// To standard output. A reader that went away, as `| head` does, is no error.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// To standard error.
+fn say(text: &str) {
+    _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,139 @@
+//! `[query.<name>]`: SQL over sources and other queries. Queries are planned in an order in which each one stands after those it reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::diagnostic::Place;
+use super::document::FILE_BYTES_MAX;
+use super::reader::{Context, Reader};
+use super::text::Text;
+use crate::plan::{OutputMode, Query, TableSchema};
+use crate::sql::{self, Catalog, TableReference};
+
+const MODES: [(&str, OutputMode); 3] = [("append", OutputMode::Append), ("update", OutputMode::Update), ("complete", OutputMode::Complete)];
+
+/// A query as it was read.
+pub struct QueryText {
+    pub name: String,
+    /// Its key.
+    pub place: Place,
+    pub mode: OutputMode,
+    /// `None` if it is wrong, which has then been reported.
+    pub sql: Option<Text>,
+}
+
+/// Queries that could be planned, each after those it reads.
+#[derive(Default)]
+pub struct Planned {
+    pub queries: Vec<Query>,
+    /// Lower-case names of all tables that some query reads.
+    pub read: BTreeSet<String>,
+}
+
+pub fn read(context: &mut Context, name: &str, mut reader: Reader) -> QueryText {
+    let place = reader.place;
+    if reader.has("sql") && reader.has("sql_file") {
+        context.error(reader.key_place("sql_file"), format!("[{}] has both `sql` and `sql_file`", reader.path), "keep one");
+    } else if !reader.has("sql") && !reader.has("sql_file") {
+        let help = "for example: sql = \"SELECT device, temperature FROM readings\"";
+        context.error(place, format!("[{}] needs `sql` or `sql_file`", reader.path), help);
+    }
+    let mut sql = reader.text(context, "sql");
+    if let Some(path) = reader.text(context, "sql_file") {
+        sql = sql_file(context, &path);
+    }
+    let mode = reader.choice(context, "mode", &MODES).unwrap_or(OutputMode::Append);
+    reader.finish(context, &[("from", "a sink; a query names its tables in the SQL")]);
+    QueryText { name: name.to_owned(), place, mode, sql }
+}
+
+fn sql_file(context: &mut Context, path: &Text) -> Option<Text> {
+    let file = context.resolve_path(path)?;
+    match context.environment.files.read_text(&file, FILE_BYTES_MAX) {
+        Ok(contents) => {
+            let number = context.sources.add(file.display().to_string(), contents.as_str());
+            Some(Text::from_file(number, &contents))
+        }
+        Err(reason) => {
+            context.error(
+                path.place,
+                format!("cannot read {}: {reason}", file.display()),
+                "a relative path begins at this file's directory",
+            );
+            None
+        }
+    }
+}
+
+/// Plans the queries. Those that read a table in `broken` are left out: what is wrong has been reported there.
+pub fn plan_all(context: &mut Context, texts: &[QueryText], sources: &[TableSchema], mut broken: BTreeSet<String>) -> Planned {
+    let mut planned = Planned::default();
+    let reads = tables_read(context, texts);
+    planned.read = reads.iter().flatten().flatten().map(|table| table.name.clone()).collect();
+    let number: BTreeMap<&str, usize> = texts.iter().enumerate().map(|(index, query)| (query.name.as_str(), index)).collect();
+    let mut waiting: Vec<usize> = (0..texts.len()).collect();
+    while let Some(position) = waiting.iter().position(|query| {
+        let tables = reads[*query].iter().flatten();
+        tables.filter_map(|table| number.get(table.name.as_str())).all(|other| !waiting.contains(other))
+    }) {
+        let index = waiting.remove(position);
+        let query = &texts[index];
+        let plan = match (&query.sql, &reads[index]) {
+            (Some(text), Some(tables)) if !tables.iter().any(|table| broken.contains(&table.name)) => {
+                let catalog = Catalog { sources, queries: &planned.queries };
+                let plan = sql::plan_query(&query.name, &text.value, query.mode, &catalog);
+                plan.map_err(|error| context.report_sql(text, error)).ok()
+            }
+            _ => None,
+        };
+        match plan {
+            Some(plan) => planned.queries.push(plan),
+            None => _ = broken.insert(query.name.clone()),
+        }
+    }
+    report_cycle(context, texts, &reads, &number, &waiting);
+    planned
+}
+
+/// For each query the tables it reads, by lower-case names; `None` if its text cannot be parsed, which is reported.
+fn tables_read(context: &mut Context, texts: &[QueryText]) -> Vec<Option<Vec<TableReference>>> {
+    let tables = |query: &QueryText| {
+        let text = query.sql.as_ref()?;
+        match sql::referenced_tables(&text.value) {
+            Ok(tables) => Some(tables.into_iter().map(|table| TableReference { name: table.name.to_lowercase(), ..table }).collect()),
+            Err(error) => {
+                context.report_sql(text, error);
+                None
+            }
+        }
+    };
+    texts.iter().map(tables).collect()
+}
+
+/// Of the queries that never became ready, some read each other in a circle: names the first such circle.
+fn report_cycle(
+    context: &mut Context,
+    texts: &[QueryText],
+    reads: &[Option<Vec<TableReference>>],
+    number: &BTreeMap<&str, usize>,
+    waiting: &[usize],
+) {
+    let Some(first) = waiting.first() else { return };
+    let mut path = vec![*first];
+    loop {
+        let last = path[path.len() - 1];
+        let mut tables = reads[last].iter().flatten().filter_map(|table| Some((*number.get(table.name.as_str())?, table.span)));
+        let Some((next, span)) = tables.find(|(other, _)| waiting.contains(other)) else { return };
+        let Some(start) = path.iter().position(|query| *query == next) else {
+            path.push(next);
+            continue;
+        };
+        let names: Vec<&str> = path[start..].iter().chain([&next]).map(|query| texts[*query].name.as_str()).collect();
+        let message = match names.len() {
+            2 => format!("the query `{}` reads itself", names[0]),
+            _ => format!("these queries read each other in a circle: {}", names.join(" → ")),
+        };
+        let query = &texts[last];
+        let place = query.sql.as_ref().map_or(query.place, |sql| sql.place_of(span.start as usize..span.end as usize));
+        return context.error(place, message, "a query may read sources and queries that do not read it");
+    }
+}

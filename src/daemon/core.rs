@@ -1,0 +1,97 @@
+//! The core's thread: feeds events and the clock to the gateway, carries out its actions, tells how things are once a minute.
+//!
+//! It never waits for anything but events: commits go to the store's queue, which has room for the one in flight; words for sources and sinks
+//! go into watched cells, where the latest counts. So no queue between the threads can block it.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::clock::Clock;
+use super::hooks::{ALIVE_INTERVAL_US, Hooks};
+use super::report::{Report, tell_all};
+use crate::gateway::{Action, Event, Gateway};
+use crate::source::SourceControl;
+use crate::status::Status;
+use crate::store::service::StoreRequest;
+use crate::uplink::Control;
+
+/// Events that may wait for the core. A message event holds one read of a socket; their bytes are bounded by the sources' budgets.
+pub const EVENTS_MAX: usize = 1_024;
+/// Events handled before the deadlines are looked at again.
+const EVENTS_AT_ONCE: usize = 64;
+
+/// The core and its ties.
+pub struct Core {
+    pub gateway: Gateway,
+    pub clock: Clock,
+    pub events: mpsc::Receiver<Event>,
+    pub store: mpsc::Sender<StoreRequest>,
+    pub sources: Vec<Arc<watch::Sender<SourceControl>>>,
+    pub sinks: Vec<Arc<watch::Sender<Control>>>,
+    /// Counts how often everything received was durable after a [`Event::Stop`].
+    pub stopped: watch::Sender<u64>,
+    pub hooks: Hooks,
+    pub status: Arc<Mutex<Status>>,
+}
+
+impl Core {
+    /// Runs until all senders of events are gone.
+    pub async fn run(mut self) {
+        let mut report = Report::new(&self.gateway.status(), self.clock.mono_us());
+        let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
+        loop {
+            let alive_us = self.clock.mono_us() + ALIVE_INTERVAL_US;
+            let wake_us = self.gateway.wake_at_us(self.clock.stamp()).map_or(alive_us, |wake| wake.min(alive_us));
+            let wake = tokio::time::Instant::from_std(self.clock.instant(wake_us));
+            match tokio::time::timeout_at(wake, self.events.recv_many(&mut events, EVENTS_AT_ONCE)).await {
+                Ok(0) => return tell_all(&self.gateway.status()),
+                Ok(_) => {}
+                Err(_) => events.push(Event::Tick),
+            }
+            self.hooks.alive();
+            for event in events.drain(..) {
+                for action in self.gateway.on(event, self.clock.stamp()) {
+                    self.carry_out(action);
+                }
+            }
+            if report.is_due(self.clock.mono_us()) {
+                let status = self.gateway.status();
+                report.tell(&status, self.clock.mono_us());
+                *self.status.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = status;
+            }
+        }
+    }
+
+    fn carry_out(&self, action: Action) {
+        match action {
+            Action::Commit(changes) => {
+                let sent = self.store.try_send(StoreRequest::Commit(changes));
+                debug_assert!(!matches!(sent, Err(mpsc::error::TrySendError::Full(_))), "the queue has room for the one commit");
+            }
+            Action::Acknowledge { source, connection, through_seq } => {
+                self.sources[source].send_modify(|control| control.acknowledge = Some((connection, through_seq)));
+            }
+            Action::PauseSources => self.pause(true),
+            Action::ResumeSources => self.pause(false),
+            Action::Deliver { sink, start, end } => self.sinks[sink].send_modify(|control| (control.start, control.end) = (start, end)),
+            Action::Stopped => self.stopped.send_modify(|count| *count += 1),
+        }
+    }
+
+    fn pause(&self, paused: bool) {
+        self.sources.iter().for_each(|source| source.send_modify(|control| control.paused = paused));
+    }
+}
+
+/// Runs a core on a thread of its own, with a small runtime for its timers. The receiver learns of its end.
+pub fn spawn(core: Core) -> std::io::Result<oneshot::Receiver<()>> {
+    let (tell, ended) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name("core".to_owned()).spawn(move || {
+        runtime.block_on(core.run());
+        // Nobody waits for the end when the process is already leaving.
+        let _ = tell.send(());
+    })?;
+    Ok(ended)
+}

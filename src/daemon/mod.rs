@@ -1,0 +1,289 @@
+//! The running gateway: opens the store, starts the threads, wires them, and ends them in order.
+//!
+//! Threads: the core (pure, never waits), the store (waits for the disk), and the caller's tokio runtime for all sockets.
+//! The order at the end: input stops and the last batch becomes durable; sources acknowledge it and leave; sinks go on delivering for a
+//! bounded time; the last cursors become durable; the store closes.
+
+mod clock;
+mod core;
+mod hooks;
+mod report;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use self::clock::Clock;
+use self::core::{Core, EVENTS_MAX};
+use crate::config::settings::Settings;
+use crate::gateway::{Event, Gateway, Seeds, StartError};
+use crate::source::{self, SourceControl};
+use crate::status::Status;
+use crate::store::service::{self, REQUESTS_MAX, StoreNotice, StoreRequest};
+use crate::store::{CommitError, DiskStore, LogName, SegmentMeta, StoreError, StoreSettings};
+use crate::uplink::{self, Control, Link};
+
+pub use self::hooks::Hooks;
+
+/// How long the core may take to make its last batch durable when the store is well.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the daemon ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("can't start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error("no random numbers from the system: {0}")]
+    Random(getrandom::Error),
+    #[error("the store has failed, nothing more can be made durable: {0}. What was not acknowledged is still with the broker")]
+    StoreFailed(CommitError),
+    #[error("the core has stopped working")]
+    CoreGone,
+    #[error("the last batch could not be made durable within {0:?}; what was not acknowledged is still with the broker")]
+    NotDurable(Duration),
+}
+
+/// What a run is told besides its settings.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Queries whose stored state is thrown away.
+    pub discard_state: Vec<String>,
+    pub hooks: Hooks,
+    /// Where the status is left once a minute, for whoever shows it.
+    pub status: Arc<Mutex<Status>>,
+}
+
+/// Runs the gateway until `shutdown` completes. Must run inside a tokio runtime.
+pub async fn run(settings: Settings, options: Options, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
+    let mut running = Running::start(settings, options)?;
+    tokio::select! {
+        () = shutdown => running.stop().await,
+        error = running.failed() => Err(error),
+    }
+}
+
+struct Running {
+    hooks: Hooks,
+    shutdown_timeout: Duration,
+    events: mpsc::Sender<Event>,
+    stopped: watch::Receiver<u64>,
+    core_ended: oneshot::Receiver<()>,
+    store_failed: oneshot::Receiver<CommitError>,
+    store_thread: std::thread::JoinHandle<()>,
+    source_controls: Vec<Arc<watch::Sender<SourceControl>>>,
+    sink_controls: Vec<Arc<watch::Sender<Control>>>,
+    sources: JoinSet<()>,
+    sinks: JoinSet<()>,
+}
+
+impl Running {
+    fn start(settings: Settings, options: Options) -> Result<Running, DaemonError> {
+        let clock = Clock::start();
+        let stamp = clock.stamp();
+        let opened_at_s = stamp.wall_us.div_euclid(1_000_000).max(0) as u64;
+        let gateway_settings = &settings.gateway;
+        let store_settings =
+            StoreSettings::new(&gateway_settings.data_dir, gateway_settings.store_bytes_max, gateway_settings.free_space_min, opened_at_s);
+        let (store, loaded) = DiskStore::open(store_settings)?;
+        loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        if let Some(place) = &loaded.quarantined {
+            tracing::error!("the store was corrupt and has been moved to {place}: state and positions are lost, results still waiting are delivered");
+        }
+        tell_of_forgotten_sinks(&settings, &loaded.segments);
+        let seeds = draw_seeds().map_err(DaemonError::Random)?;
+        let gateway = Gateway::start(&settings, &loaded, seeds, &options.discard_state, stamp)?;
+        drop(loaded);
+
+        let (events, core_events) = mpsc::channel(EVENTS_MAX);
+        let (store_requests, requests) = mpsc::channel(REQUESTS_MAX);
+        let (store_thread, store_failed) = spawn_store(store, requests, events.downgrade())?;
+        let mut sources = JoinSet::new();
+        let mut sinks = JoinSet::new();
+        let settings = Arc::new(settings);
+        let source_controls = start_sources(&settings, &gateway, &events, &mut sources);
+        let sink_controls = start_sinks(&settings, &gateway, &events, &store_requests, &mut sinks);
+        tell_started(&settings, &gateway);
+        let (stopped_tell, stopped) = watch::channel(0);
+        let core = Core {
+            gateway,
+            clock,
+            events: core_events,
+            store: store_requests,
+            sources: source_controls.clone(),
+            sinks: sink_controls.clone(),
+            stopped: stopped_tell,
+            hooks: options.hooks,
+            status: options.status,
+        };
+        let core_ended = core::spawn(core)?;
+        options.hooks.ready();
+        Ok(Running {
+            hooks: options.hooks,
+            shutdown_timeout: settings.gateway.shutdown_timeout,
+            events,
+            stopped,
+            core_ended,
+            store_failed,
+            store_thread,
+            source_controls,
+            sink_controls,
+            sources,
+            sinks,
+        })
+    }
+
+    /// Completes when the gateway can't go on.
+    async fn failed(&mut self) -> DaemonError {
+        tokio::select! {
+            biased;
+            Ok(error) = &mut self.store_failed => DaemonError::StoreFailed(error),
+            _ = &mut self.core_ended => DaemonError::CoreGone,
+        }
+    }
+
+    async fn stop(mut self) -> Result<(), DaemonError> {
+        self.hooks.stopping();
+        self.settle().await?;
+        self.source_controls.iter().for_each(|control| control.send_modify(|control| control.leave = true));
+        let leaving = async { while self.sources.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(self.shutdown_timeout, leaving).await;
+        self.sink_controls.iter().for_each(|control| control.send_modify(|control| control.finish = true));
+        let delivering = async { while self.sinks.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.shutdown_timeout, delivering).await.is_err() {
+            tracing::info!("not everything is delivered: the rest waits in the outbox for the next start");
+        }
+        self.sources.shutdown().await;
+        self.sinks.shutdown().await;
+        self.settle().await?;
+        drop(self.events);
+        let _ = self.core_ended.await;
+        let _ = tokio::task::spawn_blocking(move || self.store_thread.join()).await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Has the core make durable what it holds.
+    async fn settle(&mut self) -> Result<(), DaemonError> {
+        self.stopped.mark_unchanged();
+        self.events.send(Event::Stop).await.map_err(|_| DaemonError::CoreGone)?;
+        let mut stopped = self.stopped.clone();
+        tokio::select! {
+            result = tokio::time::timeout(SETTLE_TIMEOUT, stopped.changed()) => match result {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) => Err(DaemonError::CoreGone),
+                Err(_) => Err(DaemonError::NotDurable(SETTLE_TIMEOUT)),
+            },
+            error = self.failed() => Err(error),
+        }
+    }
+}
+
+fn start_sources(
+    settings: &Arc<Settings>,
+    gateway: &Gateway,
+    events: &mpsc::Sender<Event>,
+    tasks: &mut JoinSet<()>,
+) -> Vec<Arc<watch::Sender<SourceControl>>> {
+    let start = |source: usize| {
+        let (tell, control) = watch::channel(SourceControl::default());
+        let (settings, events, filters) = (settings.clone(), events.clone(), gateway.stored_filters(source).to_vec());
+        tasks.spawn(async move {
+            let budget = settings.gateway.intake_bytes_max;
+            source::run(source, &settings.sources[source], budget, filters, events, control).await;
+        });
+        Arc::new(tell)
+    };
+    (0..settings.sources.len()).map(start).collect()
+}
+
+fn start_sinks(
+    settings: &Arc<Settings>,
+    gateway: &Gateway,
+    events: &mpsc::Sender<Event>,
+    store: &mpsc::Sender<StoreRequest>,
+    tasks: &mut JoinSet<()>,
+) -> Vec<Arc<watch::Sender<Control>>> {
+    let start = |sink: usize| {
+        let (cursor, end) = gateway.delivery_start(sink);
+        let (tell, control) = watch::channel(Control { start: cursor.offset, end, finish: false });
+        let log = LogName::outbox(&settings.sinks[sink].name);
+        let link = Link { sink, log, cursor, control, store: store.clone(), events: events.clone() };
+        let settings = settings.clone();
+        tasks.spawn(async move { uplink::run(&settings.gateway.id, &settings.sinks[sink], link).await });
+        Arc::new(tell)
+    };
+    (0..settings.sinks.len()).map(start).collect()
+}
+
+fn tell_started(settings: &Settings, gateway: &Gateway) {
+    tracing::info!(
+        gateway = %settings.gateway.id,
+        epoch = format_args!("{:016x}", gateway.epoch()),
+        sources = settings.sources.len(),
+        queries = settings.queries.len(),
+        sinks = settings.sinks.len(),
+        data_dir = %settings.gateway.data_dir.display(),
+        "gateway started"
+    );
+}
+
+/// Results of a sink that the configuration no longer has stay where they are; somebody should know.
+fn tell_of_forgotten_sinks(settings: &Settings, segments: &[(LogName, Vec<SegmentMeta>)]) {
+    let forgotten = segments.iter().filter_map(|(log, segments)| Some((log.sink()?, segments)));
+    for (sink, segments) in forgotten.filter(|(sink, _)| settings.sinks.iter().all(|known| known.name != *sink)) {
+        let records: u64 = segments.iter().map(|segment| segment.records).sum();
+        tracing::warn!(sink, records, "the store holds results of a sink that the configuration does not name; they are kept and not sent");
+    }
+}
+
+fn draw_seeds() -> Result<Seeds, getrandom::Error> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes)?;
+    let (epoch, hash) = bytes.split_at(4);
+    Ok(Seeds {
+        epoch: epoch.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)),
+        hash: hash.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),
+    })
+}
+
+fn spawn_store(
+    store: DiskStore,
+    requests: mpsc::Receiver<StoreRequest>,
+    events: mpsc::WeakSender<Event>,
+) -> std::io::Result<(std::thread::JoinHandle<()>, oneshot::Receiver<CommitError>)> {
+    let (tell_failed, failed) = oneshot::channel();
+    let mut tell_failed = Some(tell_failed);
+    let tell = move |notice| {
+        let event = match notice {
+            StoreNotice::Committed { number } => Event::Committed { number },
+            StoreNotice::Down { reason } => {
+                tracing::error!("{reason}. Input is not acknowledged until there is space; the same batch is tried again");
+                Event::StoreDown { reason }
+            }
+            StoreNotice::Up => {
+                tracing::info!("the store has space again");
+                Event::StoreUp
+            }
+            StoreNotice::Failed(error) => {
+                if let Some(tell_failed) = tell_failed.take() {
+                    // A daemon that is already leaving need not hear of it.
+                    let _ = tell_failed.send(error);
+                }
+                return;
+            }
+        };
+        if let Some(events) = events.upgrade() {
+            // The core drains its queue whatever the store does; a core that is gone needs no word.
+            let _ = events.blocking_send(event);
+        }
+    };
+    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || service::serve(store, requests, tell))?;
+    Ok((thread, failed))
+}

@@ -1,0 +1,86 @@
+//! One line a minute of what went through.
+
+use crate::status::Status;
+
+const INTERVAL_US: u64 = 60_000_000;
+
+/// The counters at the last line.
+pub struct Report {
+    told_us: u64,
+    messages: u64,
+    results: u64,
+    delivered: u64,
+}
+
+impl Report {
+    pub fn new(status: &Status, mono_us: u64) -> Report {
+        let Counts { messages, results, delivered, .. } = Counts::of(status);
+        Report { told_us: mono_us, messages, results, delivered }
+    }
+
+    pub fn is_due(&self, mono_us: u64) -> bool {
+        mono_us >= self.told_us + INTERVAL_US
+    }
+
+    /// Logs rates since the last line, and what needs attention.
+    pub fn tell(&mut self, status: &Status, mono_us: u64) {
+        let counts = Counts::of(status);
+        let seconds = (mono_us - self.told_us) as f64 / 1e6;
+        let rate = |now: u64, before: u64| format!("{:.1}", now.saturating_sub(before) as f64 / seconds);
+        tracing::info!(
+            messages_per_s = rate(counts.messages, self.messages),
+            results_per_s = rate(counts.results, self.results),
+            delivered_per_s = rate(counts.delivered, self.delivered),
+            outbox_bytes = counts.waiting_bytes,
+            late = counts.late,
+            rejected = counts.rejected,
+            dropped = counts.dropped,
+            disconnected = counts.disconnected,
+            "last minute"
+        );
+        *self = Report { told_us: mono_us, messages: counts.messages, results: counts.results, delivered: counts.delivered };
+    }
+}
+
+/// One line of what went through since the start.
+pub fn tell_all(status: &Status) {
+    let Counts { messages, results, delivered, waiting_bytes, late, rejected, dropped, .. } = Counts::of(status);
+    let repeats: u64 = status.sources.iter().map(|source| source.repeats).sum();
+    let commits = status.commits;
+    tracing::info!(messages, repeats, commits, results, delivered, outbox_bytes = waiting_bytes, late, rejected, dropped, "since the start");
+}
+
+#[derive(Default)]
+struct Counts {
+    messages: u64,
+    results: u64,
+    delivered: u64,
+    waiting_bytes: u64,
+    late: u64,
+    rejected: u64,
+    dropped: u64,
+    disconnected: u64,
+}
+
+impl Counts {
+    fn of(status: &Status) -> Counts {
+        let mut counts = Counts::default();
+        for source in &status.sources {
+            counts.messages += source.received;
+            counts.rejected += source.rejected;
+            counts.disconnected += u64::from(!source.connected);
+        }
+        for query in &status.queries {
+            counts.late += query.late_rows;
+            counts.rejected += query.rejected_rows;
+        }
+        for sink in &status.sinks {
+            counts.results += sink.committed;
+            counts.delivered += sink.delivered;
+            counts.waiting_bytes += sink.waiting_bytes;
+            counts.dropped += sink.dropped;
+            counts.disconnected += u64::from(!sink.connected);
+        }
+        counts
+    }
+}

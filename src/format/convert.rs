@@ -1,0 +1,161 @@
+//! Values to SQL types: Spark's rules, and the wider ones of `coerce = "lenient"`.
+//!
+//! Strict, as observed in Spark: integers fit DOUBLE, FLOAT and, within range, INT, BIGINT and TIMESTAMP; `1.0` is no integer; the strings
+//! `NaN`, `Infinity`, `±INF` fit DOUBLE and FLOAT; anything fits STRING as its own text. Beyond Spark: a TIMESTAMP takes a fraction.
+//! Lenient besides, where strict has no value: text that reads as a number or a switch position, integral fractions for integers, numbers and booleans as each other.
+
+use super::json::scan::{Token, TokenKind, special_value};
+use super::number::{self, Number};
+use super::row::{Slot, Target, TextRef};
+use super::timestamp::{self, Zone};
+use super::{Coerce, TimestampUnit};
+
+/// Doubles below this in magnitude hold every integer.
+const INTEGRAL_MAX: f64 = 9_007_199_254_740_992.0;
+
+pub(super) struct Converter {
+    pub coerce: Coerce,
+    /// Power of ten from the unit of numeric timestamps to microseconds.
+    unit_power: u32,
+    zone: Zone,
+}
+
+/// The value is no value of the column's type.
+pub(super) struct Unfit;
+
+impl Converter {
+    pub fn new(coerce: Coerce, unit: TimestampUnit, zone: Zone) -> Converter {
+        let unit_power = match unit {
+            TimestampUnit::Seconds => 6,
+            TimestampUnit::Millis => 3,
+            TimestampUnit::Micros => 0,
+        };
+        Converter { coerce, unit_power, zone }
+    }
+
+    /// The slot for a JSON value; `payload` is what the token points into, strings with escapes go to `unescaped`.
+    pub fn token(&self, target: Target, token: &Token, payload: &str, unescaped: &mut String) -> Result<Slot, Unfit> {
+        let raw = &payload[token.start..token.end];
+        match token.kind {
+            TokenKind::Null => Ok(Slot::Null),
+            TokenKind::Text { escaped } => {
+                let (start, end) = (token.start + 1, token.end - 1);
+                if !escaped {
+                    return match target {
+                        Target::Text => Ok(Slot::Text(TextRef::in_payload(start, end))),
+                        _ => self.text(target, &payload[start..end]),
+                    };
+                }
+                let from = unescaped.len();
+                super::json::scan::unescape(&payload[start..end], unescaped);
+                match target {
+                    Target::Text => Ok(Slot::Text(TextRef::in_unescaped(from, unescaped.len()))),
+                    _ => self.text(target, &unescaped[from..]),
+                }
+            }
+            _ if target == Target::Text => Ok(Slot::Text(TextRef::in_payload(token.start, token.end))),
+            TokenKind::Number(number) => self.number(target, number, raw),
+            TokenKind::Special(value) => special(target, value),
+            TokenKind::Boolean(value) => self.boolean(target, value),
+            TokenKind::Container => Err(Unfit),
+        }
+    }
+
+    #[inline]
+    pub fn number(&self, target: Target, number: Number, raw: &str) -> Result<Slot, Unfit> {
+        let lenient = self.coerce == Coerce::Lenient;
+        let slot = match target {
+            Target::Double => Some(Slot::Double(number.to_f64(raw))),
+            Target::Float => Some(Slot::Float(number.to_f32(raw))),
+            Target::Timestamp => number.to_scaled_i64(raw, self.unit_power).map(Slot::Timestamp),
+            Target::BigInt if lenient => integral(number, raw).map(Slot::BigInt),
+            Target::BigInt => number.to_i64().map(Slot::BigInt),
+            Target::Int => {
+                let wide = if lenient { integral(number, raw) } else { number.to_i64() };
+                wide.and_then(|value| i32::try_from(value).ok()).map(Slot::Int)
+            }
+            Target::Boolean if lenient => Some(Slot::Boolean(number.to_f64(raw) != 0.0)),
+            Target::Boolean | Target::Text => None,
+        };
+        slot.ok_or(Unfit)
+    }
+
+    /// Text for a column that is not STRING.
+    pub fn text(&self, target: Target, text: &str) -> Result<Slot, Unfit> {
+        if target == Target::Timestamp
+            && let Some(micros) = timestamp::parse(text, &self.zone)
+        {
+            return Ok(Slot::Timestamp(micros));
+        }
+        if let Some(value) = special_value(text) {
+            return special(target, value);
+        }
+        if self.coerce == Coerce::Lenient { self.lenient_text(target, text.trim()) } else { Err(Unfit) }
+    }
+
+    /// A payload that is one value: as text, but a number where it reads as both (`2026` is no year).
+    pub fn scalar(&self, target: Target, text: &str) -> Result<Slot, Unfit> {
+        self.lenient_text(target, text).or_else(|_| self.text(target, text))
+    }
+
+    fn lenient_text(&self, target: Target, text: &str) -> Result<Slot, Unfit> {
+        if target == Target::Boolean
+            && let Some(value) = switch_position(text)
+        {
+            return Ok(Slot::Boolean(value));
+        }
+        let unsigned = text.strip_prefix('+').unwrap_or(text);
+        if let Some(number) = number::scan(unsigned.as_bytes(), 0)
+            && number.end == unsigned.len()
+        {
+            return self.number(target, number, unsigned);
+        }
+        match text.to_ascii_lowercase().as_str() {
+            "nan" => special(target, f64::NAN),
+            "inf" | "+inf" | "infinity" | "+infinity" => special(target, f64::INFINITY),
+            "-inf" | "-infinity" => special(target, f64::NEG_INFINITY),
+            _ => Err(Unfit),
+        }
+    }
+
+    fn boolean(&self, target: Target, value: bool) -> Result<Slot, Unfit> {
+        match (target, self.coerce) {
+            (Target::Boolean, _) => Ok(Slot::Boolean(value)),
+            (Target::Int, Coerce::Lenient) => Ok(Slot::Int(i32::from(value))),
+            (Target::BigInt, Coerce::Lenient) => Ok(Slot::BigInt(i64::from(value))),
+            (Target::Float, Coerce::Lenient) => Ok(Slot::Float(f32::from(value))),
+            (Target::Double, Coerce::Lenient) => Ok(Slot::Double(f64::from(value))),
+            _ => Err(Unfit),
+        }
+    }
+}
+
+fn special(target: Target, value: f64) -> Result<Slot, Unfit> {
+    match target {
+        Target::Double => Ok(Slot::Double(value)),
+        Target::Float => Ok(Slot::Float(value as f32)),
+        _ => Err(Unfit),
+    }
+}
+
+/// An integer also where it is written as `1.0` or `1e3`.
+fn integral(number: Number, raw: &str) -> Option<i64> {
+    if number.integer {
+        return number.to_i64();
+    }
+    let value = number.to_f64(raw);
+    (value.fract() == 0.0 && value.abs() <= INTEGRAL_MAX).then_some(value as i64)
+}
+
+/// The words for on and off that devices publish.
+fn switch_position(text: &str) -> Option<bool> {
+    const ON: [&str; 4] = ["on", "true", "yes", "1"];
+    const OFF: [&str; 4] = ["off", "false", "no", "0"];
+    if ON.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        Some(true)
+    } else if OFF.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        Some(false)
+    } else {
+        None
+    }
+}

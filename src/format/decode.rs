@@ -1,0 +1,434 @@
+//! The decoder of one source: a message's payload and topic to rows of an [`OpenTable`].
+//!
+//! A payload is taken whole or not at all: one bad element of an array makes it a bad record, as in Spark. Rows that are well formed but
+//! may not be counted, for want of an event time or because of it, are left out and reported one by one.
+//!
+//! Limits: payloads of [`PAYLOAD_BYTES_MAX`]; [`REFUSED_LISTED_MAX`] refused rows of a payload are reported one by one.
+
+use std::ops::Range;
+
+use super::convert::Converter;
+use super::dictionary::{Interner, TextHasher};
+use super::json::scan::Fault;
+use super::json::{JsonReader, ReadRow};
+use super::open_table::{self, OpenTable, TableFull};
+use super::row::{PayloadColumn, Slot, Target, Texts, is_read};
+use super::timestamp::Zone;
+use super::topic::{TopicCache, TopicPart};
+use super::{BadRecords, Coerce, ColumnLayout, DecodeSettings, EventTimeMissing, Format, Origin, value};
+use crate::batch::ROWS_MAX;
+use crate::types::DataType;
+
+/// Bytes in a payload; sources have their own, lower limit.
+pub const PAYLOAD_BYTES_MAX: usize = 64 << 20;
+
+/// Refused rows of one payload that are reported one by one; the others are counted.
+pub const REFUSED_LISTED_MAX: usize = 64;
+
+/// The settings cannot be decoded by.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    #[error("column `{column}` cannot be of type {data_type}")]
+    ColumnType { column: String, data_type: DataType },
+    #[error("the path `{path}` needs at least one name and takes at most {}", super::json::PATH_DEPTH_MAX)]
+    PathLength { path: String },
+    #[error("the path `{path}` is given twice, or leads through another column")]
+    PathConflict { path: String },
+    #[error("column `{column}`: a payload of format \"value\" has no members")]
+    PathInValue { column: String },
+    #[error("{columns} columns are read from the payload; the limit is {}", super::json::COLUMNS_MAX)]
+    TooManyColumns { columns: usize },
+    #[error("there is no time zone `{zone}`; write a name such as Europe/Berlin or an offset such as +01:00")]
+    Zone { zone: String },
+    #[error("column `{column}` is captured from the topic, but no topic pattern captures it")]
+    Capture { column: String },
+    #[error("the event time must be a TIMESTAMP column")]
+    EventTime,
+}
+
+/// One message as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    pub topic: &'a str,
+    pub payload: &'a [u8],
+    /// Wall clock at arrival, microseconds since the epoch.
+    pub arrived_us: i64,
+    pub retained: bool,
+}
+
+/// What a message gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decoded {
+    /// Rows added to the table.
+    pub rows: usize,
+    /// Fields that did not fit their column and became NULL.
+    pub nulled_fields: usize,
+    /// Rows without event time, whatever became of them.
+    pub untimed_rows: usize,
+    /// The payload was a bad record and was read as one row of NULLs.
+    pub null_row: bool,
+    /// Rows left out, for the dead letters: the first [`REFUSED_LISTED_MAX`].
+    pub refused: Vec<RefusedRow>,
+    /// Rows left out, all of them.
+    pub refused_rows: usize,
+}
+
+/// A row that was well formed and is not counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRow {
+    /// Where it stands in the payload.
+    pub bytes: Range<usize>,
+    pub reason: RefusedReason,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedReason {
+    #[error("the event time is missing or could not be read")]
+    EventTimeMissing,
+    #[error("the event time is {} s further ahead than allowed", ahead_us / 1_000_000)]
+    Future { ahead_us: i64 },
+}
+
+/// A message that gave no rows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRecord {
+    #[error("{what} (byte {at} of the payload)")]
+    Malformed { what: &'static str, at: usize },
+    #[error("the topic matches none of the source's topics")]
+    Topic,
+    #[error("the payload has more rows or text than a batch holds")]
+    TooLarge,
+    /// Not the message's fault: close the batch and decode it again.
+    #[error("the batch is full")]
+    TableFull,
+}
+
+impl BadRecord {
+    /// Whether the message is for the dead letters; if not, it is to be decoded again into an empty table.
+    pub fn is_dead_letter(&self) -> bool {
+        *self != BadRecord::TableFull
+    }
+}
+
+impl From<Fault> for BadRecord {
+    fn from(fault: Fault) -> BadRecord {
+        BadRecord::Malformed { what: fault.what, at: fault.at }
+    }
+}
+
+impl From<TableFull> for BadRecord {
+    fn from(_: TableFull) -> BadRecord {
+        BadRecord::TableFull
+    }
+}
+
+/// Where a needed column is fed from.
+#[derive(Clone, Copy, Debug)]
+enum Feed {
+    Slot(usize),
+    /// Number of the part in the cached topic.
+    Topic(usize),
+    SourceName,
+    Arrived,
+    Retained,
+}
+
+enum Reader {
+    Json(JsonReader),
+    Value { columns: Vec<PayloadColumn>, slots: Vec<Slot> },
+}
+
+/// Decodes the messages of one source. Belongs to one [`OpenTable`] at a time: the dictionaries' generations count from 0 in each decoder.
+pub struct Decoder {
+    reader: Reader,
+    converter: Converter,
+    rows: RowWriter,
+    bad_records: BadRecords,
+    null_slots: Vec<Slot>,
+}
+
+/// Puts rows into the table.
+struct RowWriter {
+    feeds: Vec<(usize, Feed)>,
+    /// By column, for string columns.
+    interners: Vec<Option<Interner>>,
+    topics: Option<TopicCache>,
+    source_name: String,
+    event_time: Option<EventTimeRule>,
+    future_limit_us: Option<i64>,
+}
+
+#[derive(Clone, Copy)]
+struct EventTimeRule {
+    slot: usize,
+    missing: EventTimeMissing,
+}
+
+impl Decoder {
+    /// `needed[i]` says whether some query reads column i; `hash_seed` should be random in each process.
+    pub fn new(settings: &DecodeSettings, needed: &[bool], hash_seed: u64) -> Result<Decoder, FormatError> {
+        let hasher = TextHasher::new(hash_seed);
+        let layout = Layout::new(settings, needed)?;
+        let zone = match &settings.timestamp_zone {
+            Some(zone) => Zone::parse(zone).ok_or_else(|| FormatError::Zone { zone: zone.clone() })?,
+            None => Zone::UTC,
+        };
+        let slots = layout.payload.len();
+        let (reader, coerce) = match settings.format {
+            Format::Json => (Reader::Json(JsonReader::new(&layout.payload, slots)?), settings.coerce),
+            Format::Value => (Reader::Value { columns: layout.payload, slots: vec![Slot::Null; slots] }, Coerce::Lenient),
+        };
+        let is_text = |index: usize| needed[index] && settings.columns[index].data_type == DataType::String;
+        let interners = (0..settings.columns.len()).map(|index| is_text(index).then(|| Interner::new(hasher.clone()))).collect();
+        let topics = (!layout.topic.is_empty()).then(|| TopicCache::new(settings.patterns.clone(), layout.topic, hasher));
+        Ok(Decoder {
+            reader,
+            converter: Converter::new(coerce, settings.timestamp_unit, zone),
+            rows: RowWriter {
+                feeds: layout.feeds,
+                interners,
+                topics,
+                source_name: String::new(),
+                event_time: layout.event_time,
+                future_limit_us: None,
+            },
+            bad_records: settings.bad_records,
+            null_slots: vec![Slot::Null; slots],
+        })
+    }
+
+    /// The name that the column `_source` shows; empty if never given.
+    pub fn with_source_name(mut self, name: &str) -> Decoder {
+        self.rows.source_name = name.to_string();
+        self
+    }
+
+    /// Rows with an event time after this (microseconds since the epoch) are refused; `None`: none is.
+    pub fn set_future_limit(&mut self, limit_us: Option<i64>) {
+        self.rows.future_limit_us = limit_us;
+    }
+
+    /// Adds the message's rows to `table`; on an error the table is as before.
+    pub fn decode(&mut self, message: &Message, table: &mut OpenTable) -> Result<Decoded, BadRecord> {
+        let rows_before = table.rows();
+        if rows_before == 0 {
+            self.rows.begin_table(table);
+        }
+        let mut decoded = Decoded::default();
+        let mut result = self.read(message, table, &mut decoded);
+        if let Err(BadRecord::Malformed { .. }) = result
+            && self.bad_records == BadRecords::NullRow
+        {
+            table.truncate(rows_before);
+            decoded = Decoded { null_row: true, ..Decoded::default() };
+            let row = ReadRow {
+                start: 0,
+                end: message.payload.len(),
+                slots: &self.null_slots,
+                texts: Texts { payload: "", unescaped: "" },
+                nulled: 0,
+            };
+            result = self.rows.write(&row, message, table, &mut decoded);
+        }
+        match result {
+            Ok(()) => Ok(decoded),
+            Err(bad) => {
+                table.truncate(rows_before);
+                Err(if bad == BadRecord::TableFull && rows_before == 0 { BadRecord::TooLarge } else { bad })
+            }
+        }
+    }
+
+    fn read(&mut self, message: &Message, table: &mut OpenTable, decoded: &mut Decoded) -> Result<(), BadRecord> {
+        if message.payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(BadRecord::TooLarge);
+        }
+        self.rows.find_topic(message.topic)?;
+        // What follows the payload's value is ignored, in whatever encoding; a fault at the end of the valid text is one of encoding.
+        let (payload, encoding_fault) = match std::str::from_utf8(message.payload) {
+            Ok(payload) => (payload, None),
+            Err(error) => {
+                let valid = &message.payload[..error.valid_up_to()];
+                (std::str::from_utf8(valid).expect("text is valid up to there"), Some(error.valid_up_to()))
+            }
+        };
+        if let Some(at) = encoding_fault
+            && payload.trim_start_matches('\u{feff}').trim().is_empty()
+        {
+            return Err(BadRecord::Malformed { what: "not UTF-8", at });
+        }
+        let rows = &mut self.rows;
+        let result = match &mut self.reader {
+            Reader::Json(reader) => reader.read(payload, &self.converter, |row| rows.write(&row, message, table, decoded)),
+            Reader::Value { .. } if encoding_fault.is_some() => Err(Fault { at: payload.len(), what: "" }.into()),
+            Reader::Value { columns, slots } => {
+                value::read(payload, columns, &self.converter, slots).map_err(BadRecord::from).and_then(|()| {
+                    let texts = Texts { payload, unescaped: "" };
+                    rows.write(&ReadRow { start: 0, end: payload.len(), slots, texts, nulled: 0 }, message, table, decoded)
+                })
+            }
+        };
+        match (result, encoding_fault) {
+            (Err(BadRecord::Malformed { at, .. }), Some(end)) if at == end => Err(BadRecord::Malformed { what: "not UTF-8", at }),
+            (result, _) => result,
+        }
+    }
+
+    /// Reads every object the general way, for tests that compare both.
+    #[cfg(test)]
+    pub(super) fn without_speculation(mut self) -> Decoder {
+        if let Reader::Json(reader) = &mut self.reader {
+            reader.speculate = false;
+        }
+        self
+    }
+}
+
+/// Who feeds which column.
+struct Layout {
+    feeds: Vec<(usize, Feed)>,
+    payload: Vec<PayloadColumn>,
+    topic: Vec<TopicPart>,
+    event_time: Option<EventTimeRule>,
+}
+
+impl Layout {
+    fn new(settings: &DecodeSettings, needed: &[bool]) -> Result<Layout, FormatError> {
+        let mut layout = Layout { feeds: Vec::new(), payload: Vec::new(), topic: Vec::new(), event_time: None };
+        for (index, column) in settings.columns.iter().enumerate().filter(|(index, _)| is_read(settings, needed, *index)) {
+            let (feed, fixed_type) = match &column.origin {
+                Origin::Payload(path) => (layout.payload_feed(settings, index, path)?, None),
+                Origin::Topic(_) if settings.patterns.is_empty() => return Err(FormatError::Capture { column: column.name.clone() }),
+                Origin::Topic(number) => (layout.topic_feed(TopicPart::Capture(*number)), Some(DataType::String)),
+                Origin::WholeTopic => (layout.topic_feed(TopicPart::Whole), Some(DataType::String)),
+                Origin::SourceName => (Feed::SourceName, Some(DataType::String)),
+                Origin::Arrived => (Feed::Arrived, Some(DataType::Timestamp)),
+                Origin::Retained => (Feed::Retained, Some(DataType::Boolean)),
+            };
+            if fixed_type.is_some_and(|fixed| fixed != column.data_type) {
+                return Err(column_type(column));
+            }
+            if needed[index] {
+                layout.feeds.push((index, feed));
+            }
+        }
+        Ok(layout)
+    }
+
+    fn payload_feed(&mut self, settings: &DecodeSettings, index: usize, path: &[String]) -> Result<Feed, FormatError> {
+        let column = &settings.columns[index];
+        let target = Target::of(&column.data_type).ok_or_else(|| column_type(column))?;
+        if settings.format == Format::Value && !path.is_empty() {
+            return Err(FormatError::PathInValue { column: column.name.clone() });
+        }
+        let slot = self.payload.len();
+        self.payload.push(PayloadColumn { slot, target, path: path.to_vec() });
+        if settings.event_time == Some(index) {
+            if target != Target::Timestamp {
+                return Err(FormatError::EventTime);
+            }
+            self.event_time = Some(EventTimeRule { slot, missing: settings.event_time_missing });
+        }
+        Ok(Feed::Slot(slot))
+    }
+
+    fn topic_feed(&mut self, part: TopicPart) -> Feed {
+        self.topic.push(part);
+        Feed::Topic(self.topic.len() - 1)
+    }
+}
+
+fn column_type(column: &ColumnLayout) -> FormatError {
+    FormatError::ColumnType { column: column.name.clone(), data_type: column.data_type.clone() }
+}
+
+impl RowWriter {
+    /// Chooses the form of the string columns; the table has no rows.
+    fn begin_table(&mut self, table: &mut OpenTable) {
+        for (index, interner) in self.interners.iter_mut().enumerate() {
+            if let (Some(interner), Some(column)) = (interner, table.column_mut(index)) {
+                open_table::begin_text(column, interner);
+            }
+        }
+    }
+
+    fn find_topic(&mut self, topic: &str) -> Result<(), BadRecord> {
+        match &mut self.topics {
+            Some(topics) => topics.find(topic).then_some(()).ok_or(BadRecord::Topic),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds a row, unless its event time forbids it.
+    #[inline]
+    fn write(&mut self, row: &ReadRow, message: &Message, table: &mut OpenTable, decoded: &mut Decoded) -> Result<(), BadRecord> {
+        decoded.nulled_fields += row.nulled;
+        let mut arrival_slot = None;
+        if let Some(rule) = self.event_time {
+            match row.slots[rule.slot] {
+                Slot::Timestamp(time) => {
+                    if let Some(limit) = self.future_limit_us.filter(|limit| time > *limit) {
+                        decoded.refuse(row, RefusedReason::Future { ahead_us: time.saturating_sub(limit) });
+                        return Ok(());
+                    }
+                }
+                _ => {
+                    decoded.untimed_rows += 1;
+                    match rule.missing {
+                        EventTimeMissing::DeadLetter => {
+                            decoded.refuse(row, RefusedReason::EventTimeMissing);
+                            return Ok(());
+                        }
+                        EventTimeMissing::Arrival => arrival_slot = Some(rule.slot),
+                        EventTimeMissing::Null => {}
+                    }
+                }
+            }
+        }
+        if table.rows() == ROWS_MAX {
+            return Err(BadRecord::TableFull);
+        }
+        self.push(row, message, table, arrival_slot)?;
+        table.end_row();
+        decoded.rows += 1;
+        Ok(())
+    }
+
+    /// `arrival_slot`: the slot that takes the arrival time.
+    #[inline]
+    fn push(&mut self, row: &ReadRow, message: &Message, table: &mut OpenTable, arrival_slot: Option<usize>) -> Result<(), TableFull> {
+        for (index, feed) in &self.feeds {
+            let Some(column) = table.column_mut(*index) else { continue };
+            let interner = self.interners[*index].as_mut();
+            match *feed {
+                Feed::Slot(slot) if arrival_slot == Some(slot) => open_table::push(column, Slot::Timestamp(message.arrived_us)),
+                Feed::Slot(slot) => open_table::push_slot(column, interner, row.slots[slot], row.texts)?,
+                Feed::Arrived => open_table::push(column, Slot::Timestamp(message.arrived_us)),
+                Feed::Retained => open_table::push(column, Slot::Boolean(message.retained)),
+                Feed::SourceName | Feed::Topic(_) => {
+                    let (text, known) = match (*feed, &mut self.topics) {
+                        (Feed::Topic(part), Some(topics)) => {
+                            let (text, known) = topics.part(message.topic, part);
+                            (text, Some(known))
+                        }
+                        _ => (self.source_name.as_str(), None),
+                    };
+                    match interner {
+                        Some(interner) => open_table::push_text(column, interner, text, known)?,
+                        None => open_table::push_null(column),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Decoded {
+    fn refuse(&mut self, row: &ReadRow, reason: RefusedReason) {
+        self.refused_rows += 1;
+        if self.refused.len() < REFUSED_LISTED_MAX {
+            self.refused.push(RefusedRow { bytes: row.start..row.end, reason });
+        }
+    }
+}

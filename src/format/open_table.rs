@@ -1,0 +1,268 @@
+//! The rows of one source that are being gathered for the next batch.
+//!
+//! Limits: [`crate::batch::ROWS_MAX`] rows, and [`COLUMN_TEXT_BYTES_MAX`] of plain strings a column.
+
+use super::dictionary::Interner;
+use super::row::Slot;
+use super::{DecodeSettings, Texts};
+use crate::batch::{Bitmap, Column, DictColumn, Strings, Table, Values};
+use crate::types::DataType;
+
+/// Bytes of text in one column of plain strings.
+pub const COLUMN_TEXT_BYTES_MAX: usize = 32 << 20;
+
+/// Rows for which a table that is begun takes memory at once, if the last one was as long.
+const RESERVED_ROWS_MAX: usize = 8192;
+
+/// Columns as in [`Table`], open at the end.
+pub struct OpenTable {
+    rows: usize,
+    columns: Vec<Option<Column>>,
+}
+
+/// The table cannot take the row: close the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TableFull;
+
+impl OpenTable {
+    /// An empty table of the source; `needed[i]` says whether some query reads column i: the others stay `None`.
+    pub fn new(settings: &DecodeSettings, needed: &[bool]) -> OpenTable {
+        let columns = settings.columns.iter().zip(needed);
+        let columns = columns.map(|(layout, needed)| needed.then(|| Column::new(empty(&layout.data_type)))).collect();
+        OpenTable { rows: 0, columns }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Roughly what the rows take in memory, without the dictionaries.
+    pub fn bytes(&self) -> usize {
+        self.columns.iter().flatten().map(column_bytes).sum()
+    }
+
+    /// Forgets the rows from number `rows` on.
+    pub fn truncate(&mut self, rows: usize) {
+        if rows < self.rows {
+            self.rows = rows;
+            self.columns.iter_mut().flatten().for_each(|column| truncate(column, rows));
+        }
+    }
+
+    /// The rows gathered; the table is empty afterwards.
+    pub fn take(&mut self) -> Table {
+        let rows = std::mem::take(&mut self.rows);
+        let columns = self
+            .columns
+            .iter_mut()
+            .map(|column| column.as_mut().map(|column| std::mem::replace(column, begun_like(column, rows))))
+            .collect();
+        Table { rows, columns }
+    }
+
+    pub(super) fn column_mut(&mut self, index: usize) -> Option<&mut Column> {
+        self.columns.get_mut(index)?.as_mut()
+    }
+
+    /// Every column has been given its value for one more row.
+    pub(super) fn end_row(&mut self) {
+        self.rows += 1;
+        debug_assert!(self.columns.iter().flatten().all(|column| column.len() == self.rows));
+    }
+}
+
+fn empty(data_type: &DataType) -> Values {
+    match data_type {
+        DataType::Boolean => Values::Boolean(Vec::new()),
+        DataType::Int => Values::Int(Vec::new()),
+        DataType::BigInt => Values::BigInt(Vec::new()),
+        DataType::Float => Values::Float(Vec::new()),
+        DataType::Double => Values::Double(Vec::new()),
+        DataType::Timestamp => Values::Timestamp(Vec::new()),
+        DataType::String => Values::Dict(DictColumn { codes: Vec::new(), dictionary: Default::default() }),
+        // No payload is read as these; `Decoder::new` refuses them.
+        DataType::Null | DataType::Date | DataType::Struct(_) => Values::Null(0),
+    }
+}
+
+/// An empty column of the same type, with room for about as many rows.
+fn begun_like(column: &Column, rows: usize) -> Column {
+    let room = rows.min(RESERVED_ROWS_MAX);
+    Column::new(match &column.values {
+        Values::Boolean(_) => Values::Boolean(Vec::with_capacity(room)),
+        Values::Int(_) => Values::Int(Vec::with_capacity(room)),
+        Values::BigInt(_) => Values::BigInt(Vec::with_capacity(room)),
+        Values::Float(_) => Values::Float(Vec::with_capacity(room)),
+        Values::Double(_) => Values::Double(Vec::with_capacity(room)),
+        Values::Timestamp(_) => Values::Timestamp(Vec::with_capacity(room)),
+        Values::Dict(dict) => Values::Dict(DictColumn { codes: Vec::with_capacity(room), dictionary: dict.dictionary.clone() }),
+        Values::String(_) => Values::Dict(DictColumn { codes: Vec::new(), dictionary: Default::default() }),
+        Values::Date(_) | Values::Struct(_) | Values::Null(_) => Values::Null(0),
+    })
+}
+
+fn column_bytes(column: &Column) -> usize {
+    let values = match &column.values {
+        Values::Boolean(v) => v.len(),
+        Values::Int(v) | Values::Date(v) => v.len() * 4,
+        Values::BigInt(v) | Values::Timestamp(v) => v.len() * 8,
+        Values::Float(v) => v.len() * 4,
+        Values::Double(v) => v.len() * 8,
+        Values::String(v) => v.bytes(),
+        Values::Dict(v) => v.codes.len() * 4,
+        Values::Struct(_) | Values::Null(_) => 0,
+    };
+    values + column.valid.as_ref().map_or(0, |valid| valid.len() / 8)
+}
+
+fn truncate(column: &mut Column, rows: usize) {
+    match &mut column.values {
+        Values::Boolean(v) => v.truncate(rows),
+        Values::Int(v) | Values::Date(v) => v.truncate(rows),
+        Values::BigInt(v) | Values::Timestamp(v) => v.truncate(rows),
+        Values::Float(v) => v.truncate(rows),
+        Values::Double(v) => v.truncate(rows),
+        Values::String(v) => v.truncate(rows),
+        Values::Dict(v) => v.codes.truncate(rows),
+        Values::Struct(_) => {}
+        Values::Null(len) => *len = rows.min(*len),
+    }
+    if let Some(valid) = &mut column.valid {
+        valid.truncate(rows);
+    }
+}
+
+/// Appends a value that is not a string; NULL for a slot of another type.
+#[inline]
+pub(super) fn push(column: &mut Column, slot: Slot) {
+    match (&mut column.values, slot) {
+        (Values::Double(v), Slot::Double(value)) => v.push(value),
+        (Values::BigInt(v), Slot::BigInt(value)) => v.push(value),
+        (Values::Timestamp(v), Slot::Timestamp(value)) => v.push(value),
+        (Values::Int(v), Slot::Int(value)) => v.push(value),
+        (Values::Float(v), Slot::Float(value)) => v.push(value),
+        (Values::Boolean(v), Slot::Boolean(value)) => v.push(value),
+        _ => return push_null(column),
+    }
+    push_valid(column);
+}
+
+#[inline]
+fn push_valid(column: &mut Column) {
+    if let Some(valid) = &mut column.valid {
+        valid.push(true);
+    }
+}
+
+pub(super) fn push_null(column: &mut Column) {
+    let rows = column.len();
+    match &mut column.values {
+        Values::Boolean(v) => v.push(false),
+        Values::Int(v) | Values::Date(v) => v.push(0),
+        Values::BigInt(v) | Values::Timestamp(v) => v.push(0),
+        Values::Float(v) => v.push(0.0),
+        Values::Double(v) => v.push(0.0),
+        Values::String(v) => v.push(""),
+        Values::Dict(v) => v.codes.push(0),
+        Values::Struct(_) => {}
+        Values::Null(len) => *len += 1,
+    }
+    column.valid.get_or_insert_with(|| Bitmap::filled(rows, true)).push(false);
+}
+
+/// Chooses the form of a string column in a table without rows.
+pub(super) fn begin_text(column: &mut Column, interner: &mut Interner) {
+    column.values = if interner.begin_table() {
+        let codes = match &mut column.values {
+            Values::Dict(dict) => std::mem::take(&mut dict.codes),
+            _ => Vec::new(),
+        };
+        Values::Dict(DictColumn { codes, dictionary: interner.snapshot() })
+    } else {
+        Values::String(Strings::new())
+    };
+}
+
+/// Appends a string. `known` is a code that the caller has cached, with its generation; it is brought up to date.
+#[inline]
+pub(super) fn push_text(column: &mut Column, interner: &mut Interner, text: &str, known: Option<&mut KnownCode>) -> Result<(), TableFull> {
+    if let Values::Dict(dict) = &mut column.values {
+        let code = if dict.dictionary.generation != interner.generation() {
+            None
+        } else {
+            match known {
+                Some(known) if known.generation == Some(interner.generation()) => {
+                    interner.count_known();
+                    Some(known.code)
+                }
+                Some(known) => {
+                    let code = interner.intern(text, &mut dict.dictionary);
+                    *known = KnownCode { generation: code.map(|_| interner.generation()), code: code.unwrap_or_default() };
+                    code
+                }
+                None => interner.intern(text, &mut dict.dictionary),
+            }
+        };
+        if let Some(code) = code {
+            if code as usize >= dict.dictionary.entries.len() {
+                dict.dictionary = interner.snapshot();
+            }
+            dict.codes.push(code);
+            push_valid(column);
+            return Ok(());
+        }
+    }
+    push_plain(column, interner, text)
+}
+
+/// A code that was given to a text earlier.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct KnownCode {
+    pub generation: Option<u64>,
+    pub code: u32,
+}
+
+fn push_plain(column: &mut Column, interner: &mut Interner, text: &str) -> Result<(), TableFull> {
+    if matches!(column.values, Values::Dict(_)) {
+        make_plain(column)?;
+    }
+    interner.count_plain();
+    if let Values::String(strings) = &mut column.values {
+        if strings.bytes() + text.len() > COLUMN_TEXT_BYTES_MAX {
+            return Err(TableFull);
+        }
+        strings.push(text);
+        push_valid(column);
+    } else {
+        push_null(column);
+    }
+    Ok(())
+}
+
+/// Turns codes into plain strings; the rows stay what they are.
+fn make_plain(column: &mut Column) -> Result<(), TableFull> {
+    let mut bytes = 0;
+    let mut strings = Strings::new();
+    for row in 0..column.len() {
+        let text = column.text(row).unwrap_or_default();
+        bytes += text.len() + size_of::<u32>();
+        if bytes > COLUMN_TEXT_BYTES_MAX {
+            return Err(TableFull);
+        }
+        strings.push(text);
+    }
+    column.values = Values::String(strings);
+    Ok(())
+}
+
+/// Appends a slot of any type.
+#[inline]
+pub(super) fn push_slot(column: &mut Column, interner: Option<&mut Interner>, slot: Slot, texts: Texts) -> Result<(), TableFull> {
+    match (slot, interner) {
+        (Slot::Text(text), Some(interner)) => push_text(column, interner, text.get(texts), None),
+        _ => {
+            push(column, slot);
+            Ok(())
+        }
+    }
+}

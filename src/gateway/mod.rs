@@ -1,0 +1,196 @@
+//! The pure core: events in, actions out. It owns decoders, engine, redelivery records and the books of the outboxes.
+//!
+//! The micro-batch is the transaction. Invariants:
+//! - At most one change set is in flight. While it is, messages are decoded into the open batch, and `Engine::step` is not called: memory is
+//!   ahead of the disk by at most that one set.
+//! - A message is acknowledged only when a durable change set covers it, in order of arrival, on its own connection.
+//! - Results become visible to the uplink only when they are durable; the cursor moves only over what the other side has acknowledged.
+//! - Where nothing arrives, nothing is proven, delivered or closed by the clock, nothing is written.
+//!
+//! No IO, no clock, no randomness: time comes in a [`Stamp`], random numbers in [`Seeds`]. Given equal events, equal actions follow.
+
+mod closing;
+mod dead_letters;
+mod event;
+mod intake;
+mod outbox;
+mod redelivery;
+mod restore;
+mod sinks;
+mod stall;
+
+pub use event::{Action, Event};
+pub use outbox::{Cursor, DropReason, Tombstone};
+pub use restore::{Seeds, StartError};
+pub use sinks::SinkRecord;
+
+use crate::batch::Stamp;
+use crate::engine::Engine;
+use crate::sabotage::{Fault, planted};
+use crate::status::{DeadLetterStatus, QueryStatus, Status};
+use dead_letters::DeadLetters;
+use intake::{Intake, Receipt};
+use outbox::Outbox;
+use sinks::SinkBooks;
+
+/// Delivered records after which the cursor is made durable without waiting.
+const CURSOR_RECORDS_MAX: u64 = 1_000;
+/// How long a moved cursor may stay undurable; a crash repeats at most what was delivered in it.
+const CURSOR_DELAY_US: u64 = 5_000_000;
+/// How often the age of the outbox is looked at.
+const TRIM_INTERVAL_US: u64 = 60_000_000;
+
+/// The core.
+pub struct Gateway {
+    id: String,
+    batch_interval_us: u64,
+    batch_rows_max: usize,
+    start_count: u32,
+    /// Drawn at the first start and stored: the redelivery records and the engine's buckets depend on it.
+    hash_seed: u64,
+    epoch: u64,
+    intakes: Vec<Intake>,
+    engine: Engine,
+    sinks: Vec<SinkBooks>,
+    dead_letters: DeadLetters,
+    dead_letter_log: Outbox,
+    queries: Vec<QueryStatus>,
+    dead_letter_status: DeadLetterStatus,
+    /// Number of the last change set handed to the store.
+    number: u64,
+    committing: Option<Committing>,
+    store_down: Option<String>,
+    /// Arrival time never goes back: max(last, now), µs.
+    stream_us: i64,
+    stream_behind_told: bool,
+    /// When the open batch got its first news, if it has any.
+    opened_us: Option<u64>,
+    last_commit_us: u64,
+    last_step_us: u64,
+    last_trim_us: u64,
+    /// Keys of state that is thrown away, for the first commit.
+    discarded: Vec<Vec<u8>>,
+    started: bool,
+    stopping: bool,
+    stopped: bool,
+    blocked_told: bool,
+    commits: u64,
+    committed: u64,
+}
+
+/// The change set in flight, and what is to happen when it is durable.
+struct Committing {
+    number: u64,
+    receipts: Vec<Receipt>,
+}
+
+impl Gateway {
+    /// Handles one event; `stamp` is when it happened.
+    pub fn on(&mut self, event: Event, stamp: Stamp) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.advance_stream_time(stamp);
+        match event {
+            Event::Connected { source, connection, resumed } => self.intakes[source].connected(connection, resumed),
+            Event::Disconnected { source, connection } => self.intakes[source].disconnected(connection),
+            Event::Messages { source, connection, messages } => self.receive(source, connection, messages, stamp, &mut actions),
+            Event::Proven { source, connection, through_seq } => self.intakes[source].redelivery.proven(connection, through_seq),
+            Event::Subscribed { source, filters } => self.intakes[source].subscribed(filters),
+            Event::SourceTrouble { source, text } => self.intakes[source].status.trouble = Some(text),
+            Event::Committed { number } => self.committed(number, stamp, &mut actions),
+            Event::StoreDown { reason } => {
+                actions.push(Action::PauseSources);
+                self.store_down = Some(reason);
+            }
+            Event::StoreUp => {
+                self.store_down = None;
+                if !self.stopping {
+                    actions.push(Action::ResumeSources);
+                }
+            }
+            Event::SinkConnected { sink, connected } => self.sinks[sink].status.connected = connected,
+            Event::Delivered { sink, cursor, count } => self.sinks[sink].delivered(cursor, count, stamp),
+            Event::Refused { sink, topic, payload, reason } => self.refused(sink, topic, &payload, reason, stamp),
+            Event::Tick => {}
+            Event::Stop => (self.stopping, self.stopped) = (true, false),
+        }
+        self.close_if_due(stamp, &mut actions);
+        actions
+    }
+
+    fn receive(&mut self, source: usize, connection: u64, messages: Vec<crate::mqtt::Inbound>, stamp: Stamp, actions: &mut Vec<Action>) {
+        if self.stopping {
+            return; // Not acknowledged: the broker keeps them for the next start.
+        }
+        let intake = &mut self.intakes[source];
+        intake.receive(connection, messages, self.stream_us, stamp, &mut self.dead_letters);
+        if intake.has_news() {
+            self.opened_us.get_or_insert(stamp.mono_us);
+        }
+        if planted(Fault::EarlyAck) {
+            let Receipt { source, connection, through_seq } = intake.receipt();
+            actions.push(Action::Acknowledge { source, connection, through_seq });
+        }
+    }
+
+    /// When [`Event::Tick`] is to come if nothing else does, µs on the monotonic clock.
+    pub fn wake_at_us(&self, stamp: Stamp) -> Option<u64> {
+        if self.committing.is_some() || self.stopped {
+            return None;
+        }
+        let bookkeeping = self.bookkeeping_due_us();
+        let trim = Some(self.last_trim_us + TRIM_INTERVAL_US);
+        if self.is_blocked() {
+            return [bookkeeping, trim].into_iter().flatten().min();
+        }
+        [self.batch_due_us(stamp), bookkeeping, trim].into_iter().flatten().min()
+    }
+
+    /// The filters that the last commit knew a source to be subscribed to.
+    pub fn stored_filters(&self, source: usize) -> &[String] {
+        &self.intakes[source].filters
+    }
+
+    /// Where a sink's delivery goes on: its cursor and the committed end of its log.
+    pub fn delivery_start(&self, sink: usize) -> (Cursor, u64) {
+        let books = &self.sinks[sink].outbox;
+        (books.cursor(), books.end())
+    }
+
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub fn status(&self) -> Status {
+        Status {
+            gateway: self.id.clone(),
+            epoch: self.epoch,
+            committed: self.committed,
+            commits: self.commits,
+            store_down: self.store_down.clone(),
+            rows: self.intakes.iter().map(|intake| intake.status.decoded_rows).sum(),
+            dead_letters: self.dead_letter_status.clone(),
+            sources: self.intakes.iter().map(Intake::status).collect(),
+            queries: self.queries.iter().zip(self.engine.status()).map(|(counted, held)| query_status(counted, held)).collect(),
+            sinks: self.sinks.iter().map(SinkBooks::status).collect(),
+        }
+    }
+
+    fn advance_stream_time(&mut self, stamp: Stamp) {
+        let behind_us = self.stream_us.saturating_sub(stamp.wall_us);
+        self.stream_us = self.stream_us.max(stamp.wall_us);
+        if behind_us > 60_000_000 && !self.stream_behind_told {
+            let behind_s = behind_us / 1_000_000;
+            tracing::warn!(behind_s, "the wall clock was set back: arrival times stand still until it has caught up");
+        }
+        self.stream_behind_told = behind_us > 60_000_000;
+    }
+
+    /// Whether an outbox with the policy `block` is full: no batch is taken until its sink delivers.
+    fn is_blocked(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.outbox.blocks())
+    }
+}
+
+fn query_status(counted: &QueryStatus, held: crate::engine::QueryStatus) -> QueryStatus {
+    QueryStatus { watermark_us: held.watermark_us, keys: held.keys as u64, state_bytes: held.bytes as u64, ..counted.clone() }
+}

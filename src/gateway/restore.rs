@@ -1,0 +1,165 @@
+//! From what the store holds to a running core.
+
+use serde::{Deserialize, Serialize};
+
+use super::dead_letters::DeadLetters;
+use super::intake::Intake;
+use super::outbox::{Cursor, Outbox};
+use super::redelivery::{Redelivery, StoredRedelivery};
+use super::sinks::{SinkBooks, StoredSink};
+use super::Gateway;
+use crate::batch::Stamp;
+use crate::config::settings::{OutboxSettings, Settings, WhenFull};
+use crate::engine::{Engine, EngineSettings, RestoreError};
+use crate::format::{Decoder, FormatError, OpenTable};
+use crate::status::{DeadLetterStatus, QueryStatus};
+use crate::store::{Loaded, LogName, SegmentMeta, codec, keys};
+
+/// Schema version of the core's own records.
+pub(super) const SCHEMA: u8 = 1;
+
+/// Random numbers, drawn outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Seeds {
+    /// Makes the epoch unlike that of another start with the same count: a restored card, two gateways by one name.
+    pub epoch: u32,
+    /// Of hash tables, against made collisions; a store keeps the one that it began with.
+    pub hash: u64,
+}
+
+/// Why the core can't start from this store and configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    #[error(transparent)]
+    Engine(#[from] crate::engine::EngineError),
+    #[error("the store's record {key} can't be read: {error}")]
+    Record { key: String, error: codec::CodecError },
+}
+
+/// The count of starts, as stored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredStart {
+    pub count: u32,
+    pub epoch: u64,
+    pub hash_seed: u64,
+}
+
+/// The core's own records, sorted.
+struct Records<'a> {
+    loaded: &'a Loaded,
+}
+
+impl Records<'_> {
+    fn get<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StartError> {
+        let Ok(index) = self.loaded.entries.binary_search_by(|(entry, _)| entry.as_slice().cmp(key)) else { return Ok(None) };
+        let decoded = codec::decode(SCHEMA, &self.loaded.entries[index].1);
+        decoded.map(Some).map_err(|error| StartError::Record { key: String::from_utf8_lossy(key).into_owned(), error })
+    }
+
+    fn segments(&self, log: &LogName) -> Vec<SegmentMeta> {
+        self.loaded.segments.iter().find(|(name, _)| name == log).map(|(_, segments)| segments.clone()).unwrap_or_default()
+    }
+}
+
+impl Gateway {
+    /// A core that goes on where `loaded` ends. Queries named in `discard` start with empty state.
+    pub fn start(settings: &Settings, loaded: &Loaded, seeds: Seeds, discard: &[String], stamp: Stamp) -> Result<Gateway, StartError> {
+        let records = Records { loaded };
+        let last: Option<StoredStart> = records.get(&keys::meta("start"))?;
+        let last = last.unwrap_or(StoredStart { count: 0, epoch: 0, hash_seed: seeds.hash });
+        let hash_seed = last.hash_seed;
+        let start_count = last.count.wrapping_add(1);
+        let epoch = u64::from(start_count) << 32 | u64::from(seeds.epoch);
+        let (engine, discarded) = engine(settings, loaded, hash_seed, discard)?;
+        let intakes = (0..settings.sources.len()).map(|index| intake(settings, &records, index, hash_seed, stamp));
+        let intakes = intakes.collect::<Result<Vec<_>, _>>()?;
+        let sinks = settings.sinks.iter().map(|sink| {
+            let outbox = outbox(&records, LogName::outbox(&sink.name), sink.outbox.clone(), keys::cursor(&sink.name), epoch)?;
+            let stored: StoredSink = records.get(&keys::log(outbox.log()))?.unwrap_or_default();
+            let queries = sink.queries.iter().map(|query| {
+                let plan = &settings.program.queries[*query];
+                (*query, plan.name.clone(), plan.output.clone())
+            });
+            Ok(SinkBooks::new(&settings.gateway.id, sink, queries.collect(), outbox, stored))
+        });
+        let sinks = sinks.collect::<Result<Vec<_>, StartError>>()?;
+        let letters = OutboxSettings {
+            bytes_max: settings.gateway.dead_letter_bytes_max,
+            age_max: std::time::Duration::MAX,
+            when_full: WhenFull::DropOldest,
+        };
+        let stream_us: i64 = records.get(&keys::meta("stream_time"))?.unwrap_or(i64::MIN);
+        let queries = settings.program.queries.iter().map(|query| QueryStatus { name: query.name.clone(), ..QueryStatus::default() });
+        Ok(Gateway {
+            id: settings.gateway.id.clone(),
+            batch_interval_us: u64::try_from(settings.gateway.batch_interval.as_micros()).unwrap_or(u64::MAX),
+            batch_rows_max: settings.gateway.batch_rows_max,
+            start_count,
+            hash_seed,
+            epoch,
+            intakes,
+            engine,
+            sinks,
+            dead_letters: DeadLetters::default(),
+            dead_letter_log: outbox(&records, LogName::dead_letters(), letters, keys::cursor("/dead_letters"), epoch)?,
+            queries: queries.collect(),
+            dead_letter_status: DeadLetterStatus::default(),
+            number: loaded.number,
+            committing: None,
+            store_down: None,
+            stream_us,
+            stream_behind_told: false,
+            opened_us: None,
+            last_commit_us: stamp.mono_us,
+            last_step_us: stamp.mono_us,
+            last_trim_us: stamp.mono_us,
+            discarded,
+            started: false,
+            stopping: false,
+            stopped: false,
+            blocked_told: false,
+            commits: 0,
+            committed: loaded.number,
+        })
+    }
+}
+
+/// The engine with its stored state, and the keys of state that is thrown away.
+fn engine(settings: &Settings, loaded: &Loaded, hash_seed: u64, discard: &[String]) -> Result<(Engine, Vec<Vec<u8>>), StartError> {
+    let idle_timeout_us = settings.sources.iter().map(|source| i64::try_from(source.idle_timeout.as_micros()).unwrap_or(i64::MAX));
+    let engine_settings = EngineSettings { hash_seed, idle_timeout_us: idle_timeout_us.collect(), ..EngineSettings::default() };
+    let mut engine = Engine::new(&settings.program, engine_settings)?;
+    let discarded: Vec<Vec<u8>> = discard.iter().flat_map(|query| Engine::discard(query, &loaded.entries)).collect();
+    let forgotten = if discarded.is_empty() {
+        engine.restore(&loaded.entries)?
+    } else {
+        let kept: Vec<_> = loaded.entries.iter().filter(|(key, _)| !discarded.contains(key)).cloned().collect();
+        engine.restore(&kept)?
+    };
+    for query in forgotten {
+        tracing::warn!(query, "the store holds state of a query that the configuration does not name; --discard-state removes it");
+    }
+    Ok((engine, discarded))
+}
+
+fn outbox(records: &Records<'_>, log: LogName, settings: OutboxSettings, cursor_key: Vec<u8>, epoch: u64) -> Result<Outbox, StartError> {
+    let cursor: Cursor = records.get(&cursor_key)?.unwrap_or_default();
+    let segments = records.segments(&log);
+    Ok(Outbox::restore(log, settings, segments, cursor, epoch))
+}
+
+fn intake(settings: &Settings, records: &Records<'_>, index: usize, hash_seed: u64, stamp: Stamp) -> Result<Intake, StartError> {
+    let source = &settings.sources[index];
+    let needed = settings.program.needed_columns(index);
+    let decoder = Decoder::new(&source.decode, &needed, hash_seed)?.with_source_name(&source.name);
+    let open = OpenTable::new(&source.decode, &needed);
+    let mut intake = Intake::new(index, source, decoder, open, hash_seed, stamp);
+    let stored: StoredRedelivery = records.get(&keys::redelivery(&source.name))?.unwrap_or_default();
+    intake.redelivery = Redelivery::restore(&stored);
+    intake.filters = records.get(&keys::filters(&source.name))?.unwrap_or_default();
+    Ok(intake)
+}

@@ -1,0 +1,83 @@
+//! What the gateway has done and how it is: plain counters since the start, kept by the core, for logs and for whoever serves them.
+
+use serde::Serialize;
+
+/// A snapshot of the whole gateway.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Status {
+    pub gateway: String,
+    /// The start's epoch, as results carry it.
+    pub epoch: u64,
+    /// Number of the last durable change set.
+    pub committed: u64,
+    pub commits: u64,
+    /// The store refuses commits, and why.
+    pub store_down: Option<String>,
+    pub rows: u64,
+    pub dead_letters: DeadLetterStatus,
+    pub sources: Vec<SourceStatus>,
+    pub queries: Vec<QueryStatus>,
+    pub sinks: Vec<SinkStatus>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DeadLetterStatus {
+    pub written: u64,
+    /// Counted, but more than one batch keeps.
+    pub not_kept: u64,
+    /// Old ones that made room for new ones.
+    pub dropped: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SourceStatus {
+    pub name: String,
+    pub connected: bool,
+    pub connections: u64,
+    /// What last kept it from working; gone with the next connection.
+    pub trouble: Option<String>,
+    /// Reconnects on which the broker had lost our session: messages may be lost.
+    pub sessions_lost: u64,
+    pub received: u64,
+    pub received_bytes: u64,
+    /// Repeats of messages already counted.
+    pub repeats: u64,
+    pub decoded_rows: u64,
+    /// Fields that did not fit their type and became NULL.
+    pub nulled_fields: u64,
+    /// Payloads and rows that went to the dead letters.
+    pub rejected: u64,
+    /// Retained messages left out.
+    pub retained_ignored: u64,
+    pub acknowledged: u64,
+    pub unacknowledged: u64,
+    /// Received and not proven acknowledged.
+    pub unproven: u64,
+    pub idle: bool,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct QueryStatus {
+    pub name: String,
+    pub results: u64,
+    pub late_rows: u64,
+    pub rejected_rows: u64,
+    /// µs since the epoch; absent before the first event.
+    pub watermark_us: Option<i64>,
+    pub keys: u64,
+    pub state_bytes: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SinkStatus {
+    pub name: String,
+    pub connected: bool,
+    pub committed: u64,
+    pub delivered: u64,
+    /// Refused for good by the other side, now among the dead letters.
+    pub refused: u64,
+    /// Given up by the outbox's policy.
+    pub dropped: u64,
+    pub waiting_bytes: u64,
+    pub outbox_full: bool,
+}

@@ -1,0 +1,95 @@
+//! The store's thread: commits one set at a time and reads logs for the uplink. It alone waits for the disk.
+//!
+//! Invariant: a set that could not be committed for want of space is applied again after reopening, until it is durable; nothing else is
+//! committed in between. Any other failure ends the service: what is not durable is not acknowledged.
+//!
+//! Limits: the request queue holds [`REQUESTS_MAX`]; the core has one commit in flight, each sink one read.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{ChangeSet, CommitError, DiskStore, LogName, ReadError, StoredChunk};
+
+/// Requests that may wait.
+pub const REQUESTS_MAX: usize = 256;
+/// How often the store looks whether there is space again.
+const SPACE_RETRY: Duration = Duration::from_millis(500);
+
+/// What the store is asked.
+pub enum StoreRequest {
+    Commit(Box<ChangeSet>),
+    /// Chunks of a log from an offset on, about `bytes_max` of them, at least one.
+    Read {
+        log: LogName,
+        from: u64,
+        bytes_max: u64,
+        reply: oneshot::Sender<Result<Vec<StoredChunk>, ReadError>>,
+    },
+}
+
+/// What the store tells.
+#[derive(Debug)]
+pub enum StoreNotice {
+    Committed {
+        number: u64,
+    },
+    /// No space: the same set is tried again.
+    Down {
+        reason: String,
+    },
+    Up,
+    /// Nothing more can be committed by this process.
+    Failed(CommitError),
+}
+
+/// Serves requests until all senders are gone.
+pub fn serve(mut store: DiskStore, mut requests: mpsc::Receiver<StoreRequest>, mut tell: impl FnMut(StoreNotice)) {
+    while let Some(request) = requests.blocking_recv() {
+        match request {
+            StoreRequest::Read { log, from, bytes_max, reply } => read(&store, &log, from, bytes_max, reply),
+            StoreRequest::Commit(changes) => match commit(&mut store, &changes, &mut requests, &mut tell) {
+                Some(Ok(())) => tell(StoreNotice::Committed { number: changes.number }),
+                Some(Err(error)) => return tell(StoreNotice::Failed(error)),
+                None => return,
+            },
+        }
+    }
+    store.close();
+}
+
+fn read(store: &DiskStore, log: &LogName, from: u64, bytes_max: u64, reply: oneshot::Sender<Result<Vec<StoredChunk>, ReadError>>) {
+    // A reader that is gone needs no answer.
+    let _ = reply.send(store.read_log(log, from, bytes_max));
+}
+
+/// `None` when everybody has gone while the store was down.
+fn commit(
+    store: &mut DiskStore,
+    changes: &ChangeSet,
+    requests: &mut mpsc::Receiver<StoreRequest>,
+    tell: &mut impl FnMut(StoreNotice),
+) -> Option<Result<(), CommitError>> {
+    let mut result = store.commit(changes);
+    let mut down = false;
+    while let Err(error @ CommitError::NoSpace { .. }) = &result {
+        if !down {
+            tell(StoreNotice::Down { reason: error.to_string() });
+            down = true;
+        }
+        std::thread::sleep(SPACE_RETRY);
+        loop {
+            match requests.try_recv() {
+                Ok(StoreRequest::Read { log, from, bytes_max, reply }) => read(store, &log, from, bytes_max, reply),
+                Ok(StoreRequest::Commit(_)) => debug_assert!(false, "one commit is in flight"),
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) => return None,
+            }
+        }
+        result = store.reopen().and_then(|()| store.commit(changes));
+    }
+    if down && result.is_ok() {
+        tell(StoreNotice::Up);
+    }
+    Some(result)
+}

@@ -1,0 +1,108 @@
+//! A delivery window tied to its log and to the core: fills it from the store, reports its progress.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::Link;
+use super::delivery::{Delivery, READ_AHEAD_BYTES, Refused};
+use crate::gateway::Event;
+use crate::store::ReadError;
+use crate::store::service::StoreRequest;
+
+/// Pause after the store could not read.
+const READ_RETRY: Duration = Duration::from_secs(1);
+
+pub struct Feed {
+    pub delivery: Delivery,
+    pub name: String,
+    link: Link,
+    began: Instant,
+    connected: bool,
+}
+
+impl Feed {
+    pub fn new(name: &str, mut link: Link) -> Feed {
+        let end = link.control.borrow_and_update().end;
+        Feed { delivery: Delivery::new(link.cursor, end), name: name.to_owned(), link, began: Instant::now(), connected: false }
+    }
+
+    /// µs since this feed began, the clock of its retries.
+    pub fn now_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// When a refused record may be sent again.
+    pub fn retry_at(&self) -> Option<Instant> {
+        self.delivery.retry_at_us().map(|at_us| self.began + Duration::from_micros(at_us))
+    }
+
+    /// Waits for news from the core; `false` when it is gone.
+    pub async fn changed(&mut self) -> bool {
+        let alive = self.link.control.changed().await.is_ok();
+        self.look();
+        alive
+    }
+
+    fn look(&mut self) {
+        let control = *self.link.control.borrow_and_update();
+        self.delivery.available(control.start, control.end);
+    }
+
+    /// Whether the sink was told to finish and has delivered everything, or the core is gone.
+    pub fn is_finished(&self) -> bool {
+        let told = self.link.control.has_changed().is_err() || self.link.control.borrow().finish;
+        told && self.delivery.is_done()
+    }
+
+    /// Reads on while the window wants records and the log has them.
+    pub async fn refill(&mut self) {
+        while let Some(from) = self.delivery.read_from() {
+            let (reply, answer) = oneshot::channel();
+            let request = StoreRequest::Read { log: self.link.log.clone(), from, bytes_max: READ_AHEAD_BYTES as u64, reply };
+            if self.link.store.send(request).await.is_err() {
+                return;
+            }
+            match answer.await {
+                Ok(Ok(chunks)) if !chunks.is_empty() => self.delivery.filled(chunks),
+                Ok(Ok(_)) => return,
+                Ok(Err(error @ ReadError::Damaged { next, .. })) => {
+                    tracing::error!(sink = %self.name, %error, "results in the outbox are damaged and lost");
+                    self.delivery.skip_damage(next);
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(sink = %self.name, %error, "the outbox can't be read: trying again");
+                    tokio::time::sleep(READ_RETRY).await;
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Tells the core how far everything is delivered, if that has changed.
+    pub async fn report(&mut self) {
+        if let Some((cursor, count)) = self.delivery.take_progress() {
+            self.tell(Event::Delivered { sink: self.link.sink, cursor, count }).await;
+        }
+    }
+
+    /// Tells the core of a record that was given up; before the progress that passes it.
+    pub async fn refused(&mut self, refused: Refused) {
+        let Refused { topic, payload, reason } = refused;
+        tracing::warn!(sink = %self.name, %topic, %reason, "a result is refused for good: it goes to the dead letters");
+        self.tell(Event::Refused { sink: self.link.sink, topic, payload, reason }).await;
+    }
+
+    pub async fn connected(&mut self, connected: bool) {
+        if self.connected != connected {
+            self.connected = connected;
+            self.tell(Event::SinkConnected { sink: self.link.sink, connected }).await;
+        }
+    }
+
+    async fn tell(&self, event: Event) {
+        // Without a core there is nobody to tell; the task ends by `is_finished`.
+        let _ = self.link.events.send(event).await;
+    }
+}

@@ -1,0 +1,17 @@
+//! The one integration-test binary: every module below is a group of tests, most of them over real processes.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod brokers;
+mod cli;
+mod config;
+mod golden;
+mod ledger;
+mod mqtt;
+mod power_cut;
+mod shipped;
+mod simulation;
+mod spark_types;
+mod sql_hostile;
+mod standin;

@@ -1,0 +1,14 @@
+//! What the integration tests share: real brokers, the real gateway, a proxy that disturbs connections, a client that knows what it is owed.
+//!
+//! Limits: nothing here asserts anything about Tidemill; tests do.
+
+pub mod certificates;
+pub mod child;
+pub mod client;
+pub mod gateway;
+pub mod mosquitto;
+pub mod packet;
+pub mod ports;
+pub mod proxy;
+pub mod random;
+pub mod settings;
