@@ -8,6 +8,7 @@ Each line holds the expression as SQL text and as a tree (for tests without a pa
 ANSI mode, session time zone UTC. Needs Java 17 or later.
 """
 
+import datetime
 import json
 import sys
 
@@ -45,7 +46,9 @@ def lit(kind, value):
     elif kind == "ts":
         sql = f"timestamp_micros({value}L)"
     else:
-        sql = f"date_from_unix_date({value})"
+        # Python's dates end at 9999.
+        within = -719162 <= value <= 2932896
+        sql = f"DATE '{datetime.date(1970, 1, 1) + datetime.timedelta(days=value)}'" if within else f"date_from_unix_date({value})"
     return Node(sql, {"lit": shown, "type": name})
 
 
@@ -449,7 +452,7 @@ def times():
     for day, n in [(20483, 1), (20454, 1), (20454, -1), (19782, 12), (19782, 48), (0, -1), (None, 1), (20454, 0), (20454, -240000)]:
         yield fn("AddMonths", "add_months", "date", dt(day), i(n))
     for time, months in [(1_769_817_600_000_001, 1), (1_769_817_600_000_001, -2), (1_769_817_600_000_001, 25)]:
-        yield fn("AddMonths", f"({{0}} + make_ym_interval(0, {{1}}))", "timestamp", ts(time), i(months))
+        yield fn("AddMonths", f"({{0}} + INTERVAL '{months}' MONTH)", "timestamp", ts(time), i(months))
     for time, seconds in [(0, 90), (0, -90), (LONG_MAX, 1)]:
         yield Node(f"({ts(time).sql} + INTERVAL '{seconds}' SECOND)", {"fn": "AddMicros", "args": [ts(time).tree, l(seconds * 1_000_000).tree], "type": "timestamp"})
 
