@@ -32,6 +32,8 @@ mod recorded;
 mod rounding;
 mod selection;
 mod strings;
+#[cfg(test)]
+mod tests;
 mod time;
 mod walk;
 
@@ -53,7 +55,7 @@ pub const TEXT_BYTES_MAX: usize = 1 << 20;
 pub const TEXT_COLUMN_BYTES_MAX: usize = 64 << 20;
 
 /// Compiled patterns that a context keeps.
-pub const PATTERNS_MAX: usize = 64;
+pub const PATTERNS_MAX: usize = 32;
 
 /// The input of an expression: columns of equal length, by the index that [`ExprNode::Column`](crate::plan::ExprNode::Column) uses.
 #[derive(Clone, Debug, Default)]

@@ -19,7 +19,7 @@ use crate::plan::Function;
 use like::Like;
 
 /// Bytes of one compiled regular expression.
-pub const REGEX_BYTES_MAX: usize = 1 << 20;
+pub const REGEX_BYTES_MAX: usize = 512 << 10;
 
 /// Groups within groups of a regular expression.
 const REGEX_DEPTH_MAX: u32 = 64;
