@@ -12,6 +12,7 @@ mod mqtt;
 mod power_cut;
 mod shipped;
 mod simulation;
+mod spark_functions;
 mod spark_types;
 mod sql_hostile;
 mod standin;
