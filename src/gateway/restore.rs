@@ -83,7 +83,8 @@ impl Gateway {
         let hash_seed = last.hash_seed;
         let start_count = last.count.wrapping_add(1);
         let epoch = u64::from(start_count) << 32 | u64::from(seeds.epoch);
-        let mut engine = Engine::new(&settings.program, EngineSettings { hash_seed, ..EngineSettings::default() })?;
+        let idle_timeout_us = settings.sources.iter().map(|source| i64::try_from(source.idle_timeout.as_micros()).unwrap_or(i64::MAX)).collect();
+        let mut engine = Engine::new(&settings.program, EngineSettings { hash_seed, idle_timeout_us, ..EngineSettings::default() })?;
         engine.restore(&records.state(), discard)?;
         let intakes = (0..settings.sources.len()).map(|index| intake(settings, &records, index, hash_seed, stamp));
         let intakes = intakes.collect::<Result<Vec<_>, _>>()?;

@@ -75,7 +75,10 @@ pub fn build(kind: Kind, written: Written, mode: OutputMode) -> Result<Aggregate
         Kind::CountIf => {
             let counted = coerce(arg, &DataType::Boolean)?;
             let terms = filter.into_iter().chain([counted]).collect();
-            return Ok(AggregateCall { filter: Some(tree::chain(terms, false)), ..call(AggregateFunction::Count, vec![], DataType::BigInt) });
+            return Ok(AggregateCall {
+                filter: Some(tree::chain(terms, false)),
+                ..call(AggregateFunction::Count, vec![], DataType::BigInt)
+            });
         }
         Kind::Boolean(function) => call(function, vec![coerce(arg, &DataType::Boolean)?], DataType::Boolean),
         Kind::Plain(AggregateFunction::Sum) => {
@@ -131,5 +134,9 @@ pub fn same(a: &AggregateCall, b: &AggregateCall) -> bool {
         (Some(a), Some(b)) => tree::same(a, b),
         _ => false,
     };
-    a.function == b.function && a.distinct == b.distinct && filters && a.args.len() == b.args.len() && a.args.iter().zip(&b.args).all(|(a, b)| tree::same(a, b))
+    a.function == b.function
+        && a.distinct == b.distinct
+        && filters
+        && a.args.len() == b.args.len()
+        && a.args.iter().zip(&b.args).all(|(a, b)| tree::same(a, b))
 }

@@ -90,7 +90,9 @@ pub fn coerce(expr: Expr, target: &DataType) -> Result<Expr, SqlError> {
     }
     let error = SqlError::new(expr.span, format!("this is {}, but {} is needed here", with_article(&expr.data_type), with_article(target)));
     Err(match (&expr.data_type, target) {
-        (Int | BigInt, Timestamp) => error.help("timestamp_millis(x), timestamp_micros(x) or timestamp_seconds(x) makes a TIMESTAMP of a number"),
+        (Int | BigInt, Timestamp) => {
+            error.help("timestamp_millis(x), timestamp_micros(x) or timestamp_seconds(x) makes a TIMESTAMP of a number")
+        }
         _ => error.help(format!("CAST(… AS {target}) converts it")),
     })
 }

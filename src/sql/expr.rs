@@ -52,7 +52,18 @@ pub fn place(node: &impl Spanned) -> Span {
 
 impl<'a> ExprPlanner<'a> {
     pub fn new(text: &'a str, mode: OutputMode, budget: &'a Budget, scope: &'a Scope, clause: Clause) -> ExprPlanner<'a> {
-        ExprPlanner { text, mode, budget, scope, clause, aliases: Vec::new(), window: None, aggregates: Vec::new(), in_aggregate: false, depth: 0 }
+        ExprPlanner {
+            text,
+            mode,
+            budget,
+            scope,
+            clause,
+            aliases: Vec::new(),
+            window: None,
+            aggregates: Vec::new(),
+            in_aggregate: false,
+            depth: 0,
+        }
     }
 
     /// The typed expression.
@@ -71,7 +82,9 @@ impl<'a> ExprPlanner<'a> {
         let planned = self.plan(expr)?;
         match planned.data_type {
             DataType::Boolean | DataType::Null | DataType::String => coerce(planned, &DataType::Boolean),
-            ref other => Err(SqlError::new(planned.span, format!("a condition is needed here, not {}", super::coerce::with_article(other)))),
+            ref other => {
+                Err(SqlError::new(planned.span, format!("a condition is needed here, not {}", super::coerce::with_article(other))))
+            }
         }
     }
 
@@ -84,9 +97,13 @@ impl<'a> ExprPlanner<'a> {
             E::Nested(inner) => self.plan(inner),
             E::Value(value) => self.literal(value),
             E::TypedString(typed) => self.typed_literal(typed),
-            E::UnaryOp { .. } | E::BinaryOp { .. } | E::InList { .. } | E::Between { .. } | E::Like { .. } | E::ILike { .. } | E::RLike { .. } => {
-                self.operator(expr)
-            }
+            E::UnaryOp { .. }
+            | E::BinaryOp { .. }
+            | E::InList { .. }
+            | E::Between { .. }
+            | E::Like { .. }
+            | E::ILike { .. }
+            | E::RLike { .. } => self.operator(expr),
             E::IsNull(_)
             | E::IsNotNull(_)
             | E::IsTrue(_)
@@ -103,13 +120,18 @@ impl<'a> ExprPlanner<'a> {
                 let span = join(place(expr), input.span);
                 functions::explicit_cast(input, &target, matches!(kind, ast::CastKind::TryCast | ast::CastKind::SafeCast), span)
             }
-            E::Case { operand, conditions, else_result, .. } => self.case(operand.as_deref(), conditions, else_result.as_deref(), place(expr)),
-            E::Function(function) => self.function(function),
-            E::Extract { .. } | E::Ceil { .. } | E::Floor { .. } | E::Position { .. } | E::Substring { .. } | E::Trim { .. } => self.syntax(expr),
-            E::Interval(_) => {
-                Err(SqlError::new(place(expr), "an interval can only be added to a time or taken from it").help("as in ts + INTERVAL 90 SECONDS"))
+            E::Case { operand, conditions, else_result, .. } => {
+                self.case(operand.as_deref(), conditions, else_result.as_deref(), place(expr))
             }
-            E::Subquery(_) | E::Exists { .. } | E::InSubquery { .. } => Err(SqlError::unsupported(place(expr), "a subquery in an expression")),
+            E::Function(function) => self.function(function),
+            E::Extract { .. } | E::Ceil { .. } | E::Floor { .. } | E::Position { .. } | E::Substring { .. } | E::Trim { .. } => {
+                self.syntax(expr)
+            }
+            E::Interval(_) => Err(SqlError::new(place(expr), "an interval can only be added to a time or taken from it")
+                .help("as in ts + INTERVAL 90 SECONDS")),
+            E::Subquery(_) | E::Exists { .. } | E::InSubquery { .. } => {
+                Err(SqlError::unsupported(place(expr), "a subquery in an expression"))
+            }
             E::Wildcard(_) | E::QualifiedWildcard(..) => Err(SqlError::new(place(expr), "`*` cannot stand here")),
             E::Lambda(_) => Err(SqlError::unsupported(place(expr), "a lambda function")),
             E::AtTimeZone { .. } => Err(SqlError::unsupported(place(expr), "AT TIME ZONE")),
@@ -146,6 +168,7 @@ impl<'a> ExprPlanner<'a> {
         let names: Vec<&str> = self.aliases.iter().map(|(name, _)| name.as_str()).collect();
         let error = self.scope.unknown(&parts, &names, span);
         Err(match parts[0].to_ascii_lowercase().as_str() {
+            "session_window" => SqlError::unsupported(span, "session_window"),
             "window" => error.help("`window` is there only with window(...) in GROUP BY"),
             "current_timestamp" | "current_date" | "now" => functions::unknown(parts[0].to_ascii_lowercase().as_str(), span),
             _ => error,
@@ -247,7 +270,8 @@ impl<'a> ExprPlanner<'a> {
         if function.over.is_some() {
             return Err(SqlError::unsupported(span, "OVER"));
         }
-        if function.null_treatment.is_some() || !function.within_group.is_empty() || !matches!(function.parameters, FunctionArguments::None) {
+        if function.null_treatment.is_some() || !function.within_group.is_empty() || !matches!(function.parameters, FunctionArguments::None)
+        {
             return Err(SqlError::unsupported(span, format_args!("this form of `{name}`")));
         }
         let (args, distinct) = match &function.args {
@@ -281,7 +305,8 @@ impl<'a> ExprPlanner<'a> {
     fn window_call(&mut self, args: &[FunctionArg], span: Span) -> Result<Expr, SqlError> {
         for arg in args.iter().skip(1) {
             if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr @ ast::Expr::Interval(_))) = arg {
-                return Err(SqlError::new(place(expr), "window takes its lengths as strings, not as intervals").help("as in window(ts, '1 minute')"));
+                return Err(SqlError::new(place(expr), "window takes its lengths as strings, not as intervals")
+                    .help("as in window(ts, '1 minute')"));
             }
         }
         let args = args.iter().map(|arg| self.argument(arg, "window")).collect::<Result<Vec<_>, _>>()?;
@@ -318,7 +343,12 @@ impl<'a> ExprPlanner<'a> {
         let filter = filter.map(|filter| self.plan_boolean(filter)).transpose();
         self.in_aggregate = false;
         let call = aggregates::build(kind, Written { name, args: planned?, distinct, filter: filter?, span }, self.mode)?;
-        if call.args.iter().chain(&call.filter).any(|arg| tree::any(arg, &mut |node| matches!(node.node, ExprNode::Column(index) if index >= AGGREGATES_FROM))) {
+        if call
+            .args
+            .iter()
+            .chain(&call.filter)
+            .any(|arg| tree::any(arg, &mut |node| matches!(node.node, ExprNode::Column(index) if index >= AGGREGATES_FROM)))
+        {
             return Err(SqlError::new(span, "an aggregate cannot be nested in another").help("aggregate the inner one in a subquery"));
         }
         let data_type = call.data_type.clone();

@@ -96,7 +96,8 @@ impl Planner<'_> {
     fn read_query(&self, query: &Query, span: Span) -> Result<Planned, SqlError> {
         if matches!(query.mode, OutputMode::Update | OutputMode::Complete) {
             let mode = if query.mode == OutputMode::Update { "update" } else { "complete" };
-            let message = format!("the query `{}` has mode {mode}: its rows are revised later, so no other query can read them", query.name);
+            let message =
+                format!("the query `{}` has mode {mode}: its rows are revised later, so no other query can read them", query.name);
             return Err(SqlError::new(span, message).help("only queries in append mode can be read"));
         }
         let columns = query.output.iter().map(|field| ScopeColumn {
@@ -133,7 +134,8 @@ impl Planner<'_> {
         let mut exprs = ExprPlanner::new(self.text, self.mode, self.budget, &planned.scope, Clause::Watermark);
         let time = exprs.plan(&clause.expr)?;
         if time.data_type != DataType::Timestamp {
-            let message = format!("the watermark's event time must be a TIMESTAMP, but this is {}", super::coerce::with_article(&time.data_type));
+            let message =
+                format!("the watermark's event time must be a TIMESTAMP, but this is {}", super::coerce::with_article(&time.data_type));
             let error = SqlError::new(time.span, message);
             return Err(match time.data_type {
                 DataType::Int | DataType::BigInt => error.help("WATERMARK timestamp_millis(ts) AS event_time DELAY OF …"),
@@ -146,7 +148,9 @@ impl Planner<'_> {
         let column = match (&time.node, &clause.name) {
             (ExprNode::Column(column), None) => *column,
             (_, None) => {
-                return Err(SqlError::new(time.span, "an expression in WATERMARK needs a name").help("WATERMARK … AS event_time DELAY OF …"));
+                return Err(
+                    SqlError::new(time.span, "an expression in WATERMARK needs a name").help("WATERMARK … AS event_time DELAY OF …")
+                );
             }
             (_, Some(name)) => {
                 let qualifier = planned.scope.columns.first().and_then(|column| column.qualifier.clone());

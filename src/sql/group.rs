@@ -123,7 +123,9 @@ impl Planner<'_> {
                     group_keys.push(window);
                 }
                 None if tree::any(&key.expr, &mut |node| window::is_window(node) && !window::is_tumbling(node)) => {
-                    return Err(SqlError::unsupported(key.expr.span, "a part of a sliding window as a key").help("group by the window itself"));
+                    return Err(
+                        SqlError::unsupported(key.expr.span, "a part of a sliding window as a key").help("group by the window itself")
+                    );
                 }
                 None => group_keys.push(GroupKey::Expr(key)),
             }
@@ -148,8 +150,9 @@ impl Planner<'_> {
             }
             OutputMode::Append if !input.has_watermark() => {
                 let message = format!("{what} in append mode needs a watermark: without one no group is ever complete");
-                Err(SqlError::new(span, message)
-                    .help("set `watermark` on the source, write FROM r WATERMARK ts DELAY OF INTERVAL 10 SECONDS, or use mode = \"update\""))
+                Err(SqlError::new(span, message).help(
+                    "set `watermark` on the source, write FROM r WATERMARK ts DELAY OF INTERVAL 10 SECONDS, or use mode = \"update\"",
+                ))
             }
             OutputMode::Append if !relation.event_time_columns().contains(&true) => {
                 let times = input.event_time_columns();

@@ -47,7 +47,8 @@ fn double(text: &str, span: Span) -> Result<Expr, SqlError> {
 /// `2026-01-31`: days since 1970.
 pub fn date(text: &str) -> Option<i32> {
     let text = text.trim();
-    let shaped = text.len() == 10 && text.bytes().enumerate().all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+    let shaped =
+        text.len() == 10 && text.bytes().enumerate().all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() });
     let date: Date = shaped.then(|| text.parse().ok())??;
     let epoch = Date::constant(1970, 1, 1);
     Some(epoch.until((jiff::Unit::Day, date)).ok()?.get_days())
@@ -64,7 +65,8 @@ pub fn timestamp(text: &str) -> Option<i64> {
     let time = time.strip_prefix([' ', 'T'])?;
     let time = time.strip_suffix('Z').unwrap_or(time);
     let (clock, fraction) = time.split_once('.').map_or((time, None), |(clock, fraction)| (clock, Some(fraction)));
-    let shaped = clock.len() == 8 && clock.bytes().enumerate().all(|(i, byte)| if i == 2 || i == 5 { byte == b':' } else { byte.is_ascii_digit() });
+    let shaped =
+        clock.len() == 8 && clock.bytes().enumerate().all(|(i, byte)| if i == 2 || i == 5 { byte == b':' } else { byte.is_ascii_digit() });
     let fraction_shaped = fraction.is_none_or(|digits| (1..=6).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()));
     if !shaped || !fraction_shaped || clock.ends_with(":60") {
         return None;

@@ -78,15 +78,18 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
 fn plan(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -> Result<Query, SqlError> {
     let parsed = parse::parse(text)?;
     if let (OutputMode::Batch, Some(span)) = (mode, parsed.streams.first()) {
-        return Err(SqlError::new(*span, "STREAM reads a stream, but this query reads a table").help("leave STREAM out: plain FROM works for both"));
+        return Err(
+            SqlError::new(*span, "STREAM reads a stream, but this query reads a table").help("leave STREAM out: plain FROM works for both")
+        );
     }
     let budget = budget::Budget::default();
-    let mut planner =
-        planner::Planner { text, mode, catalog, budget: &budget, watermarks: &parsed.watermarks, ctes: Vec::new() };
+    let mut planner = planner::Planner { text, mode, catalog, budget: &budget, watermarks: &parsed.watermarks, ctes: Vec::new() };
     let planned = planner.plan_subquery(&parsed.query)?;
     let end = Span { start: 0, end: text.len() as u32 };
     if mode == OutputMode::Complete && !optimize::has_aggregate(&planned.relation) {
-        return Err(SqlError::new(end, "complete mode needs an aggregation: it emits the whole result each time").help("use mode = \"append\""));
+        return Err(
+            SqlError::new(end, "complete mode needs an aggregation: it emits the whole result each time").help("use mode = \"append\"")
+        );
     }
     let root = optimize::optimize(planned.relation);
     let output = output(&planned.scope, end)?;
@@ -98,7 +101,9 @@ fn output(scope: &scope::Scope, span: Span) -> Result<Vec<Field>, SqlError> {
     let mut output: Vec<Field> = Vec::with_capacity(scope.columns.len());
     for column in &scope.columns {
         if output.iter().any(|field| field.name.eq_ignore_ascii_case(&column.name)) {
-            return Err(SqlError::new(span, format!("two columns of the result are called `{}`", column.name)).help("name one of them with AS"));
+            return Err(
+                SqlError::new(span, format!("two columns of the result are called `{}`", column.name)).help("name one of them with AS")
+            );
         }
         // As Spark writes a column of NULLs.
         let data_type = if column.data_type == DataType::Null { DataType::String } else { column.data_type.clone() };

@@ -24,8 +24,12 @@ impl ExprPlanner<'_> {
             E::BinaryOp { left, op, right } => (self.binary(expr, left, op, right)?, false),
             E::InList { expr: input, list, negated } => (self.in_list(input, list)?, *negated),
             E::Between { expr: input, low, high, negated } => (self.between(input, low, high)?, *negated),
-            E::Like { any: false, expr: input, pattern, escape_char, negated } => (self.like(Function::Like, input, pattern, escape_char)?, *negated),
-            E::ILike { any: false, expr: input, pattern, escape_char, negated } => (self.like(Function::Ilike, input, pattern, escape_char)?, *negated),
+            E::Like { any: false, expr: input, pattern, escape_char, negated } => {
+                (self.like(Function::Like, input, pattern, escape_char)?, *negated)
+            }
+            E::ILike { any: false, expr: input, pattern, escape_char, negated } => {
+                (self.like(Function::Ilike, input, pattern, escape_char)?, *negated)
+            }
             E::RLike { expr: input, pattern, negated, .. } => (self.like(Function::Rlike, input, pattern, &None)?, *negated),
             _ => return Err(SqlError::unsupported(place(expr), "LIKE ANY")),
         };
@@ -148,7 +152,13 @@ impl ExprPlanner<'_> {
         Ok(tree::chain(vec![above, below], false))
     }
 
-    fn like(&mut self, function: Function, input: &ast::Expr, pattern: &ast::Expr, escape: &Option<Box<ast::Expr>>) -> Result<Expr, SqlError> {
+    fn like(
+        &mut self,
+        function: Function,
+        input: &ast::Expr,
+        pattern: &ast::Expr,
+        escape: &Option<Box<ast::Expr>>,
+    ) -> Result<Expr, SqlError> {
         let escape = escape.as_deref();
         if let Some(ast::Expr::Value(value)) = escape
             && let ast::Value::SingleQuotedString(text) = &value.value
@@ -229,7 +239,8 @@ fn add_interval(time: Expr, interval: &ast::Interval, negative: bool) -> Result<
     let parsed = parse_interval(text).map_err(|message| SqlError::new(span, message))?;
     let sign = if negative { -1 } else { 1 };
     let Interval { months, micros } = parsed;
-    let (Some(months), Some(micros)) = (months.checked_mul(sign).and_then(|months| i32::try_from(months).ok()), micros.checked_mul(sign)) else {
+    let (Some(months), Some(micros)) = (months.checked_mul(sign).and_then(|months| i32::try_from(months).ok()), micros.checked_mul(sign))
+    else {
         return Err(SqlError::new(span, "the interval is too long"));
     };
     let time = match time.data_type {
@@ -238,7 +249,8 @@ fn add_interval(time: Expr, interval: &ast::Interval, negative: bool) -> Result<
         DataType::Date | DataType::String | DataType::Null => cast(time, &DataType::Timestamp),
         _ if window::is_window(&time) => return Err(SqlError::new(time.span, "add to window.start or window.end")),
         ref other => {
-            let error = SqlError::new(time.span, format!("an interval is added to a TIMESTAMP, not to {}", super::coerce::with_article(other)));
+            let error =
+                SqlError::new(time.span, format!("an interval is added to a TIMESTAMP, not to {}", super::coerce::with_article(other)));
             return Err(error.help("timestamp_millis(x) makes a TIMESTAMP of milliseconds since 1970"));
         }
     };

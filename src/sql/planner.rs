@@ -119,7 +119,8 @@ impl Planner<'_> {
             OutputMode::Complete if optimize::has_aggregate(input) => Ok(()),
             OutputMode::Complete => Err(SqlError::new(span, format!("over a stream, {what} works on an aggregation only"))),
             OutputMode::Append | OutputMode::Update => {
-                Err(SqlError::new(span, format!("{what} works in complete mode only: a stream has no end")).help("leave it out, or use mode = \"complete\""))
+                Err(SqlError::new(span, format!("{what} works in complete mode only: a stream has no end"))
+                    .help("leave it out, or use mode = \"complete\""))
             }
         }
     }

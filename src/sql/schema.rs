@@ -42,7 +42,8 @@ pub fn parse_schema(text: &str) -> Result<Vec<SchemaColumn>, SqlError> {
     loop {
         let column = reader.column()?;
         if columns.iter().any(|known| known.name.eq_ignore_ascii_case(&column.name)) {
-            return Err(SqlError::new(column.span, format!("the column `{}` is there twice", column.name)).help("names are the same in upper and lower case"));
+            return Err(SqlError::new(column.span, format!("the column `{}` is there twice", column.name))
+                .help("names are the same in upper and lower case"));
         }
         columns.push(column);
         if columns.len() > COLUMNS_MAX {
@@ -143,8 +144,8 @@ pub fn type_named(name: &str) -> Result<DataType, String> {
         "DOUBLE" => DataType::Double,
         "TIMESTAMP" | "TIMESTAMP_LTZ" => DataType::Timestamp,
         "DATE" => DataType::Date,
-        known @ ("BYTE" | "TINYINT" | "SHORT" | "SMALLINT" | "BINARY" | "TIMESTAMP_NTZ" | "DECIMAL" | "DEC" | "NUMERIC" | "CHAR" | "VARCHAR" | "ARRAY" | "MAP" | "STRUCT"
-        | "INTERVAL" | "VARIANT") => return Err(format!("the type {known} is not supported yet")),
+        known @ ("BYTE" | "TINYINT" | "SHORT" | "SMALLINT" | "BINARY" | "TIMESTAMP_NTZ" | "DECIMAL" | "DEC" | "NUMERIC" | "CHAR"
+        | "VARCHAR" | "ARRAY" | "MAP" | "STRUCT" | "INTERVAL" | "VARIANT") => return Err(format!("the type {known} is not supported yet")),
         _ => return Err(format!("there is no type `{name}`")),
     })
 }

@@ -75,7 +75,8 @@ impl Scope {
             return error.help(format!("did you mean `{meant}`?"));
         }
         const NAMES_SHOWN_MAX: usize = 12;
-        let shown: Vec<&str> = self.columns.iter().filter(|column| !column.hidden).map(|column| column.name.as_str()).take(NAMES_SHOWN_MAX).collect();
+        let shown: Vec<&str> =
+            self.columns.iter().filter(|column| !column.hidden).map(|column| column.name.as_str()).take(NAMES_SHOWN_MAX).collect();
         if shown.is_empty() { error } else { error.help(format!("there are: {}", shown.join(", "))) }
     }
 }
@@ -83,7 +84,10 @@ impl Scope {
 /// `input.name` of a struct.
 pub fn member(input: Expr, name: &str, span: Span) -> Result<Expr, SqlError> {
     let DataType::Struct(fields) = &input.data_type else {
-        return Err(SqlError::new(span, format!("`{name}` asks for a member, but this is {} and no struct", super::coerce::with_article(&input.data_type))));
+        return Err(SqlError::new(
+            span,
+            format!("`{name}` asks for a member, but this is {} and no struct", super::coerce::with_article(&input.data_type)),
+        ));
     };
     let Some(index) = fields.iter().position(|field| field.name.eq_ignore_ascii_case(name)) else {
         let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();

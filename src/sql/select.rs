@@ -119,7 +119,9 @@ fn plan_items(exprs: &mut ExprPlanner<'_>, select: &ast::Select) -> Result<Vec<N
             SelectItem::UnnamedExpr(expr) => items.push(NamedExpr { name: output_name(expr), expr: exprs.plan(expr)? }),
             SelectItem::ExprWithAlias { expr, alias } => {
                 if matches!(alias.quote_style, Some('\'' | '"')) {
-                    return Err(SqlError::new(place(expr), format!("the name '{}' is a string", alias.value)).help("names are quoted by backticks"));
+                    return Err(
+                        SqlError::new(place(expr), format!("the name '{}' is a string", alias.value)).help("names are quoted by backticks")
+                    );
                 }
                 let expr = exprs.plan(expr)?;
                 exprs.aliases.push((alias.value.clone(), exprs.budget.copy(&expr)?));
@@ -156,7 +158,8 @@ fn wildcard(
         table.is_none_or(|table| column.qualifier.as_ref().is_some_and(|qualifier| qualifier.eq_ignore_ascii_case(table)))
     };
     if !scope.columns.iter().any(of_table) {
-        let error = SqlError::new(span, table.map_or("`*` has no columns here".to_string(), |table| format!("there is no table `{table}` here")));
+        let error =
+            SqlError::new(span, table.map_or("`*` has no columns here".to_string(), |table| format!("there is no table `{table}` here")));
         let tables = scope.columns.iter().filter_map(|column| column.qualifier.as_deref());
         return Err(match near(table.unwrap_or_default(), tables) {
             Some(meant) => error.help(format!("did you mean `{meant}.*`?")),
@@ -192,7 +195,11 @@ fn add_output_names(exprs: &mut ExprPlanner<'_>, items: &[NamedExpr]) -> Result<
     Ok(())
 }
 
-fn plan_order(exprs: &mut ExprPlanner<'_>, order_by: &[ast::OrderByExpr], items: &[NamedExpr]) -> Result<Vec<(Expr, (bool, bool))>, SqlError> {
+fn plan_order(
+    exprs: &mut ExprPlanner<'_>,
+    order_by: &[ast::OrderByExpr],
+    items: &[NamedExpr],
+) -> Result<Vec<(Expr, (bool, bool))>, SqlError> {
     let mut order = Vec::new();
     for key in order_by {
         let expr = match ordinal(&key.expr, items)? {
@@ -243,7 +250,12 @@ fn reject_clauses(select: &ast::Select) -> Result<(), SqlError> {
         "QUALIFY or a named WINDOW"
     } else if !select.sort_by.is_empty() || !select.cluster_by.is_empty() || !select.distribute_by.is_empty() {
         "SORT BY, CLUSTER BY or DISTRIBUTE BY"
-    } else if select.into.is_some() || select.top.is_some() || select.prewhere.is_some() || !select.connect_by.is_empty() || select.exclude.is_some() {
+    } else if select.into.is_some()
+        || select.top.is_some()
+        || select.prewhere.is_some()
+        || !select.connect_by.is_empty()
+        || select.exclude.is_some()
+    {
         "this clause of SELECT"
     } else if select.projection.is_empty() || select.value_table_mode.is_some() || select.select_modifiers.is_some() {
         "this form of SELECT"

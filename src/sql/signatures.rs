@@ -13,7 +13,6 @@ enum Arg {
     Int,
     BigInt,
     Double,
-    Boolean,
     Date,
     Timestamp,
     /// FLOAT stays, all else becomes DOUBLE.
@@ -48,7 +47,13 @@ pub struct Signature {
     out: Out,
 }
 
-const fn row(names: &'static [&'static str], function: Function, required: &'static [Arg], optional: &'static [Arg], out: Out) -> Signature {
+const fn row(
+    names: &'static [&'static str],
+    function: Function,
+    required: &'static [Arg],
+    optional: &'static [Arg],
+    out: Out,
+) -> Signature {
     Signature { names, function, required, optional, out }
 }
 
@@ -184,7 +189,6 @@ impl Arg {
             Int => "INT",
             BigInt => "BIGINT",
             Double => "DOUBLE",
-            Arg::Boolean => "BOOLEAN",
             Date => "DATE",
             Timestamp => "TIMESTAMP",
             Floating | Number => "number",
@@ -199,7 +203,6 @@ impl Arg {
             Int => DataType::Int,
             BigInt => DataType::BigInt,
             Double => DataType::Double,
-            Arg::Boolean => DataType::Boolean,
             Date => DataType::Date,
             Timestamp => DataType::Timestamp,
             Floating if arg.data_type == DataType::Float => DataType::Float,

@@ -123,10 +123,6 @@ pub fn uses_column(expr: &Expr, column: usize) -> bool {
     any(expr, &mut |node| matches!(node.node, ExprNode::Column(index) if index == column))
 }
 
-pub fn is_null_literal(expr: &Expr) -> bool {
-    matches!(expr.node, ExprNode::Literal(Value::Null))
-}
-
 /// Rewrites columns in place: `replace` gives the expression that stands for a column, or `None` to leave it.
 pub fn replace_columns(expr: &mut Expr, replace: &impl Fn(usize) -> Option<Expr>) {
     if let ExprNode::Column(index) = expr.node {

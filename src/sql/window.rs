@@ -16,7 +16,8 @@ const SIZE_MAX_US: i64 = 100_000_000_000_000_000;
 
 /// The call `window(...)`: [`Function::WindowOf`] of the time and three literal lengths.
 pub fn build(args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
-    check_count("window", args.len(), 2, Some(4), span).map_err(|error| error.help("window(ts, '1 minute') or window(ts, '10 minutes', '1 minute')"))?;
+    check_count("window", args.len(), 2, Some(4), span)
+        .map_err(|error| error.help("window(ts, '1 minute') or window(ts, '10 minutes', '1 minute')"))?;
     let mut args = args.into_iter();
     let Some(time) = args.next() else { return Err(SqlError::new(span, "window needs a time")) };
     let time = window_input(time)?;
@@ -29,10 +30,16 @@ pub fn build(args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
         return Err(SqlError::new(lengths.get(1).map_or(span, |slide| slide.span), message));
     }
     if offset.checked_abs().is_none_or(|offset| offset >= slide) {
-        return Err(SqlError::new(lengths.get(2).map_or(span, |offset| offset.span), "the start of the window must be shorter than its slide"));
+        return Err(SqlError::new(
+            lengths.get(2).map_or(span, |offset| offset.span),
+            "the start of the window must be shorter than its slide",
+        ));
     }
     if size > SIZE_MAX_US || size / slide > WINDOWS_PER_ROW_MAX {
-        return Err(SqlError::new(span, format!("a row would fall into more than {WINDOWS_PER_ROW_MAX} windows, or the window is too long")));
+        return Err(SqlError::new(
+            span,
+            format!("a row would fall into more than {WINDOWS_PER_ROW_MAX} windows, or the window is too long"),
+        ));
     }
     let lengths = [size, slide, offset].map(|length| tree::bigint(length, span));
     let args = std::iter::once(time).chain(lengths).collect();

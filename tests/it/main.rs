@@ -1,4 +1,4 @@
-//! The one integration-test binary: every module below is a group of end-to-end tests over real processes.
+//! The one integration-test binary: every module below is a group of end-to-end tests over real processes, or of data-driven cases.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -6,9 +6,11 @@ mod support;
 mod brokers;
 mod cli;
 mod config;
+mod golden;
 mod ledger;
 mod mqtt;
 mod power_cut;
 mod shipped;
 mod simulation;
+mod sql_hostile;
 mod standin;
