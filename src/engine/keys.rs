@@ -131,7 +131,6 @@ impl Keys {
         true
     }
 
-
     fn forget(&mut self, id: KeyId) {
         let key = &mut self.entries[id as usize];
         let bytes = std::mem::take(&mut key.bytes);

@@ -41,8 +41,6 @@ mod state_codec;
 mod watermark;
 mod window;
 
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@ use crate::engine::describe::describe;
 use crate::engine::error::EngineError;
 use crate::engine::lanes::LaneKind;
 use crate::engine::window::{TIME_ABS_MAX_US, Windows};
-use crate::plan::{AggregateCall, AggregateFunction, Expr, ExprNode, Span};
+use crate::plan::{AggregateCall, AggregateFunction, Expr, ExprNode};
 use crate::types::{DataType, Field};
 
 /// Stands for a NULL time among pane starts.
@@ -167,7 +167,6 @@ pub(super) struct OutputSpec {
     pub reading: Reading,
     pub data_type: DataType,
     pub arg_type: DataType,
-    pub span: Span,
 }
 
 /// Lanes and what is read from them.
@@ -191,7 +190,7 @@ impl LanePlan {
             }
             let reading = plan.add(call, fields).ok_or_else(|| problem("the aggregate does not take an argument of this type"))?;
             let arg_type = call.args.first().map_or(DataType::Null, |arg| arg.data_type.clone());
-            plan.outputs.push(OutputSpec { reading, data_type: call.data_type.clone(), arg_type, span: call.span });
+            plan.outputs.push(OutputSpec { reading, data_type: call.data_type.clone(), arg_type });
         }
         plan.text = plan.describe(fields);
         Ok(plan)
