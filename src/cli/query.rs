@@ -1,40 +1,33 @@
 //! `tidemill query`: the engine over a file of JSON lines.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::CliError;
 use super::arguments::{OutputFormat, QueryArguments};
-use tidemill::config::planner as sql;
 use tidemill::config::{Diagnostic, Place, Sources};
 use tidemill::plan::{OutputMode, Query, Span, TableColumn, TableSchema};
-use tidemill::sql::SqlError;
+use tidemill::sql::{self, Catalog, SqlError};
+use tidemill::types::Field;
 
-/// A query over a file, planned.
-pub struct BatchQuery {
-    /// JSON lines.
-    pub file: PathBuf,
-    /// The file's columns; source 0 of the plan.
-    pub schema: TableSchema,
-    pub query: Query,
-    pub format: OutputFormat,
-}
-
+/// Plans the query and runs it.
 pub fn run(arguments: &QueryArguments) -> Result<(), CliError> {
     let schema = schema(arguments)?;
-    let query = sql::plan_query("query", &arguments.sql, OutputMode::Batch, std::slice::from_ref(&schema), &[]);
+    let catalog = Catalog { sources: std::slice::from_ref(&schema), queries: &[] };
+    let query = sql::plan_query("query", &arguments.sql, OutputMode::Batch, &catalog);
     let query = query.map_err(|error| sql_error("query", &arguments.sql, error))?;
-    execute(&BatchQuery { file: arguments.from.clone(), schema, query, format: arguments.format })
+    execute(&arguments.from, &schema, &query, arguments.format)
 }
 
-/// Runs the query and prints its result.
-fn execute(batch: &BatchQuery) -> Result<(), CliError> {
-    Err(CliError::Failed(format!("{}: this build has no engine", batch.file.display())))
+/// Runs `query`, whose source 0 is the JSON lines of `file` with the columns of `schema`, and prints the result.
+fn execute(file: &Path, _schema: &TableSchema, _query: &Query, _format: OutputFormat) -> Result<(), CliError> {
+    Err(CliError::Failed(format!("{}: this build has no engine", file.display())))
 }
 
 /// The file as a table of its own name.
 fn schema(arguments: &QueryArguments) -> Result<TableSchema, CliError> {
     let fields = sql::parse_schema(&arguments.schema).map_err(|error| sql_error("--schema", &arguments.schema, error))?;
-    let columns = fields.into_iter().map(|field| TableColumn { field, hidden: false }).collect();
+    let columns =
+        fields.into_iter().map(|column| TableColumn { field: Field::new(column.name, column.data_type), hidden: false }).collect();
     Ok(TableSchema { name: table_name(arguments), columns, event_time: None })
 }
 

@@ -12,7 +12,6 @@ mod environment;
 mod expand;
 mod gateway;
 mod names;
-pub mod planner;
 mod query;
 mod reader;
 pub mod settings;

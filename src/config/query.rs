@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnostic::Place;
 use super::document::FILE_BYTES_MAX;
-use super::planner::{self, TableReference};
 use super::reader::{Context, Reader};
 use super::text::Text;
 use crate::plan::{OutputMode, Query, TableSchema};
+use crate::sql::{self, Catalog, TableReference};
 
 const MODES: [(&str, OutputMode); 3] = [("append", OutputMode::Append), ("update", OutputMode::Update), ("complete", OutputMode::Complete)];
 
@@ -78,9 +78,10 @@ pub fn plan_all(context: &mut Context, texts: &[QueryText], sources: &[TableSche
         let index = waiting.remove(position);
         let query = &texts[index];
         let plan = match (&query.sql, &reads[index]) {
-            (Some(sql), Some(tables)) if !tables.iter().any(|table| broken.contains(&table.name)) => {
-                let plan = planner::plan_query(&query.name, &sql.value, query.mode, sources, &planned.queries);
-                plan.map_err(|error| context.report_sql(sql, error)).ok()
+            (Some(text), Some(tables)) if !tables.iter().any(|table| broken.contains(&table.name)) => {
+                let catalog = Catalog { sources, queries: &planned.queries };
+                let plan = sql::plan_query(&query.name, &text.value, query.mode, &catalog);
+                plan.map_err(|error| context.report_sql(text, error)).ok()
             }
             _ => None,
         };
@@ -96,11 +97,11 @@ pub fn plan_all(context: &mut Context, texts: &[QueryText], sources: &[TableSche
 /// For each query the tables it reads, by lower-case names; `None` if its text cannot be parsed, which is reported.
 fn tables_read(context: &mut Context, texts: &[QueryText]) -> Vec<Option<Vec<TableReference>>> {
     let tables = |query: &QueryText| {
-        let sql = query.sql.as_ref()?;
-        match planner::referenced_tables(&sql.value) {
+        let text = query.sql.as_ref()?;
+        match sql::referenced_tables(&text.value) {
             Ok(tables) => Some(tables.into_iter().map(|table| TableReference { name: table.name.to_lowercase(), ..table }).collect()),
             Err(error) => {
-                context.report_sql(sql, error);
+                context.report_sql(text, error);
                 None
             }
         }

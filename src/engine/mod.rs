@@ -41,6 +41,8 @@ mod state_codec;
 mod watermark;
 mod window;
 
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
@@ -81,12 +83,6 @@ impl Default for EngineSettings {
 /// All queries of a program, with their state.
 pub struct Engine {
     queries: Vec<Query>,
-    /// By source: silent in the last batch.
-    idle: Vec<bool>,
-    /// As the last batch's stamp said.
-    synchronised: bool,
-    /// Entries of discarded queries, to be deleted with the next step.
-    discarded: Vec<Vec<u8>>,
 }
 
 impl Engine {
@@ -101,20 +97,15 @@ impl Engine {
             }
         }
         let queries = program.queries.iter().map(|query| Query::new(program, query, &settings)).collect::<Result<_, _>>()?;
-        Ok(Engine { queries, idle: vec![false; program.sources.len()], synchronised: false, discarded: Vec::new() })
+        Ok(Engine { queries })
     }
 
     /// Takes up the state that earlier steps returned: all entries whose key begins with `s/` (others are passed over). To be called once,
-    /// before the first step. Queries named in `discard` start anew; the next step's output deletes their entries.
+    /// before the first step. Returns the names of queries that have state but are no longer in the program; [`Engine::discard`] their entries.
     ///
-    /// Returns the names of queries that have state but are no longer in the program; it stays stored until discarded. After an error the
-    /// engine is in an undefined state: make a new one.
-    pub fn restore(&mut self, entries: &[(Vec<u8>, Vec<u8>)], discard: &[String]) -> Result<Vec<String>, RestoreError> {
-        let is_discarded = |name: &str| name.split('/').next().is_some_and(|query| discard.iter().any(|discarded| discarded == query));
-        let of_engine = || entries.iter().filter_map(|(key, value)| Some((state_name(key)?, key, value)));
-        self.discarded = of_engine().filter(|(name, ..)| is_discarded(name)).map(|(_, key, _)| key.clone()).collect();
-        let named: Vec<(&str, &[u8])> =
-            of_engine().filter(|(name, ..)| !is_discarded(name)).map(|(name, _, value)| (name, &value[..])).collect();
+    /// After an error the engine is in an undefined state: make a new one.
+    pub fn restore(&mut self, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<Vec<String>, RestoreError> {
+        let named: Vec<(&str, &[u8])> = entries.iter().filter_map(|(key, value)| Some((state_name(key)?, &value[..]))).collect();
         for query in &mut self.queries {
             let own: Vec<(&str, &[u8])> = (named.iter())
                 .filter_map(|(name, value)| Some((name.strip_prefix(query.name.as_str())?.strip_prefix('/')?, *value)))
@@ -125,15 +116,14 @@ impl Engine {
         Ok(gone.into_iter().filter(|name| self.queries.iter().all(|query| query.name != **name)).map(str::to_owned).collect())
     }
 
+    /// The keys among `entries` that are state of `query`: delete these, and the query starts anew.
+    pub fn discard(query: &str, entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<Vec<u8>> {
+        let of_query = |key: &[u8]| state_name(key).is_some_and(|name| name.split('/').next() == Some(query));
+        entries.iter().filter(|(key, _)| of_query(key)).map(|(key, _)| key.clone()).collect()
+    }
+
     /// Runs one batch through all queries. A batch without rows in which nothing closes by the clock changes nothing.
     pub fn step(&mut self, batch: &Batch) -> StepOutput {
-        self.idle.fill(false);
-        for input in &batch.inputs {
-            if let Some(idle) = self.idle.get_mut(input.source) {
-                *idle = input.idle && input.table.rows == 0;
-            }
-        }
-        self.synchronised = batch.stamp.synchronised;
         self.run(|query, complaints, results| query.step(batch, complaints, results))
     }
 
@@ -144,7 +134,6 @@ impl Engine {
 
     fn run(&mut self, mut act: impl FnMut(&mut Query, &mut Complaints<'_>, &mut Vec<QueryResult>)) -> StepOutput {
         let mut output = StepOutput::default();
-        output.state.extend(std::mem::take(&mut self.discarded).into_iter().map(|key| (key, None)));
         let (mut results, mut reject_bytes) = (Vec::new(), 0);
         for (index, query) in self.queries.iter_mut().enumerate() {
             let mut complaints = Complaints::new(index, &mut output, &mut reject_bytes);
@@ -156,15 +145,15 @@ impl Engine {
         output
     }
 
-    /// The earliest wall-clock time, µs, at which a batch would close a window by the clock alone, if the sources that were idle in the last
-    /// batch stay so. A window of a source that is not idle has no deadline: the batch that first calls it idle gives it one.
-    pub fn next_deadline(&self) -> Option<i64> {
-        self.queries.iter().filter_map(|query| query.next_deadline(&self.idle, self.synchronised)).min()
+    /// The earliest wall-clock time, µs, at which a batch with idle sources would close a window. `idle_at_us`: for each source since or from
+    /// when it counts as idle, `None` where it never does. `synchronised` as the batch's stamp will say.
+    pub fn next_deadline(&self, idle_at_us: &[Option<i64>], synchronised: bool) -> Option<i64> {
+        self.queries.iter().filter_map(|query| query.next_deadline(idle_at_us, synchronised)).min()
     }
 
-    /// What the program's query `query` (by index) holds.
-    pub fn query_status(&self, query: usize) -> QueryStatus {
-        self.queries[query].status()
+    /// What each query of the program holds.
+    pub fn status(&self) -> Vec<QueryStatus> {
+        self.queries.iter().map(Query::status).collect()
     }
 }
 

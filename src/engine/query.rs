@@ -98,14 +98,12 @@ impl Query {
         self.compiled.stages.iter().filter_map(close).min()
     }
 
-    /// When, by the wall clock, the next group of an idle source closes, µs. `idle`: which sources are.
-    pub fn next_deadline(&self, idle: &[bool], synchronised: bool) -> Option<i64> {
-        match &self.compiled.leaf {
-            Leaf::Scan { source, .. } if idle.get(*source) == Some(&true) => {
-                self.compiled.watermark.as_ref()?.clock_reaches(self.next_close()?, synchronised)
-            }
-            _ => None,
-        }
+    /// When, by the wall clock, an idle source's next group closes, µs. `idle_at_us`: since or from when each source is idle.
+    pub fn next_deadline(&self, idle_at_us: &[Option<i64>], synchronised: bool) -> Option<i64> {
+        let Leaf::Scan { source, .. } = &self.compiled.leaf else { return None };
+        let idle_at = (*idle_at_us.get(*source)?)?;
+        let reached = self.compiled.watermark.as_ref()?.clock_reaches(self.next_close()?, synchronised)?;
+        Some(reached.max(idle_at))
     }
 
     /// Sends a chunk upwards from stage `from` until it is held or leaves the query.

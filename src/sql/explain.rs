@@ -23,8 +23,9 @@ pub fn explain(query: &Query, sources: &[TableSchema]) -> String {
     let mut out = format!("query {} ({mode})\n", query.name);
     let mut steps: Vec<&Relation> = std::iter::successors(Some(&query.root), |relation| relation.input()).take(DEPTH_MAX).collect();
     steps.reverse();
+    let marked = query.root.has_watermark();
     for step in &steps {
-        describe(step, query.mode, sources, &mut out);
+        describe(step, query.mode, marked, sources, &mut out);
     }
     let columns: Vec<String> = query.output.iter().map(|field| format!("{} {}", field.name, field.data_type)).collect();
     line(&mut out, "output", &columns.join(", "));
@@ -35,7 +36,7 @@ fn line(out: &mut String, label: &str, text: &str) {
     let _ = writeln!(out, "  {label:<10} {text}");
 }
 
-fn describe(relation: &Relation, mode: OutputMode, sources: &[TableSchema], out: &mut String) {
+fn describe(relation: &Relation, mode: OutputMode, marked: bool, sources: &[TableSchema], out: &mut String) {
     let names = relation.input().map(Relation::schema).unwrap_or_default();
     match relation {
         Relation::Scan { source, schema, .. } => {
@@ -47,11 +48,11 @@ fn describe(relation: &Relation, mode: OutputMode, sources: &[TableSchema], out:
         }
         Relation::Values { rows, .. } => line(out, "values", &format!("{} row{}", rows.len(), if rows.len() == 1 { "" } else { "s" })),
         Relation::Filter { input, predicate } => {
-            let place = match (mode, input.has_watermark(), super::optimize::has_aggregate(input)) {
-                (OutputMode::Batch, ..) => "",
+            let place = match (marked, input.has_watermark(), super::optimize::has_aggregate(input)) {
                 (_, _, true) => " (on each group that is given out)",
-                (_, true, false) => " (above the watermark: removed rows advance it)",
-                (_, false, false) => " (below any watermark: removed rows do not advance it)",
+                (false, ..) => "",
+                (true, true, _) => " (above the watermark: rows that it removes advance it)",
+                (true, false, _) => " (below the watermark: rows that it removes do not advance it)",
             };
             line(out, "filter", &format!("{}{place}", show(predicate, &names)));
         }

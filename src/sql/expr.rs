@@ -395,12 +395,22 @@ impl<'a> ExprPlanner<'a> {
         functions::build(name, args, span, self.budget)
     }
 
-    /// A call's span with the closing parenthesis, which the parser leaves out.
+    /// A call's span up to its closing parenthesis, which the parser leaves out.
     fn call_span(&self, span: Span) -> Span {
-        let rest = self.text.get(span.end as usize..).unwrap_or_default();
-        let blanks = rest.len() - rest.trim_start().len();
-        let open = self.text.get(span.start as usize..span.end as usize).unwrap_or_default();
-        let unclosed = open.matches('(').count() > open.matches(')').count();
-        if unclosed && rest[blanks..].starts_with(')') { Span { end: span.end + blanks as u32 + 1, ..span } } else { span }
+        let rest = self.text.get(span.start as usize..).unwrap_or_default();
+        let (mut depth, mut quote) = (0usize, None);
+        for (at, byte) in rest.bytes().enumerate() {
+            match (quote, byte) {
+                (Some(open), _) if byte == open => quote = None,
+                (Some(_), _) => {}
+                (None, b'\'' | b'"' | b'`') => quote = Some(byte),
+                (None, b'(') => depth += 1,
+                (None, b')') if depth == 1 => return Span { end: span.start + at as u32 + 1, ..span },
+                (None, b')') => depth = depth.saturating_sub(1),
+                (None, b',' | b';') if depth == 0 => break,
+                _ => {}
+            }
+        }
+        span
     }
 }

@@ -42,7 +42,7 @@ pub use lex::TEXT_BYTES_MAX;
 pub use parse::{TableReference, referenced_tables};
 pub use schema::{SchemaColumn, parse_schema};
 
-use crate::plan::{OutputMode, Query, Span, TableSchema};
+use crate::plan::{NamedExpr, OutputMode, Query, Relation, Span, TableSchema};
 use crate::types::{DataType, Field};
 
 /// What a query can read.
@@ -91,9 +91,19 @@ fn plan(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -> Result<Q
             SqlError::new(end, "complete mode needs an aggregation: it emits the whole result each time").help("use mode = \"append\"")
         );
     }
-    let root = optimize::optimize(planned.relation);
     let output = output(&planned.scope, end)?;
+    let root = optimize::optimize(without_void(planned, &output));
     Ok(Query { name: name.to_string(), text: text.to_string(), mode, root, output })
+}
+
+/// A column of NULLs without a type is given out as STRING.
+fn without_void(planned: planner::Planned, output: &[Field]) -> Relation {
+    if planned.scope.columns.iter().all(|column| column.data_type != DataType::Null) {
+        return planned.relation;
+    }
+    let columns = planned.identity().into_iter().zip(output);
+    let columns = columns.map(|(column, field)| NamedExpr { expr: coerce::cast(column.expr, &field.data_type), ..column }).collect();
+    Relation::Project { input: Box::new(planned.relation), columns }
 }
 
 /// Names and types of the result; names must differ.
@@ -105,7 +115,6 @@ fn output(scope: &scope::Scope, span: Span) -> Result<Vec<Field>, SqlError> {
                 SqlError::new(span, format!("two columns of the result are called `{}`", column.name)).help("name one of them with AS")
             );
         }
-        // As Spark writes a column of NULLs.
         let data_type = if column.data_type == DataType::Null { DataType::String } else { column.data_type.clone() };
         output.push(Field::new(column.name.clone(), data_type));
     }

@@ -21,6 +21,10 @@ enum Arg {
     Number,
     /// INT or BIGINT.
     Integral,
+    /// A whole number that becomes BIGINT.
+    Whole,
+    /// INT only, or text.
+    Days,
     /// The struct that `window(...)` yields.
     Window,
 }
@@ -57,7 +61,7 @@ const fn row(
     Signature { names, function, required, optional, out }
 }
 
-use Arg::{BigInt, Date, Double, Floating, Int, Integral, Number, Text, Timestamp};
+use Arg::{BigInt, Date, Days, Double, Floating, Int, Integral, Number, Text, Timestamp, Whole};
 
 const SIGNATURES: &[Signature] = &[
     row(&["abs"], Function::Abs, &[Number], &[], Out::First),
@@ -107,7 +111,7 @@ const SIGNATURES: &[Signature] = &[
     row(&["repeat"], Function::Repeat, &[Text, Int], &[], Out::Text),
     row(&["reverse"], Function::Reverse, &[Text], &[], Out::Text),
     row(&["instr"], Function::Instr, &[Text, Text], &[], Out::Int),
-    row(&["locate", "position", "charindex"], Function::Locate, &[Text, Text], &[Int], Out::Int),
+    row(&["locate", "position"], Function::Locate, &[Text, Text], &[Int], Out::Int),
     row(&["startswith"], Function::StartsWith, &[Text, Text], &[], Out::Boolean),
     row(&["endswith"], Function::EndsWith, &[Text, Text], &[], Out::Boolean),
     row(&["contains"], Function::Contains, &[Text, Text], &[], Out::Boolean),
@@ -120,8 +124,8 @@ const SIGNATURES: &[Signature] = &[
     row(&["rlike", "regexp", "regexp_like"], Function::Rlike, &[Text, Text], &[], Out::Boolean),
     row(&["regexp_extract"], Function::RegexpExtract, &[Text, Text], &[Int], Out::Text),
     row(&["regexp_replace"], Function::RegexpReplace, &[Text, Text, Text], &[Int], Out::Text),
-    row(&["timestamp_millis"], Function::TimestampMillis, &[BigInt], &[], Out::Timestamp),
-    row(&["timestamp_micros"], Function::TimestampMicros, &[BigInt], &[], Out::Timestamp),
+    row(&["timestamp_millis"], Function::TimestampMillis, &[Whole], &[], Out::Timestamp),
+    row(&["timestamp_micros"], Function::TimestampMicros, &[Whole], &[], Out::Timestamp),
     row(&["unix_millis"], Function::UnixMillis, &[Timestamp], &[], Out::BigInt),
     row(&["unix_micros"], Function::UnixMicros, &[Timestamp], &[], Out::BigInt),
     row(&["unix_seconds"], Function::UnixSeconds, &[Timestamp], &[], Out::BigInt),
@@ -138,8 +142,8 @@ const SIGNATURES: &[Signature] = &[
     row(&["minute"], Function::Minute, &[Timestamp], &[], Out::Int),
     row(&["second"], Function::Second, &[Timestamp], &[], Out::Int),
     row(&["date_format"], Function::DateFormat, &[Timestamp, Text], &[], Out::Text),
-    row(&["date_add", "dateadd"], Function::DateAdd, &[Date, Int], &[], Out::Date),
-    row(&["date_sub"], Function::DateSub, &[Date, Int], &[], Out::Date),
+    row(&["date_add", "dateadd"], Function::DateAdd, &[Date, Days], &[], Out::Date),
+    row(&["date_sub"], Function::DateSub, &[Date, Days], &[], Out::Date),
     row(&["datediff", "date_diff"], Function::DateDiff, &[Date, Date], &[], Out::Int),
     row(&["add_months"], Function::AddMonths, &[Date, Int], &[], Out::Date),
     row(&["window_time"], Function::WindowTime, &[Arg::Window], &[], Out::Timestamp),
@@ -186,8 +190,8 @@ impl Arg {
     fn name(self) -> &'static str {
         match self {
             Text => "STRING",
-            Int => "INT",
-            BigInt => "BIGINT",
+            Int | Days => "INT",
+            BigInt | Whole => "BIGINT",
             Double => "DOUBLE",
             Date => "DATE",
             Timestamp => "TIMESTAMP",
@@ -200,8 +204,16 @@ impl Arg {
     fn make(self, arg: Expr) -> Result<Expr, SqlError> {
         let target = match self {
             Text => DataType::String,
-            Int => DataType::Int,
-            BigInt => DataType::BigInt,
+            // As in Spark, any number will do; one that does not fit fails when it comes.
+            Int if is_numeric(&arg.data_type) => return Ok(cast(arg, &DataType::Int)),
+            BigInt if is_numeric(&arg.data_type) => return Ok(cast(arg, &DataType::BigInt)),
+            Whole if arg.data_type == DataType::String => {
+                return Err(
+                    SqlError::new(arg.span, "this is a STRING, but a whole number is needed here").help("CAST(… AS BIGINT) converts it")
+                );
+            }
+            Int | Days => DataType::Int,
+            BigInt | Whole => DataType::BigInt,
             Double => DataType::Double,
             Date => DataType::Date,
             Timestamp => DataType::Timestamp,
@@ -209,6 +221,7 @@ impl Arg {
             Floating => DataType::Double,
             Number => return number(arg),
             Integral if is_integral(&arg.data_type) => return Ok(arg),
+            Integral if is_numeric(&arg.data_type) => return Ok(cast(arg, &DataType::Int)),
             Integral => DataType::Int,
             Arg::Window if arg.data_type == crate::types::window_type() => return Ok(arg),
             Arg::Window => {
