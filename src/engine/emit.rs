@@ -226,6 +226,7 @@ impl Aggregate {
                 }
             }
         }
+        self.count_loose_bytes();
     }
 }
 

@@ -96,7 +96,9 @@ fn rows(output: &StepOutput, fields: &[Field]) -> Vec<Json> {
 
 fn close(actual: &Json, expected: &Json) -> bool {
     match (actual, expected) {
-        (Json::Object(a), Json::Object(b)) => a.len() == b.len() && a.iter().all(|(name, value)| b.get(name).is_some_and(|b| close(value, b))),
+        (Json::Object(a), Json::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, value)| b.get(name).is_some_and(|b| close(value, b)))
+        }
         (Json::Number(a), Json::Number(b)) => {
             let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
             (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
