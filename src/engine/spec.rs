@@ -18,7 +18,7 @@ pub(super) enum TimeKey {
     /// `window(time, …)`.
     Window { time: Expr, windows: Windows },
     /// Grouped by the event time itself: closed when the watermark reaches it.
-    Instant { time: Expr },
+    Moment { time: Expr },
     /// Grouped by a window of an operator below: closed at its end.
     Interval { window: Expr, size: i64 },
 }
@@ -28,7 +28,7 @@ impl TimeKey {
     pub fn expr(&self) -> Option<&Expr> {
         match self {
             TimeKey::None => None,
-            TimeKey::Window { time, .. } | TimeKey::Instant { time } => Some(time),
+            TimeKey::Window { time, .. } | TimeKey::Moment { time } => Some(time),
             TimeKey::Interval { window, .. } => Some(window),
         }
     }
@@ -47,7 +47,7 @@ impl TimeKey {
             TimeKey::None => i64::MAX,
             _ if pane == NULL_TIME => i64::MAX,
             TimeKey::Window { windows, .. } => windows.last_over(pane) + windows.size,
-            TimeKey::Instant { .. } => pane,
+            TimeKey::Moment { .. } => pane,
             TimeKey::Interval { size, .. } => pane + size,
         }
     }
