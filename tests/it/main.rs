@@ -1,4 +1,4 @@
-//! The one integration-test binary: every module below is a group of end-to-end tests over real processes, or of data-driven cases.
+//! The one integration-test binary: every module below is a group of tests, most of them over real processes.
 
 #[path = "../support/mod.rs"]
 mod support;
