@@ -22,7 +22,7 @@ fn value_text() -> impl Strategy<Value = String> {
         "{\"a\":1.5,\"b\":{\"c\":\"x\"}}",
         "{\"a\":1,\"a\":\"y\"}",
     ];
-    let broken = ["tru", "01", "1.", "-", "[1,]", "{\"a\"}", "\"open", "\"\\x\"", "+1", "1e", "\u{1}"];
+    let broken = ["tru", "01", "1.", "-", "[1,]", "{\"a\"}", "\"open", "\"\\x\"", "+1", "1e", ".5", "-.5", "1.2.3", "\u{1}"];
     prop_oneof![
         8 => any::<i32>().prop_map(|number| number.to_string()),
         8 => (any::<i16>(), 0u32..1000).prop_map(|(whole, fraction)| format!("{whole}.{fraction}")),
