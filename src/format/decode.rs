@@ -135,7 +135,7 @@ enum Feed {
 }
 
 enum Reader {
-    Json(JsonReader),
+    Json(Box<JsonReader>),
     Value { columns: Vec<PayloadColumn>, slots: Vec<Slot> },
 }
 
@@ -175,7 +175,7 @@ impl Decoder {
         };
         let slots = layout.payload.len();
         let (reader, coerce) = match settings.format {
-            Format::Json => (Reader::Json(JsonReader::new(&layout.payload, slots)?), settings.coerce),
+            Format::Json => (Reader::Json(Box::new(JsonReader::new(&layout.payload, slots)?)), settings.coerce),
             Format::Value => (Reader::Value { columns: layout.payload, slots: vec![Slot::Null; slots] }, Coerce::Lenient),
         };
         let topics = (!layout.topic.is_empty()).then(|| TopicCache::new(settings.patterns.clone(), layout.topic, hasher));

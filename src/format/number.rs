@@ -16,7 +16,7 @@ const EXACT_MANTISSA_MAX: u64 = 1 << 53;
 /// Exponents beyond this are all alike: zero or out of range for every type.
 const EXPONENT_CLAMP: i32 = 1_000_000;
 
-const POWERS_OF_TEN: [f64; 23] =
+pub(super) const POWERS_OF_TEN: [f64; 23] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22];
 
 /// A number as it stands in the text: `mantissa · 10^exponent`, negated if `negative`.
@@ -153,7 +153,7 @@ fn eight_digits(word: u64) -> bool {
 
 /// The value of eight ASCII digits, the first in the lowest byte: pairs, then fours, then all eight.
 #[inline(always)]
-fn eight_digits_value(word: u64) -> u64 {
+pub(super) fn eight_digits_value(word: u64) -> u64 {
     let word = (word & 0x0F0F_0F0F_0F0F_0F0F).wrapping_mul(2561) >> 8;
     let word = (word & 0x00FF_00FF_00FF_00FF).wrapping_mul(6_553_601) >> 16;
     (word & 0x0000_FFFF_0000_FFFF).wrapping_mul(42_949_672_960_001) >> 32

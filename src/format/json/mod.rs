@@ -2,9 +2,10 @@
 //! follows the payload's value is ignored, a blank payload is no row.
 //!
 //! A member that does not fit leaves what an earlier member of that name gave; an object on a path begins anew when its name comes again.
-//! Each object is tried against the [`Template`]s of the last messages first, and read the general way if none fits.
+//! Each object is tried against the shapes and [`Template`]s of the last messages first, and read the general way if none fits.
 
 pub(super) mod scan;
+mod shape;
 mod template;
 mod tree;
 
@@ -13,6 +14,7 @@ use super::convert::{Converter, utf8};
 use super::number;
 use super::row::{PayloadColumn, Slot, Target, TextRef, Texts};
 use scan::{Fault, Token, TokenKind};
+use shape::Shapes;
 use template::{Action, Template, Trace};
 pub use tree::PATH_DEPTH_MAX;
 use tree::{NodeId, Tree};
@@ -39,6 +41,7 @@ pub(super) struct JsonReader {
     tree: Tree,
     /// The last that fitted first.
     templates: Vec<Template>,
+    shapes: Shapes,
     slots: Vec<Slot>,
     unescaped: String,
     visited: Vec<bool>,
@@ -58,6 +61,7 @@ impl JsonReader {
         Ok(JsonReader {
             tree,
             templates: Vec::new(),
+            shapes: Shapes::default(),
             slots: vec![Slot::Null; slots],
             unescaped: String::new(),
             visited,
@@ -116,6 +120,12 @@ impl JsonReader {
     #[inline]
     fn object(&mut self, payload: &[u8], start: usize, depth: usize, converter: &Converter) -> Result<(usize, usize), Fault> {
         if self.speculate {
+            if start == 0 {
+                let row = Row::begin(&mut self.slots, &mut self.unescaped, converter);
+                if self.shapes.read(payload, row.slots, converter) {
+                    return Ok((payload.len(), 0));
+                }
+            }
             for number in 0..self.templates.len() {
                 let mut row = Row::begin(&mut self.slots, &mut self.unescaped, converter);
                 if let Some(end) = self.templates[number].read(payload, start, &mut row) {
@@ -123,11 +133,24 @@ impl JsonReader {
                     if number > 0 {
                         self.templates[..=number].rotate_right(1);
                     }
+                    if (start, end, nulled) == (0, payload.len(), 0) && self.shapes.missed(end) {
+                        return self.learn_shape(payload, converter);
+                    }
                     return Ok((end, nulled));
                 }
             }
         }
         self.object_in_general(payload, start, depth, converter)
+    }
+
+    /// Reads the payload, one object that all fits, once more the general way, which tells where its values stand.
+    #[cold]
+    fn learn_shape(&mut self, payload: &[u8], converter: &Converter) -> Result<(usize, usize), Fault> {
+        let templates = std::mem::take(&mut self.templates);
+        let read = self.object_in_general(payload, 0, 0, converter)?;
+        self.templates = templates;
+        self.shapes.learn(&self.trace, payload, &self.slots);
+        Ok(read)
     }
 
     #[cold]

@@ -50,6 +50,11 @@ impl Trace {
         if self.values.len() < STEPS_MAX { self.values.push((start, end, action)) } else { self.failed = true }
     }
 
+    /// Where each value begins and ends; `None` if the message must not be learned from.
+    pub fn values(&self) -> Option<&[(usize, usize, Action)]> {
+        (!self.failed).then_some(&self.values)
+    }
+
     /// The message is one that no template can stand for.
     pub fn fail(&mut self) {
         self.failed = true;
@@ -65,12 +70,9 @@ pub struct Template {
 impl Template {
     /// The template of the object at `start..end` of `text`; `None` if it is too long or must not be one.
     pub fn learn(trace: &Trace, text: &[u8], start: usize, end: usize) -> Option<Template> {
-        if trace.failed {
-            return None;
-        }
         let mut template = Template::default();
         let mut at = start;
-        for (value_start, value_end, action) in &trace.values {
+        for (value_start, value_end, action) in trace.values()? {
             template.literals.extend_from_slice(&text[at..*value_start]);
             if template.literals.len() > LITERAL_BYTES_MAX {
                 return None;
