@@ -6,6 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 readonly cargo_deny_version=0.20.2
+readonly cargo_deny=${CARGO_DENY:-target/tools/bin/cargo-deny}
 readonly logs=target/test-logs
 mkdir -p "$logs"
 
@@ -76,7 +77,6 @@ prepare() {
 
 # Unoptimised: it builds in a minute and runs in seconds.
 install_cargo_deny() {
-    cargo_deny=${CARGO_DENY:-target/tools/bin/cargo-deny}
     if [ -z "${CARGO_DENY:-}" ] && ! "$cargo_deny" --version 2>/dev/null | grep -qF " $cargo_deny_version"; then
         cargo install cargo-deny --version "$cargo_deny_version" --locked --debug --quiet --root target/tools --target-dir target/tools/build &&
             rm -rf target/tools/build
@@ -91,7 +91,7 @@ advisories() {
             git -C "$database" init -q && git -C "$database" add -A &&
             git -C "$database" -c user.name=test -c user.email=test@localhost commit -q -m advisories &&
             sed "s|^\[advisories\]|&\ndb-path = \"$PWD/target/advisory-dbs\"|" deny.toml >"$config" || return 1
-        "$cargo_deny" --offline check --config "$config" advisories
+        "$cargo_deny" --offline --config "$config" check advisories
     else
         "$cargo_deny" --offline check advisories
     fi

@@ -374,6 +374,33 @@ impl Relation {
         }
     }
 
+    /// Which output columns carry the event time that a watermark follows: the watermarked column itself, windows over it, and
+    /// [`Function::WindowTime`] of those, under whatever name. A group with such a key closes when the watermark reaches it.
+    pub fn event_time_columns(&self) -> Vec<bool> {
+        match self {
+            Relation::Scan { schema, .. } | Relation::Values { schema, .. } => vec![false; schema.len()],
+            Relation::Filter { input, .. } | Relation::Sort { input, .. } | Relation::Limit { input, .. } => input.event_time_columns(),
+            Relation::Watermark { input, column, .. } => (0..input.event_time_columns().len()).map(|index| index == *column).collect(),
+            Relation::Project { input, columns } => {
+                let input = input.event_time_columns();
+                columns.iter().map(|column| column.expr.is_event_time(&input)).collect()
+            }
+            Relation::Aggregate { input, keys, aggregates } => {
+                let input = input.event_time_columns();
+                let keys = keys.iter().map(|key| match key {
+                    GroupKey::Expr(named) => named.expr.is_event_time(&input),
+                    GroupKey::Window(window) => window.time.is_event_time(&input),
+                });
+                keys.chain(aggregates.iter().map(|_| false)).collect()
+            }
+        }
+    }
+
+    /// Whether a watermark stands somewhere below.
+    pub fn has_watermark(&self) -> bool {
+        matches!(self, Relation::Watermark { .. }) || self.input().is_some_and(Relation::has_watermark)
+    }
+
     /// The relation this one reads; `None` at a leaf.
     pub fn input(&self) -> Option<&Relation> {
         match self {
@@ -384,6 +411,17 @@ impl Relation {
             | Relation::Aggregate { input, .. }
             | Relation::Sort { input, .. }
             | Relation::Limit { input, .. } => Some(input),
+        }
+    }
+}
+
+impl Expr {
+    /// Whether this is event time, given which input columns are.
+    fn is_event_time(&self, input: &[bool]) -> bool {
+        match &self.node {
+            ExprNode::Column(index) => input[*index],
+            ExprNode::Call { function: Function::WindowOf | Function::WindowTime, args } => args[0].is_event_time(input),
+            _ => false,
         }
     }
 }

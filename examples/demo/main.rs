@@ -15,6 +15,7 @@ use clap::Parser;
 use tidemill::config::settings::{Settings, SinkKind, SourceKind};
 use tidemill::config::{self, Environment};
 use tidemill::daemon::{self, Options};
+use tidemill::logging::{LogFormat, LogSettings};
 use tidemill::mqtt::BrokerSettings;
 
 #[derive(Parser)]
@@ -29,8 +30,8 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    tidemill::logging::start_quiet();
-    let settings = config::load(std::slice::from_ref(&arguments.config), &Environment::of_this_machine())?;
+    tidemill::logging::start(&LogSettings { format: LogFormat::Text, filter: Some("warn".to_owned()) })?;
+    let settings = config::load(std::slice::from_ref(&arguments.config), &Environment::of_process())?;
     let (input, results) = addresses(&settings)?;
     broker::start(&input.host, input.port)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -9,7 +9,11 @@ use tidemill::logging::LogFormat;
 
 /// Sensor gateway: MQTT in, windowed SQL in durable micro-batches, acknowledged results out.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, after_help = "Exit codes: 0 done, 1 wrong configuration or failure, 2 wrong command line.")]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 wrong configuration or failure, 2 wrong command line."
+)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -44,6 +48,9 @@ pub struct RunArguments {
     /// error, warn, info, debug or trace; also for single modules: info,tidemill::mqtt=debug [default: $TIDEMILL_LOG, else info]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
+    /// Start this query with empty state, because its stored state does not fit any more; may be given several times
+    #[arg(long, value_name = "QUERY")]
+    pub discard_state: Vec<String>,
 }
 
 #[derive(Debug, Args)]

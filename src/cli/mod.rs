@@ -10,9 +10,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use arguments::{Arguments, Command, ConfigFiles, ExplainArguments, RunArguments};
 use tidemill::config::{self, ConfigErrors, Environment, Settings};
+use tidemill::daemon::{self, Options};
 use tidemill::logging::{self, LogFormat, LogSettings};
 
 /// What ended a command early.
@@ -25,12 +27,15 @@ pub enum CliError {
     Failed(String),
     #[error("{0}")]
     Usage(String),
+    /// The log has it already.
+    #[error("see the log")]
+    Logged,
 }
 
 impl CliError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            CliError::Config(_) | CliError::Failed(_) => ExitCode::from(1),
+            CliError::Config(_) | CliError::Failed(_) | CliError::Logged => ExitCode::from(1),
             CliError::Usage(_) => ExitCode::from(2),
         }
     }
@@ -46,6 +51,7 @@ pub fn run() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error @ CliError::Logged) => error.exit_code(),
         Err(error) => {
             say(&format!("{error}\n"));
             error.exit_code()
@@ -60,19 +66,37 @@ fn run_gateway(arguments: &RunArguments) -> Result<(), CliError> {
     match load(&arguments.config) {
         Ok(settings) => {
             settings.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.trim_end()));
-            run_daemon(settings)
+            run_daemon(settings, arguments.discard_state.clone())
         }
         Err(errors) if format == LogFormat::Json => {
             tracing::error!("{errors}");
-            Err(CliError::Failed("the configuration is wrong".to_owned()))
+            Err(CliError::Logged)
         }
         Err(errors) => Err(errors.into()),
     }
 }
 
-/// Hands over to the daemon, until it ends.
-fn run_daemon(settings: Settings) -> Result<(), CliError> {
-    Err(CliError::Failed(format!("{}: this build has no daemon", settings.gateway.id)))
+/// Runs the daemon until it is told to stop by SIGTERM or SIGINT, or can't go on.
+fn run_daemon(settings: Settings, discard_state: Vec<String>) -> Result<(), CliError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!("{error}");
+        CliError::Logged
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
+    let result = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let shutdown = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        daemon::run(settings, Options { discard_state, ..Options::default() }, shutdown).await
+    });
+    // A file or stdout that a sink's thread waits for must not keep the process.
+    runtime.shutdown_background();
+    result.map_err(|error| failed(&error))
 }
 
 fn explain(arguments: &ExplainArguments) -> Result<(), CliError> {

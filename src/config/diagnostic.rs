@@ -76,11 +76,12 @@ impl Sources {
     pub fn position(&self, file: usize, offset: usize) -> (usize, usize) {
         let line = self.line_at(file, offset);
         let text = self.text(file);
+        let offset = floor_char_boundary(text, offset);
         (text[..line.start].matches('\n').count() + 1, text[line.start..offset.clamp(line.start, line.end)].chars().count() + 1)
     }
 
     /// Byte range of the line that holds `offset`, without its end. Offsets inside a character count as its beginning.
-    fn line_at(&self, file: usize, offset: usize) -> Range<usize> {
+    pub fn line_at(&self, file: usize, offset: usize) -> Range<usize> {
         let text = self.text(file);
         let offset = floor_char_boundary(text, offset);
         let start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);

@@ -95,13 +95,14 @@ fn cannot_read(path: &std::path::Path, reason: &str, environment: &Environment) 
 fn parse(context: &mut Context, file: usize) -> Table {
     let text = context.sources.text(file).to_owned();
     let (document, errors) = DeTable::parse_recoverable(&text);
-    let mut line_with_error = None;
+    let mut line_with_error = 0..0;
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let place = Place { file, start: span.start, end: span.end };
         // What follows the first error of a line is mostly its consequence.
-        let (line, _) = context.sources.position(file, span.start);
-        if line_with_error.replace(line) != Some(line) {
+        if !line_with_error.contains(&span.start) {
+            let line = context.sources.line_at(file, span.start);
+            line_with_error = line.start..line.end + 1;
             context.report(syntax_error(&text, place, error.message()));
         }
         if context.is_full() {

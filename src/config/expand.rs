@@ -13,7 +13,7 @@ pub const TEXT_BYTES_MAX: usize = 1 << 20;
 pub const SECRET_BYTES_MAX: usize = 64 << 10;
 
 /// The text with its variables filled in.
-pub fn expand(text: &Text, environment: &Environment) -> Result<Text, Diagnostic> {
+pub fn expand(text: &Text, environment: &Environment) -> Result<Text, Box<Diagnostic>> {
     if !text.value.contains('$') {
         return Ok(text.clone());
     }
@@ -28,13 +28,12 @@ pub fn expand(text: &Text, environment: &Environment) -> Result<Text, Diagnostic
             at = dollar + 2;
         } else if let Some(inner) = rest.strip_prefix('{') {
             let Some(length) = inner.find('}') else {
-                return Err(
-                    Diagnostic::error(text.place_of(dollar..dollar + 2), "`${` without its `}`").help("a literal `${` is written `$${`")
-                );
+                let diagnostic = Diagnostic::error(text.place_of(dollar..dollar + 2), "`${` without its `}`");
+                return Err(Box::new(diagnostic.help("a literal `${` is written `$${`")));
             };
             let range = dollar..dollar + length + 3;
             let value = variable(&inner[..length], environment)
-                .map_err(|(message, help)| Diagnostic { help: Some(help), ..Diagnostic::error(text.place_of(range.clone()), message) })?;
+                .map_err(|(message, help)| Diagnostic::error(text.place_of(range.clone()), message).help(help))?;
             out.push_replaced(&value, text, range.clone());
             at = range.end;
         } else {
@@ -42,7 +41,8 @@ pub fn expand(text: &Text, environment: &Environment) -> Result<Text, Diagnostic
             at = dollar + 1;
         }
         if out.value.len() > TEXT_BYTES_MAX {
-            return Err(Diagnostic::error(text.place, format!("with its variables filled in this is longer than {TEXT_BYTES_MAX} bytes")));
+            let message = format!("with its variables filled in this is longer than {TEXT_BYTES_MAX} bytes");
+            return Err(Box::new(Diagnostic::error(text.place, message)));
         }
     }
     out.push_part(text, at..text.value.len());
@@ -70,12 +70,13 @@ fn variable(inner: &str, environment: &Environment) -> Result<String, (String, S
 }
 
 /// A secret's value: what stands behind `file:`, without the trailing newline, or the text itself.
-pub fn secret(text: &Text, environment: &Environment) -> Result<String, Diagnostic> {
+pub fn secret(text: &Text, environment: &Environment) -> Result<String, Box<Diagnostic>> {
     let Some(path) = text.value.strip_prefix("file:") else {
         return Ok(text.value.clone());
     };
     if !Path::new(path).is_absolute() {
-        return Err(Diagnostic::error(text.place, "`file:` needs an absolute path").help("for example \"file:/run/credentials/password\""));
+        let diagnostic = Diagnostic::error(text.place, "`file:` needs an absolute path");
+        return Err(Box::new(diagnostic.help("for example \"file:/run/credentials/password\"")));
     }
     let contents = environment.files.read_text(Path::new(path), SECRET_BYTES_MAX);
     let contents = contents.map_err(|reason| Diagnostic::error(text.place, format!("cannot read {path}: {reason}")))?;

@@ -12,12 +12,13 @@ mod environment;
 mod expand;
 mod gateway;
 mod names;
-mod planner;
 mod query;
 mod reader;
 pub mod settings;
 mod sink;
 mod source;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod topics;
 pub mod units;
@@ -61,10 +62,11 @@ fn finish(mut context: Context, settings: Option<Settings>) -> Result<Settings, 
 fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
     let mut top = Reader::top(merged);
     let gateway_reader = top.table(context, "gateway");
-    let source_tables = sections(context, &mut top, "source", "source");
-    let query_tables = sections(context, &mut top, "query", "query");
-    let sink_tables = sections(context, &mut top, "sink", "sink");
+    let source_tables = sections(context, &mut top, "source");
+    let query_tables = sections(context, &mut top, "query");
+    let sink_tables = sections(context, &mut top, "sink");
     top.finish(context, &[]);
+    report_missing(context, [("source", source_tables.len()), ("query", query_tables.len()), ("sink", sink_tables.len())]);
 
     let gateway = gateway::read(context, gateway_reader);
     let id = gateway.settings.id.clone();
@@ -111,19 +113,26 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
     Some(Settings { gateway, sources, queries, sinks, program, warnings: Vec::new() })
 }
 
-/// The named tables under `key`; there has to be at least one.
-fn sections<'t>(context: &mut Context, top: &mut Reader<'t>, key: &'static str, what: &str) -> Vec<(&'t str, Reader<'t>)> {
+/// The named tables under `key`.
+fn sections<'t>(context: &mut Context, top: &mut Reader<'t>, key: &'static str) -> Vec<(&'t str, Reader<'t>)> {
     let mut tables = top.named_tables(context, key);
-    if tables.is_empty() && !context.has_errors() {
-        let diagnostic = Diagnostic::error_without_place(format!("the configuration has no {what}"));
-        context.report(diagnostic.help(format!("add a section [{key}.<name>]")));
-    }
     if tables.len() > SECTIONS_MAX {
         let place = tables[SECTIONS_MAX].1.place;
         context.report(Diagnostic::error(place, format!("more than {SECTIONS_MAX} of [{key}.*]")));
         tables.truncate(SECTIONS_MAX);
     }
     tables
+}
+
+/// A gateway without one of the three does nothing. Where other things are wrong, as a mistyped section, they are told first.
+fn report_missing(context: &mut Context, counts: [(&str, usize); 3]) {
+    if context.has_errors() {
+        return;
+    }
+    for (key, _) in counts.iter().filter(|(_, count)| *count == 0) {
+        let diagnostic = Diagnostic::error_without_place(format!("the configuration has no {key}"));
+        context.report(diagnostic.help(format!("add a section [{key}.<name>]")));
+    }
 }
 
 type Client = (crate::mqtt::BrokerSettings, String, Place);

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnostic::Place;
 use super::document::FILE_BYTES_MAX;
-use super::planner;
 use super::reader::{Context, Reader};
 use super::text::Text;
 use crate::plan::{OutputMode, Query, TableSchema};
+use crate::sql::{self, Catalog, TableReference};
 
 const MODES: [(&str, OutputMode); 3] = [("append", OutputMode::Append), ("update", OutputMode::Update), ("complete", OutputMode::Complete)];
 
@@ -68,19 +68,20 @@ fn sql_file(context: &mut Context, path: &Text) -> Option<Text> {
 pub fn plan_all(context: &mut Context, texts: &[QueryText], sources: &[TableSchema], mut broken: BTreeSet<String>) -> Planned {
     let mut planned = Planned::default();
     let reads = tables_read(context, texts);
-    planned.read = reads.iter().flatten().flatten().cloned().collect();
+    planned.read = reads.iter().flatten().flatten().map(|table| table.name.clone()).collect();
     let number: BTreeMap<&str, usize> = texts.iter().enumerate().map(|(index, query)| (query.name.as_str(), index)).collect();
     let mut waiting: Vec<usize> = (0..texts.len()).collect();
     while let Some(position) = waiting.iter().position(|query| {
         let tables = reads[*query].iter().flatten();
-        tables.filter_map(|table| number.get(table.as_str())).all(|other| !waiting.contains(other))
+        tables.filter_map(|table| number.get(table.name.as_str())).all(|other| !waiting.contains(other))
     }) {
         let index = waiting.remove(position);
         let query = &texts[index];
         let plan = match (&query.sql, &reads[index]) {
-            (Some(sql), Some(tables)) if !tables.iter().any(|table| broken.contains(table)) => {
-                let plan = planner::plan_query(&query.name, &sql.value, query.mode, sources, &planned.queries);
-                plan.map_err(|error| context.report_sql(sql, error)).ok()
+            (Some(text), Some(tables)) if !tables.iter().any(|table| broken.contains(&table.name)) => {
+                let catalog = Catalog { sources, queries: &planned.queries };
+                let plan = sql::plan_query(&query.name, &text.value, query.mode, &catalog);
+                plan.map_err(|error| context.report_sql(text, error)).ok()
             }
             _ => None,
         };
@@ -93,14 +94,14 @@ pub fn plan_all(context: &mut Context, texts: &[QueryText], sources: &[TableSche
     planned
 }
 
-/// For each query the lower-case names of the tables it reads; `None` if its text cannot be parsed, which is reported.
-fn tables_read(context: &mut Context, texts: &[QueryText]) -> Vec<Option<Vec<String>>> {
+/// For each query the tables it reads, by lower-case names; `None` if its text cannot be parsed, which is reported.
+fn tables_read(context: &mut Context, texts: &[QueryText]) -> Vec<Option<Vec<TableReference>>> {
     let tables = |query: &QueryText| {
-        let sql = query.sql.as_ref()?;
-        match planner::referenced_tables(&sql.value) {
-            Ok(tables) => Some(tables.into_iter().map(|table| table.to_lowercase()).collect()),
+        let text = query.sql.as_ref()?;
+        match sql::referenced_tables(&text.value) {
+            Ok(tables) => Some(tables.into_iter().map(|table| TableReference { name: table.name.to_lowercase(), ..table }).collect()),
             Err(error) => {
-                context.report_sql(sql, error);
+                context.report_sql(text, error);
                 None
             }
         }
@@ -112,7 +113,7 @@ fn tables_read(context: &mut Context, texts: &[QueryText]) -> Vec<Option<Vec<Str
 fn report_cycle(
     context: &mut Context,
     texts: &[QueryText],
-    reads: &[Option<Vec<String>>],
+    reads: &[Option<Vec<TableReference>>],
     number: &BTreeMap<&str, usize>,
     waiting: &[usize],
 ) {
@@ -120,23 +121,19 @@ fn report_cycle(
     let mut path = vec![*first];
     loop {
         let last = path[path.len() - 1];
-        let next = reads[last].iter().flatten().filter_map(|table| number.get(table.as_str())).find(|other| waiting.contains(other));
-        let Some(next) = next else { return };
-        if let Some(start) = path.iter().position(|query| query == next) {
-            let names: Vec<&str> = path[start..].iter().chain([next]).map(|query| texts[*query].name.as_str()).collect();
-            let query = &texts[*next];
-            let message = if names.len() == 2 {
-                format!("the query `{}` reads itself", query.name)
-            } else {
-                format!("these queries read each other in a circle: {}", names.join(" → "))
-            };
-            context.error(
-                query.sql.as_ref().map_or(query.place, |sql| sql.place),
-                message,
-                "a query may read sources and queries that do not read it",
-            );
-            return;
-        }
-        path.push(*next);
+        let mut tables = reads[last].iter().flatten().filter_map(|table| Some((*number.get(table.name.as_str())?, table.span)));
+        let Some((next, span)) = tables.find(|(other, _)| waiting.contains(other)) else { return };
+        let Some(start) = path.iter().position(|query| *query == next) else {
+            path.push(next);
+            continue;
+        };
+        let names: Vec<&str> = path[start..].iter().chain([&next]).map(|query| texts[*query].name.as_str()).collect();
+        let message = match names.len() {
+            2 => format!("the query `{}` reads itself", names[0]),
+            _ => format!("these queries read each other in a circle: {}", names.join(" → ")),
+        };
+        let query = &texts[last];
+        let place = query.sql.as_ref().map_or(query.place, |sql| sql.place_of(span.start as usize..span.end as usize));
+        return context.error(place, message, "a query may read sources and queries that do not read it");
     }
 }

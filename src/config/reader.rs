@@ -12,9 +12,9 @@ use super::diagnostic::{Diagnostic, Place, Sources, nearest};
 use super::document::{Entry, Node, Table, Value};
 use super::environment::Environment;
 use super::expand;
-use super::planner::SqlError;
 use super::text::Text;
 use super::units::{self, UnitError, show_duration, show_size};
+use crate::sql::SqlError;
 
 /// Diagnostics kept of one reading; the rest is dropped.
 pub const DIAGNOSTICS_MAX: usize = 1000;
@@ -131,7 +131,7 @@ impl<'t> Reader<'t> {
     /// A string that may stand behind `file:`; never shown.
     pub fn secret(&mut self, context: &mut Context, key: &'static str) -> Option<String> {
         let entry = self.entry(context, key)?;
-        if !matches!(&entry.node.value, Value::Text(text) if text.value.starts_with("file:") || text.value.starts_with("${")) {
+        if !matches!(&entry.node.value, Value::Text(text) if only_refers(&text.value)) {
             context.sources.hide(entry.node.place);
         }
         let Value::Text(_) = &entry.node.value else {
@@ -143,7 +143,7 @@ impl<'t> Reader<'t> {
         match expand::secret(&text, context.environment) {
             Ok(secret) => Some(secret),
             Err(diagnostic) => {
-                context.report(diagnostic);
+                context.report(*diagnostic);
                 None
             }
         }
@@ -294,6 +294,12 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// Whether a secret's text only says where the secret is.
+fn only_refers(text: &str) -> bool {
+    let variable = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    text.starts_with("file:") || variable.is_some_and(|name| !name.contains(['$', ':', '}']))
+}
+
 fn expand_node(context: &mut Context, node: &Node, key: &str, wanted: &str) -> Option<Text> {
     let Value::Text(text) = &node.value else {
         return wrong_type(context, node, key, wanted);
@@ -301,7 +307,7 @@ fn expand_node(context: &mut Context, node: &Node, key: &str, wanted: &str) -> O
     match expand::expand(text, context.environment) {
         Ok(text) => Some(text),
         Err(diagnostic) => {
-            context.report(diagnostic);
+            context.report(*diagnostic);
             None
         }
     }

@@ -63,7 +63,8 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         Type::Mqtt => {
             place = reader.key_place("broker");
             let kind = mqtt(context, &mut reader, name, gateway, &mut topic);
-            (kind, vec![("path", "sinks of type \"file\""), ("rotate", "sinks of type \"file\"")])
+            let session = ("session_expiry", "sources: a sink keeps no session at the broker");
+            (kind, vec![session, ("path", "sinks of type \"file\""), ("rotate", "sinks of type \"file\"")])
         }
         Type::File => {
             place = reader.key_place("path");

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::broker;
 use super::diagnostic::{Diagnostic, Place};
-use super::planner;
 use super::reader::{Context, Reader, shown};
 use super::settings::{MqttSourceSettings, SourceKind, SourceSettings};
 use super::text::Text;
 use super::topics::{filter_of, filters_overlap, parse_pattern};
 use super::units::DURATION_MAX;
 use crate::format::{BadRecords, Coerce, ColumnLayout, DecodeSettings, EventTimeMissing, Format, Origin, TimestampUnit, TopicPattern};
-use crate::plan::{EventTime, TableColumn, TableSchema};
+use crate::plan::{EventTime, Span, TableColumn, TableSchema};
+use crate::sql;
 use crate::types::{DataType, Field};
 
 /// Topic filters of one source.
@@ -170,46 +170,42 @@ fn columns(context: &mut Context, reader: &mut Reader, format: Format, topics: O
     let example = if format == Format::Json { "\"ts TIMESTAMP, temperature DOUBLE\"" } else { "\"value DOUBLE\"" };
     reader.require(context, "schema", example);
     let text = reader.text(context, "schema")?;
-    let fields = match planner::parse_schema(&text.value) {
-        Ok(fields) => fields,
+    let parsed = match sql::parse_schema(&text.value) {
+        Ok(parsed) => parsed,
         Err(error) => {
             context.report_sql(&text, error);
             return None;
         }
     };
-    if format == Format::Value && fields.len() != 1 {
-        let message = format!("format \"value\" has one column, not {}", fields.len());
+    if format == Format::Value && parsed.len() != 1 {
+        let message = format!("format \"value\" has one column, not {}", parsed.len());
         context.error(text.place, message, "for example: schema = \"value DOUBLE\"");
         return None;
     }
-    let mut columns: Vec<ColumnLayout> = Vec::new();
-    for field in fields {
-        if let Some(other) = columns.iter().find(|column| column.name.eq_ignore_ascii_case(&field.name)) {
-            context.error(
-                text.place,
-                format!("the columns `{}` and `{}` have the same name", other.name, field.name),
-                "SQL does not tell case apart",
-            );
+    let place_of = |span: Span| text.place_of(span.start as usize..span.end as usize);
+    for column in &parsed {
+        if HIDDEN_COLUMNS.iter().any(|(name, ..)| name.eq_ignore_ascii_case(&column.name)) {
+            let message = format!("every source has a column `{}` of its own", column.name);
+            context.error(place_of(column.span), message, "leave it out of the schema");
             return None;
         }
-        if HIDDEN_COLUMNS.iter().any(|(name, ..)| name.eq_ignore_ascii_case(&field.name)) {
-            context.error(
-                text.place,
-                format!("every source has a column `{}` of its own", field.name),
-                "leave it out, or rename the field",
-            );
-            return None;
-        }
-        let origin = Origin::Payload(planner::payload_path(&field, format));
-        columns.push(ColumnLayout { name: field.name, data_type: field.data_type, origin });
     }
-    for (number, name) in topics.iter().flat_map(|topics| topics.captures.iter().enumerate()) {
-        if columns.iter().any(|column| column.name.eq_ignore_ascii_case(name)) {
+    let captures = topics.iter().flat_map(|topics| topics.captures.iter().enumerate());
+    for (_, name) in captures.clone() {
+        if let Some(column) = parsed.iter().find(|column| column.name.eq_ignore_ascii_case(name)) {
             let diagnostic =
                 Diagnostic::error(topics?.place, format!("`{name}` is both captured from the topic and a column of the schema"));
-            context.report(diagnostic.related(text.place, "the schema").help("rename the capture, or put `+` in its place"));
+            let help = "rename the capture, or put `+` in its place";
+            context.report(diagnostic.related(place_of(column.span), "the column").help(help));
             return None;
         }
+    }
+    let mut columns: Vec<ColumnLayout> = Vec::with_capacity(parsed.len() + HIDDEN_COLUMNS.len());
+    for column in parsed {
+        let origin = Origin::Payload(if format == Format::Value { Vec::new() } else { column.path });
+        columns.push(ColumnLayout { name: column.name, data_type: column.data_type, origin });
+    }
+    for (number, name) in captures {
         columns.push(ColumnLayout { name: name.clone(), data_type: DataType::String, origin: Origin::Topic(number) });
     }
     columns.extend(HIDDEN_COLUMNS.map(|(name, data_type, origin)| ColumnLayout { name: name.to_owned(), data_type, origin }));

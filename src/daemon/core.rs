@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::Clock;
 use super::hooks::{ALIVE_INTERVAL_US, Hooks};
-use super::report::Report;
+use super::report::{Report, tell_all};
 use crate::gateway::{Action, Event, Gateway};
 use crate::source::SourceControl;
 use crate::status::Status;
@@ -45,7 +45,7 @@ impl Core {
             let wake_us = self.gateway.wake_at_us(self.clock.stamp()).map_or(alive_us, |wake| wake.min(alive_us));
             let wake = tokio::time::Instant::from_std(self.clock.instant(wake_us));
             match tokio::time::timeout_at(wake, self.events.recv_many(&mut events, EVENTS_AT_ONCE)).await {
-                Ok(0) => return,
+                Ok(0) => return tell_all(&self.gateway.status()),
                 Ok(_) => {}
                 Err(_) => events.push(Event::Tick),
             }

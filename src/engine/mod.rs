@@ -1,3 +1,172 @@
-//! The engine: runs a typed plan over micro-batches. No IO, no clock.
+//! The engine: runs a typed plan over micro-batches. No IO, no clock: given equal batches, equal results and stored bytes follow.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`expr`] | expressions over columns |
+//! | `compile` | relation trees to stages; which column is event time |
+//! | `query` | one query's step: rows up through the stages, watermark, emission |
+//! | `chunk` | rows on their way: shared columns and a selection |
+//! | `watermark`, `window`, `placement` | event time: watermark, panes of windows, rows to panes |
+//! | `aggregate`, `spec`, `input`, `overflow` | GROUP BY: rows into cells |
+//! | `keys`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
+//! | `emit`, `reading` | cells out as result rows |
+//! | `limit`, `sort` | LIMIT, ORDER BY |
+//! | `buckets`, `checkpoint`, `state_codec` | stored state |
+//! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
 
+mod aggregate;
+mod buckets;
+mod checkpoint;
+mod chunk;
+mod compile;
+mod describe;
+mod emit;
+mod error;
 pub mod expr;
+mod input;
+mod key_codec;
+mod keys;
+mod lanes;
+mod limit;
+mod output;
+mod overflow;
+mod pane;
+mod placement;
+mod query;
+mod reading;
+mod render;
+mod sort;
+mod spec;
+mod state_codec;
+mod watermark;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+pub use error::{EngineError, RestoreError};
+pub use output::{LATE_SAMPLES_MAX, LateRow, LateRows, QueryResult, QueryStatus, REJECT_BYTES_MAX, Reject, StepOutput};
+pub use render::ROW_BYTES_MAX;
+pub use state_codec::Malformed;
+pub use window::WINDOWS_PER_ROW_MAX;
+
+use crate::batch::Batch;
+use crate::engine::checkpoint::{Unfit, VERSION};
+use crate::engine::output::Complaints;
+use crate::engine::query::Query;
+use crate::plan::Program;
+
+/// Beginning of every state key.
+const STATE_PREFIX: &str = "s/";
+
+/// What the engine needs to know beside the plan.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Seeds the hash tables; must come from a random source where inputs are hostile. Results do not depend on it.
+    pub hash_seed: u64,
+    /// Keys that one operator holds; rows with further keys are rejected.
+    pub keys_max: usize,
+    /// Estimated bytes of keys and cells that one operator holds; rows that need more are rejected.
+    pub state_bytes_max: usize,
+    /// For each source of the program: how long it must be silent before the watermark follows the clock, µs. Missing: 0.
+    pub idle_timeout_us: Vec<i64>,
+}
+
+impl Default for EngineSettings {
+    fn default() -> EngineSettings {
+        EngineSettings { hash_seed: 0, keys_max: 1_000_000, state_bytes_max: 256 << 20, idle_timeout_us: Vec::new() }
+    }
+}
+
+/// All queries of a program, with their state.
+pub struct Engine {
+    queries: Vec<Query>,
+}
+
+impl Engine {
+    pub fn new(program: &Program, settings: EngineSettings) -> Result<Engine, EngineError> {
+        let mut names = BTreeSet::new();
+        for query in &program.queries {
+            if query.name.is_empty() || query.name.contains('/') {
+                return Err(EngineError::Name(query.name.clone()));
+            }
+            if !names.insert(&query.name) {
+                return Err(EngineError::DuplicateName(query.name.clone()));
+            }
+        }
+        let queries = program.queries.iter().map(|query| Query::new(program, query, &settings)).collect::<Result<_, _>>()?;
+        Ok(Engine { queries })
+    }
+
+    /// Takes up the state that earlier steps returned: all entries whose key begins with `s/` (others are passed over). To be called once,
+    /// before the first step. Returns the names of queries that have state but are no longer in the program; [`Engine::discard`] their entries.
+    ///
+    /// After an error the engine is in an undefined state: make a new one.
+    pub fn restore(&mut self, entries: &[(Vec<u8>, Vec<u8>)]) -> Result<Vec<String>, RestoreError> {
+        let named: Vec<(&str, &[u8])> = entries.iter().filter_map(|(key, value)| Some((state_name(key)?, &value[..]))).collect();
+        for query in &mut self.queries {
+            let own: Vec<(&str, &[u8])> = (named.iter())
+                .filter_map(|(name, value)| Some((name.strip_prefix(query.name.as_str())?.strip_prefix('/')?, *value)))
+                .collect();
+            query.restore(&own).map_err(|(key, unfit)| restore_error(&query.name, key, unfit))?;
+        }
+        let gone: BTreeSet<&str> = named.iter().filter_map(|(name, _)| name.split('/').next()).collect();
+        Ok(gone.into_iter().filter(|name| self.queries.iter().all(|query| query.name != **name)).map(str::to_owned).collect())
+    }
+
+    /// The keys among `entries` that are state of `query`: delete these, and the query starts anew.
+    pub fn discard(query: &str, entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<Vec<u8>> {
+        let of_query = |key: &[u8]| state_name(key).is_some_and(|name| name.split('/').next() == Some(query));
+        entries.iter().filter(|(key, _)| of_query(key)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Runs one batch through all queries. A batch without rows in which nothing closes by the clock changes nothing.
+    pub fn step(&mut self, batch: &Batch) -> StepOutput {
+        self.run(|query, complaints, results| query.step(batch, complaints, results))
+    }
+
+    /// The input of batch queries is over: their results come out.
+    pub fn finish(&mut self) -> StepOutput {
+        self.run(Query::finish)
+    }
+
+    fn run(&mut self, mut act: impl FnMut(&mut Query, &mut Complaints<'_>, &mut Vec<QueryResult>)) -> StepOutput {
+        let mut output = StepOutput::default();
+        let (mut results, mut reject_bytes) = (Vec::new(), 0);
+        for (index, query) in self.queries.iter_mut().enumerate() {
+            let mut complaints = Complaints::new(index, &mut output, &mut reject_bytes);
+            act(query, &mut complaints, &mut results);
+            complaints.finish();
+            query.put_changes(&mut output.state);
+        }
+        output.results = results;
+        output
+    }
+
+    /// The earliest wall-clock time, µs, at which a batch with idle sources would close a window. `idle_at_us`: for each source since or from
+    /// when it counts as idle, `None` where it never does. `synchronised` as the batch's stamp will say.
+    pub fn next_deadline(&self, idle_at_us: &[Option<i64>], synchronised: bool) -> Option<i64> {
+        self.queries.iter().filter_map(|query| query.next_deadline(idle_at_us, synchronised)).min()
+    }
+
+    /// What each query of the program holds.
+    pub fn status(&self) -> Vec<QueryStatus> {
+        self.queries.iter().map(Query::status).collect()
+    }
+}
+
+/// What follows `s/`.
+fn state_name(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key).ok()?.strip_prefix(STATE_PREFIX)
+}
+
+fn restore_error(query: &str, key: &str, unfit: Unfit) -> RestoreError {
+    let query = query.to_owned();
+    match unfit {
+        Unfit::Newer(found) => RestoreError::Newer { query, found, known: VERSION },
+        Unfit::Changed(what) => RestoreError::PlanChanged { query, what },
+        Unfit::Malformed(problem) => RestoreError::Malformed { query, key: key.to_owned(), problem },
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Strict, as observed in Spark: integers fit DOUBLE, FLOAT and, within range, INT, BIGINT and TIMESTAMP; `1.0` is no integer; the strings
 //! `NaN`, `Infinity`, `±INF` fit DOUBLE and FLOAT; anything fits STRING as its own text. Beyond Spark: a TIMESTAMP takes a fraction.
-//! Lenient besides: text that reads as a number or a switch position, integral fractions for integers, numbers and booleans as each other.
+//! Lenient besides, where strict has no value: text that reads as a number or a switch position, integral fractions for integers, numbers and booleans as each other.
 
 use super::json::scan::{Token, TokenKind, special_value};
 use super::number::{self, Number};
@@ -91,6 +91,11 @@ impl Converter {
             return special(target, value);
         }
         if self.coerce == Coerce::Lenient { self.lenient_text(target, text.trim()) } else { Err(Unfit) }
+    }
+
+    /// A payload that is one value: as text, but a number where it reads as both (`2026` is no year).
+    pub fn scalar(&self, target: Target, text: &str) -> Result<Slot, Unfit> {
+        self.lenient_text(target, text).or_else(|_| self.text(target, text))
     }
 
     fn lenient_text(&self, target: Target, text: &str) -> Result<Slot, Unfit> {

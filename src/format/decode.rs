@@ -15,7 +15,7 @@ use super::open_table::{self, OpenTable, TableFull};
 use super::row::{PayloadColumn, Slot, Target, Texts, is_read};
 use super::timestamp::Zone;
 use super::topic::{TopicCache, TopicPart};
-use super::{BadRecords, Coerce, DecodeSettings, EventTimeMissing, Format, Origin, value};
+use super::{BadRecords, Coerce, ColumnLayout, DecodeSettings, EventTimeMissing, Format, Origin, value};
 use crate::batch::ROWS_MAX;
 use crate::types::DataType;
 
@@ -28,7 +28,7 @@ pub const REFUSED_LISTED_MAX: usize = 64;
 /// The settings cannot be decoded by.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    #[error("column `{column}` is of type {data_type}, which payloads cannot be read as")]
+    #[error("column `{column}` cannot be of type {data_type}")]
     ColumnType { column: String, data_type: DataType },
     #[error("the path `{path}` needs at least one name and takes at most {}", super::json::PATH_DEPTH_MAX)]
     PathLength { path: String },
@@ -184,7 +184,14 @@ impl Decoder {
         Ok(Decoder {
             reader,
             converter: Converter::new(coerce, settings.timestamp_unit, zone),
-            rows: RowWriter { feeds: layout.feeds, interners, topics, source_name: String::new(), event_time: layout.event_time, future_limit_us: None },
+            rows: RowWriter {
+                feeds: layout.feeds,
+                interners,
+                topics,
+                source_name: String::new(),
+                event_time: layout.event_time,
+                future_limit_us: None,
+            },
             bad_records: settings.bad_records,
             null_slots: vec![Slot::Null; slots],
         })
@@ -214,7 +221,13 @@ impl Decoder {
         {
             table.truncate(rows_before);
             decoded = Decoded { null_row: true, ..Decoded::default() };
-            let row = ReadRow { start: 0, end: message.payload.len(), slots: &self.null_slots, texts: Texts { payload: "", unescaped: "" }, nulled: 0 };
+            let row = ReadRow {
+                start: 0,
+                end: message.payload.len(),
+                slots: &self.null_slots,
+                texts: Texts { payload: "", unescaped: "" },
+                nulled: 0,
+            };
             result = self.rows.write(&row, message, table, &mut decoded);
         }
         match result {
@@ -239,27 +252,31 @@ impl Decoder {
                 (std::str::from_utf8(valid).expect("text is valid up to there"), Some(error.valid_up_to()))
             }
         };
+        if let Some(at) = encoding_fault
+            && payload.trim_start_matches('\u{feff}').trim().is_empty()
+        {
+            return Err(BadRecord::Malformed { what: "not UTF-8", at });
+        }
         let rows = &mut self.rows;
         let result = match &mut self.reader {
             Reader::Json(reader) => reader.read(payload, &self.converter, |row| rows.write(&row, message, table, decoded)),
             Reader::Value { .. } if encoding_fault.is_some() => Err(Fault { at: payload.len(), what: "" }.into()),
-            Reader::Value { columns, slots } => value::read(payload, columns, &self.converter, slots).map_err(BadRecord::from).and_then(|()| {
-                let texts = Texts { payload, unescaped: "" };
-                rows.write(&ReadRow { start: 0, end: payload.len(), slots, texts, nulled: 0 }, message, table, decoded)
-            }),
+            Reader::Value { columns, slots } => {
+                value::read(payload, columns, &self.converter, slots).map_err(BadRecord::from).and_then(|()| {
+                    let texts = Texts { payload, unescaped: "" };
+                    rows.write(&ReadRow { start: 0, end: payload.len(), slots, texts, nulled: 0 }, message, table, decoded)
+                })
+            }
         };
         match (result, encoding_fault) {
             (Err(BadRecord::Malformed { at, .. }), Some(end)) if at == end => Err(BadRecord::Malformed { what: "not UTF-8", at }),
-            (Ok(()), Some(end)) if decoded.rows + decoded.refused_rows == 0 && end == payload.trim().len() => {
-                Err(BadRecord::Malformed { what: "not UTF-8", at: end })
-            }
             (result, _) => result,
         }
     }
 
     /// Reads every object the general way, for tests that compare both.
     #[cfg(test)]
-    fn without_speculation(mut self) -> Decoder {
+    pub(super) fn without_speculation(mut self) -> Decoder {
         if let Reader::Json(reader) = &mut self.reader {
             reader.speculate = false;
         }
@@ -279,34 +296,18 @@ impl Layout {
     fn new(settings: &DecodeSettings, needed: &[bool]) -> Result<Layout, FormatError> {
         let mut layout = Layout { feeds: Vec::new(), payload: Vec::new(), topic: Vec::new(), event_time: None };
         for (index, column) in settings.columns.iter().enumerate().filter(|(index, _)| is_read(settings, needed, *index)) {
-            let feed = match &column.origin {
-                Origin::Payload(path) => {
-                    let unreadable = || FormatError::ColumnType { column: column.name.clone(), data_type: column.data_type.clone() };
-                    let target = Target::of(&column.data_type).ok_or_else(unreadable)?;
-                    if settings.format == Format::Value && !path.is_empty() {
-                        return Err(FormatError::PathInValue { column: column.name.clone() });
-                    }
-                    let slot = layout.payload.len();
-                    layout.payload.push(PayloadColumn { slot, target, path: path.clone() });
-                    if settings.event_time == Some(index) {
-                        if target != Target::Timestamp {
-                            return Err(FormatError::EventTime);
-                        }
-                        layout.event_time = Some(EventTimeRule { slot, missing: settings.event_time_missing });
-                    }
-                    Feed::Slot(slot)
-                }
-                Origin::Topic(number) => {
-                    if settings.patterns.is_empty() {
-                        return Err(FormatError::Capture { column: column.name.clone() });
-                    }
-                    layout.topic_feed(TopicPart::Capture(*number))
-                }
-                Origin::WholeTopic => layout.topic_feed(TopicPart::Whole),
-                Origin::SourceName => Feed::SourceName,
-                Origin::Arrived => Feed::Arrived,
-                Origin::Retained => Feed::Retained,
+            let (feed, fixed_type) = match &column.origin {
+                Origin::Payload(path) => (layout.payload_feed(settings, index, path)?, None),
+                Origin::Topic(_) if settings.patterns.is_empty() => return Err(FormatError::Capture { column: column.name.clone() }),
+                Origin::Topic(number) => (layout.topic_feed(TopicPart::Capture(*number)), Some(DataType::String)),
+                Origin::WholeTopic => (layout.topic_feed(TopicPart::Whole), Some(DataType::String)),
+                Origin::SourceName => (Feed::SourceName, Some(DataType::String)),
+                Origin::Arrived => (Feed::Arrived, Some(DataType::Timestamp)),
+                Origin::Retained => (Feed::Retained, Some(DataType::Boolean)),
             };
+            if fixed_type.is_some_and(|fixed| fixed != column.data_type) {
+                return Err(column_type(column));
+            }
             if needed[index] {
                 layout.feeds.push((index, feed));
             }
@@ -314,10 +315,31 @@ impl Layout {
         Ok(layout)
     }
 
+    fn payload_feed(&mut self, settings: &DecodeSettings, index: usize, path: &[String]) -> Result<Feed, FormatError> {
+        let column = &settings.columns[index];
+        let target = Target::of(&column.data_type).ok_or_else(|| column_type(column))?;
+        if settings.format == Format::Value && !path.is_empty() {
+            return Err(FormatError::PathInValue { column: column.name.clone() });
+        }
+        let slot = self.payload.len();
+        self.payload.push(PayloadColumn { slot, target, path: path.to_vec() });
+        if settings.event_time == Some(index) {
+            if target != Target::Timestamp {
+                return Err(FormatError::EventTime);
+            }
+            self.event_time = Some(EventTimeRule { slot, missing: settings.event_time_missing });
+        }
+        Ok(Feed::Slot(slot))
+    }
+
     fn topic_feed(&mut self, part: TopicPart) -> Feed {
         self.topic.push(part);
         Feed::Topic(self.topic.len() - 1)
     }
+}
+
+fn column_type(column: &ColumnLayout) -> FormatError {
+    FormatError::ColumnType { column: column.name.clone(), data_type: column.data_type.clone() }
 }
 
 impl RowWriter {
@@ -410,7 +432,3 @@ impl Decoded {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "decode_tests.rs"]
-mod tests;

@@ -1,22 +1,26 @@
 //! Payloads to rows and rows to payloads. No IO, no clock.
 //!
-//! In: a [`Decoder`] reads [`Message`]s into an [`OpenTable`], whose rows become a batch's table. Out: `encode` writes a row as Spark's
+//! In: a [`Decoder`] reads [`Message`]s into an [`OpenTable`], whose rows become a batch's table. Out: [`encode_row`] writes a row as Spark's
 //! `to_json` does. This file holds the settings of a source's format.
 
 mod convert;
 mod decode;
 mod dictionary;
+mod encode;
 mod json;
 mod number;
 mod open_table;
 mod row;
 pub mod timestamp;
 mod topic;
+mod topic_name;
 mod value;
 
 pub use decode::{BadRecord, Decoded, Decoder, FormatError, Message, PAYLOAD_BYTES_MAX, REFUSED_LISTED_MAX, RefusedReason, RefusedRow};
+pub use encode::{encode_result, encode_row, encode_row_within, prepend_id, write_string};
 pub use open_table::{COLUMN_TEXT_BYTES_MAX, OpenTable};
 use row::Texts;
+pub use topic_name::{TOPIC_BYTES_MAX, TopicError, write_topic};
 
 use crate::types::DataType;
 
@@ -113,3 +117,6 @@ pub enum EventTimeMissing {
     /// As Spark: the row has NULL time.
     Null,
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,9 +14,8 @@ const EXACT_MANTISSA_MAX: u64 = 1 << 53;
 /// Exponents beyond this are all alike: zero or out of range for every type.
 const EXPONENT_CLAMP: i32 = 1_000_000;
 
-const POWERS_OF_TEN: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-];
+const POWERS_OF_TEN: [f64; 23] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22];
 
 /// A number as it stands in the text: `mantissa · 10^exponent`, negated if `negative`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +166,8 @@ impl Number {
         if kept + zeros > MANTISSA_DIGITS_MAX {
             return None;
         }
-        let magnitude = digits[..kept].iter().chain(std::iter::repeat_n(&b'0', zeros)).fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        let magnitude =
+            digits[..kept].iter().chain(std::iter::repeat_n(&b'0', zeros)).fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
         if self.negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
     }
 }

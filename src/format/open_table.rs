@@ -9,7 +9,7 @@ use crate::batch::{Bitmap, Column, DictColumn, Strings, Table, Values};
 use crate::types::DataType;
 
 /// Bytes of text in one column of plain strings.
-pub const COLUMN_TEXT_BYTES_MAX: usize = 64 << 20;
+pub const COLUMN_TEXT_BYTES_MAX: usize = 32 << 20;
 
 /// Rows for which a table that is begun takes memory at once, if the last one was as long.
 const RESERVED_ROWS_MAX: usize = 8192;
@@ -52,7 +52,11 @@ impl OpenTable {
     /// The rows gathered; the table is empty afterwards.
     pub fn take(&mut self) -> Table {
         let rows = std::mem::take(&mut self.rows);
-        let columns = self.columns.iter_mut().map(|column| column.as_mut().map(|column| std::mem::replace(column, begun_like(column, rows)))).collect();
+        let columns = self
+            .columns
+            .iter_mut()
+            .map(|column| column.as_mut().map(|column| std::mem::replace(column, begun_like(column, rows))))
+            .collect();
         Table { rows, columns }
     }
 

@@ -125,7 +125,8 @@ impl TopicCache {
             TopicPart::Whole => 0..topic.len(),
             TopicPart::Capture(number) => captures.get(*number).cloned().unwrap_or(0..0),
         };
-        let parts: Vec<CachedPart> = self.columns.iter().map(|column| CachedPart { range: part(column), known: KnownCode::default() }).collect();
+        let parts: Vec<CachedPart> =
+            self.columns.iter().map(|column| CachedPart { range: part(column), known: KnownCode::default() }).collect();
         let bytes = topic.len() + parts.len() * size_of::<CachedPart>();
         if self.topics.len() == CACHED_TOPICS_MAX || self.bytes + bytes > CACHED_BYTES_MAX {
             self.index.clear();

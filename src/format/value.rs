@@ -23,7 +23,7 @@ fn slot(payload: &str, target: Target, converter: &Converter) -> Result<Slot, Fa
     if text == "null" {
         return Ok(Slot::Null);
     }
-    converter.text(target, text).map_err(|_| Fault { at: payload.len() - payload.trim_start().len(), what: misfit(target) })
+    converter.scalar(target, text).map_err(|_| Fault { at: payload.len() - payload.trim_start().len(), what: misfit(target) })
 }
 
 fn misfit(target: Target) -> &'static str {

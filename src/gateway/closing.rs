@@ -39,7 +39,8 @@ impl Gateway {
         let interval = self.opened_us.map(|opened| opened + self.batch_interval_us);
         let stalled = self.opened_us.and_then(|_| self.intakes.iter().filter_map(|intake| intake.deadline_us()).min());
         let idle = self.intakes.iter().filter_map(|intake| intake.idle_at_us()).min();
-        let clock = self.engine.next_deadline().map(|wall_us| {
+        let idle_at_us: Vec<Option<i64>> = self.intakes.iter().map(|intake| Some(intake.idle_at_wall_us(stamp))).collect();
+        let clock = self.engine.next_deadline(&idle_at_us, stamp.synchronised).map(|wall_us| {
             let ahead_us = u64::try_from(wall_us.saturating_sub(stamp.wall_us)).unwrap_or(0);
             (stamp.mono_us + ahead_us).max(self.last_step_us + self.batch_interval_us)
         });
@@ -88,8 +89,8 @@ impl Gateway {
         let mut changes = ChangeSet::default();
         for (key, value) in output.state {
             match value {
-                Some(value) => changes.puts.push((keys::state(&key), value)),
-                None => changes.deletes.push(keys::state(&key)),
+                Some(value) => changes.puts.push((key, value)),
+                None => changes.deletes.push(key),
             }
         }
         let at_ms = stamp.wall_us.div_euclid(1_000);
@@ -101,6 +102,7 @@ impl Gateway {
                 letter.with_payload(reject.row.as_bytes(), reject.row.len())
             });
         }
+        self.dead_letter_status.not_kept += output.rejects_uncounted;
         for late in output.late {
             let status = &mut self.queries[late.query];
             status.late_rows += late.rows + late.rows_in_part;
@@ -153,6 +155,7 @@ impl Gateway {
         }
         if !self.started {
             self.started = true;
+            changes.deletes.append(&mut self.discarded);
             changes.puts.push((keys::meta("start"), encode(&StoredStart { count: self.start_count, epoch: self.epoch, hash_seed: self.hash_seed })));
         }
         changes.puts.push((keys::meta("stream_time"), encode(&self.stream_us)));

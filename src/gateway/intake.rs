@@ -261,6 +261,13 @@ impl Intake {
         (!self.idle_told).then(|| self.last_message_us.saturating_add(self.idle_timeout_us))
     }
 
+    /// From when on, by the wall clock, the source counts as idle if nothing comes.
+    pub fn idle_at_wall_us(&self, stamp: Stamp) -> i64 {
+        let idle_at_us = self.last_message_us.saturating_add(self.idle_timeout_us);
+        let ahead_us = i128::from(idle_at_us) - i128::from(stamp.mono_us);
+        i64::try_from(i128::from(stamp.wall_us) + ahead_us).unwrap_or(i64::MAX)
+    }
+
     /// Closes the open batch of this source: its rows, and what is to be acknowledged once they are durable.
     pub fn close(&mut self, stamp: Stamp) -> (SourceInput, Option<Receipt>) {
         self.stall.closed(self.unacknowledged, stamp.mono_us);

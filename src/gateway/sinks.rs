@@ -6,7 +6,7 @@ use super::outbox::{Cursor, Outbox, Tombstone};
 use crate::batch::{Stamp, Table};
 use crate::config::settings::{SinkKind, SinkSettings, TopicTemplate};
 use crate::engine::QueryResult;
-use crate::format::{RowId, encode_result, write_topic};
+use crate::format::{encode_result, write_topic};
 use crate::status::SinkStatus;
 use crate::store::{ChangeSet, keys};
 use crate::types::Field;
@@ -107,11 +107,11 @@ impl SinkBooks {
 
     fn record(&self, position: usize, table: &Table, row: usize, seq: u64) -> Result<Vec<u8>, String> {
         let (_, query, fields) = &self.queries[position];
-        let topic = match &self.topic {
-            Some(template) => write_topic(template, query, fields, table, row).map_err(|error| error.to_string())?,
-            None => String::new(),
-        };
-        let id = RowId { gateway: &self.gateway, sink: &self.name, epoch: self.outbox.epoch(), seq };
+        let mut topic = String::new();
+        if let Some(template) = &self.topic {
+            write_topic(template, query, fields, table, row, &mut topic).map_err(|error| error.to_string())?;
+        }
+        let id = format!("{}:{}:{:016x}:{seq}", self.gateway, self.name, self.outbox.epoch());
         let mut payload = Vec::new();
         encode_result(&id, fields, table, row, &mut payload);
         if payload.len() > RESULT_BYTES_MAX {

@@ -1,12 +1,122 @@
-//! SQL text to the typed plan.
+//! SQL text to the typed plan: a subset of Spark SQL.
+//!
+//! In the order of the data's flow: `lex` (tokens with byte spans), `parse` (sqlparser's tree, WATERMARK clauses apart), `planner`,
+//! `from`, `select`, `group` (relations), `expr`, `operators`, `functions`, `aggregates`, `window` (typed expressions), `optimize`
+//! (filters below the watermark, unread columns left out), `explain`. No IO, no clock.
+//!
+//! Limits: text of 64 KiB, one statement, bounded nesting and plan size; each beyond is a [`SqlError`].
 
+mod aggregates;
+mod budget;
+mod coerce;
 mod dialect;
 mod duration;
 mod error;
+mod explain;
+mod expr;
+mod from;
+mod functions;
+mod group;
 mod lex;
+mod literal;
+mod names;
+mod operators;
+mod optimize;
 mod parse;
+mod planner;
+mod schema;
+mod scope;
+mod select;
+mod signatures;
 mod stack;
+mod tree;
+mod window;
+
+#[cfg(test)]
+mod tests;
 
 pub use duration::parse_duration;
-pub use error::SqlError;
+pub use error::{InText, SqlError};
+pub use explain::explain;
+pub use lex::TEXT_BYTES_MAX;
 pub use parse::{TableReference, referenced_tables};
+pub use schema::{SchemaColumn, parse_schema};
+
+use crate::plan::{NamedExpr, OutputMode, Query, Relation, Span, TableSchema};
+use crate::types::{DataType, Field};
+
+/// What a query can read.
+#[derive(Clone, Copy, Debug)]
+pub struct Catalog<'a> {
+    /// `Relation::Scan` refers to them by index.
+    pub sources: &'a [TableSchema],
+    /// Planned before; only those in append mode can be read.
+    pub queries: &'a [Query],
+}
+
+/// The plan of one query's text.
+///
+/// ```
+/// use tidemill::plan::{OutputMode, TableColumn, TableSchema};
+/// use tidemill::sql::{Catalog, plan_query};
+/// use tidemill::types::{DataType, Field};
+///
+/// let column = |name: &str, data_type| TableColumn { field: Field::new(name, data_type), hidden: false };
+/// let columns = vec![column("device", DataType::String), column("temperature", DataType::Double)];
+/// let sources = [TableSchema { name: "readings".into(), columns, event_time: None }];
+/// let catalog = Catalog { sources: &sources, queries: &[] };
+/// let query = plan_query("warm", "SELECT device FROM readings WHERE temperature > 25", OutputMode::Append, &catalog).unwrap();
+/// assert_eq!(query.output, [Field::new("device", DataType::String)]);
+///
+/// let error = plan_query("warm", "SELECT devise FROM readings", OutputMode::Append, &catalog).unwrap_err();
+/// assert_eq!(error.help.as_deref(), Some("did you mean `device`?"));
+/// ```
+pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -> Result<Query, SqlError> {
+    stack::on_ample_stack(|| plan(name, text, mode, catalog))
+}
+
+fn plan(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -> Result<Query, SqlError> {
+    let parsed = parse::parse(text)?;
+    if let (OutputMode::Batch, Some(span)) = (mode, parsed.streams.first()) {
+        return Err(
+            SqlError::new(*span, "STREAM reads a stream, but this query reads a table").help("leave STREAM out: plain FROM works for both")
+        );
+    }
+    let budget = budget::Budget::default();
+    let mut planner = planner::Planner { text, mode, catalog, budget: &budget, watermarks: &parsed.watermarks, ctes: Vec::new() };
+    let planned = planner.plan_subquery(&parsed.query)?;
+    let end = Span { start: 0, end: text.len() as u32 };
+    if mode == OutputMode::Complete && !optimize::has_aggregate(&planned.relation) {
+        return Err(
+            SqlError::new(end, "complete mode needs an aggregation: it emits the whole result each time").help("use mode = \"append\"")
+        );
+    }
+    let output = output(&planned.scope, end)?;
+    let root = optimize::optimize(without_void(planned, &output));
+    Ok(Query { name: name.to_string(), text: text.to_string(), mode, root, output })
+}
+
+/// A column of NULLs without a type is given out as STRING.
+fn without_void(planned: planner::Planned, output: &[Field]) -> Relation {
+    if planned.scope.columns.iter().all(|column| column.data_type != DataType::Null) {
+        return planned.relation;
+    }
+    let columns = planned.identity().into_iter().zip(output);
+    let columns = columns.map(|(column, field)| NamedExpr { expr: coerce::cast(column.expr, &field.data_type), ..column }).collect();
+    Relation::Project { input: Box::new(planned.relation), columns }
+}
+
+/// Names and types of the result; names must differ.
+fn output(scope: &scope::Scope, span: Span) -> Result<Vec<Field>, SqlError> {
+    let mut output: Vec<Field> = Vec::with_capacity(scope.columns.len());
+    for column in &scope.columns {
+        if output.iter().any(|field| field.name.eq_ignore_ascii_case(&column.name)) {
+            return Err(
+                SqlError::new(span, format!("two columns of the result are called `{}`", column.name)).help("name one of them with AS")
+            );
+        }
+        let data_type = if column.data_type == DataType::Null { DataType::String } else { column.data_type.clone() };
+        output.push(Field::new(column.name.clone(), data_type));
+    }
+    Ok(output)
+}

@@ -147,6 +147,14 @@ impl Delivery {
         }
     }
 
+    /// What lies before `next` in the log can't be read: delivery goes on there.
+    pub fn skip_damage(&mut self, next: u64) {
+        self.read_offset = self.read_offset.max(next);
+        if self.queue.is_empty() {
+            self.cursor = self.cursor.max(Cursor { offset: self.read_offset, index: 0 });
+        }
+    }
+
     /// The next record to send, now in flight; `None` while the window is full or nothing waits.
     pub fn next(&mut self, mono_us: u64) -> Option<Outgoing<'_>> {
         let position = self.next_position(mono_us)?;

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::Link;
 use super::delivery::{Delivery, READ_AHEAD_BYTES, Refused};
 use crate::gateway::Event;
+use crate::store::ReadError;
 use crate::store::service::StoreRequest;
 
 /// Pause after the store could not read.
@@ -65,6 +66,10 @@ impl Feed {
             match answer.await {
                 Ok(Ok(chunks)) if !chunks.is_empty() => self.delivery.filled(chunks),
                 Ok(Ok(_)) => return,
+                Ok(Err(error @ ReadError::Damaged { next, .. })) => {
+                    tracing::error!(sink = %self.name, %error, "results in the outbox are damaged and lost");
+                    self.delivery.skip_damage(next);
+                }
                 Ok(Err(error)) => {
                     tracing::error!(sink = %self.name, %error, "the outbox can't be read: trying again");
                     tokio::time::sleep(READ_RETRY).await;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use tidemill::config::{ConfigErrors, Environment, Files, Settings, load};
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -61,7 +61,7 @@ from = ["climate"]
     )
 }
 
-fn good(texts: &[&str]) -> Settings {
+pub fn good(texts: &[&str]) -> Settings {
     load_texts(texts).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
@@ -199,9 +199,11 @@ fn hostile_files_are_refused_in_bounded_time() {
     let deep = format!("x = {}1{}", "[".repeat(100_000), "]".repeat(100_000));
     let dotted = format!("{} = 1", vec!["a"; 100_000].join("."));
     let many_errors = "x\n".repeat(200_000);
+    let errors_in_a_line = "= ".repeat(300_000);
     let many_keys: String = (0..50_000).map(|number| format!("k{number} = 1\n")).collect();
     let large = "#".repeat(2 << 20);
-    for text in [&deep, &dotted, &many_errors, &many_keys, &large, "\u{0}", "\u{feff}[gateway", "[[source]]\n[source.x]"] {
+    for text in [&deep, &dotted, &many_errors, &errors_in_a_line, &many_keys, &large, "\u{0}", "\u{feff}[gateway", "[[source]]\n[source.x]"]
+    {
         let errors = load_texts(&[text]).unwrap_err();
         assert!(errors.count() > 0);
         assert!(errors.to_string().len() < 100_000);

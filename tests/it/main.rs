@@ -4,8 +4,16 @@
 mod support;
 
 mod brokers;
+mod cli;
 mod config;
 mod ledger;
 mod mqtt;
 mod power_cut;
+mod shipped;
+mod simulation;
 mod standin;
+//! Integration tests: one binary, one module a subject.
+
+mod golden;
+mod spark_types;
+mod sql_hostile;

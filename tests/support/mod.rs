@@ -11,3 +11,4 @@ pub mod packet;
 pub mod ports;
 pub mod proxy;
 pub mod random;
+pub mod settings;

@@ -91,9 +91,15 @@ pub(super) fn division(function: Function, operands: &[Operand<'_>], frame: &mut
                 let divide = if function == Function::Pmod { pmod_double(a(row), b(row)) } else { a(row) % b(row) };
                 if b(row) == 0.0 { zero.clone().map(|()| None) } else { Ok(Some(divide as f32)) }
             }),
-            _ => frame.try_map(operands, Values::Double, |row| {
-                if b(row) == 0.0 { zero.clone().map(|()| None) } else { Ok(Some(a(row) / b(row))) }
-            }),
+            _ => {
+                frame.try_map(
+                    operands,
+                    Values::Double,
+                    |row| {
+                        if b(row) == 0.0 { zero.clone().map(|()| None) } else { Ok(Some(a(row) / b(row))) }
+                    },
+                )
+            }
         });
     }
     integer_division(function, operands, frame, &zero)
@@ -119,9 +125,7 @@ fn integer_division(
     };
     match (function, frame.data_type) {
         (Function::Divide | Function::TryDivide, _) => None,
-        (_, DataType::Int) => {
-            Some(frame.try_map(operands, Values::Int, |row| result(row).map(|value| value.map(|value| value as i32))))
-        }
+        (_, DataType::Int) => Some(frame.try_map(operands, Values::Int, |row| result(row).map(|value| value.map(|value| value as i32)))),
         _ => Some(frame.try_map(operands, Values::BigInt, result)),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::plan::{Function, Span};
-use crate::types::{DataType, Value};
+use crate::types::DataType;
 
 /// Bytes of an offending value that an error keeps.
 pub const OFFENDING_BYTES_MAX: usize = 64;
@@ -113,19 +113,5 @@ impl fmt::Display for EvalError {
             Problem::Plan(rule) => write!(f, "the plan is inconsistent: {rule}")?,
         }
         if value.is_empty() { Ok(()) } else { write!(f, ": {value}") }
-    }
-}
-
-/// A value as an error shows it.
-pub(super) fn show(value: &Value) -> String {
-    match value {
-        Value::Null => "NULL".to_owned(),
-        Value::String(text) => shorten(text).to_owned(),
-        Value::Boolean(x) => x.to_string(),
-        Value::Int(x) | Value::Date(x) => x.to_string(),
-        Value::BigInt(x) | Value::Timestamp(x) => x.to_string(),
-        Value::Float(x) => x.to_string(),
-        Value::Double(x) => x.to_string(),
-        Value::Struct(_) => "struct".to_owned(),
     }
 }

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use crate::batch::{Bitmap, Column, Values};
+use crate::engine::expr::Selection;
 use crate::engine::expr::compare::{order_between, order_values};
 use crate::engine::expr::operand::Operand;
 use crate::engine::expr::walk::Walk;
-use crate::engine::expr::Selection;
 use crate::plan::{Expr, ExprNode};
 use crate::types::Value;
 

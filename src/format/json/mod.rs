@@ -14,7 +14,6 @@ use super::number;
 use super::row::{PayloadColumn, Slot, Target, TextRef, Texts};
 use scan::{Fault, Token, TokenKind};
 use template::{Action, Template, Trace};
-pub use template::{LITERAL_BYTES_MAX, STEPS_MAX};
 pub use tree::PATH_DEPTH_MAX;
 use tree::{NodeId, Tree};
 
@@ -66,7 +65,12 @@ impl JsonReader {
     }
 
     /// Gives the payload's rows to `sink`, in order, until it refuses one. Those given before a fault are for the caller to take back.
-    pub fn read<E: From<Fault>>(&mut self, payload: &str, converter: &Converter, mut sink: impl FnMut(ReadRow) -> Result<(), E>) -> Result<(), E> {
+    pub fn read<E: From<Fault>>(
+        &mut self,
+        payload: &str,
+        converter: &Converter,
+        mut sink: impl FnMut(ReadRow) -> Result<(), E>,
+    ) -> Result<(), E> {
         let text = payload.as_bytes();
         let mut at = scan::blank(text, if payload.starts_with('\u{feff}') { 3 } else { 0 });
         match text.get(at) {

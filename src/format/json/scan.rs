@@ -173,7 +173,11 @@ pub fn unescape(raw: &str, out: &mut String) {
             b'u' => {
                 let unit = hex_unit(&rest[at..]).unwrap_or_default();
                 used = at + 6;
-                let low = if (0xD800..0xDC00).contains(&unit) { hex_unit(&rest[used..]).filter(|low| (0xDC00..0xE000).contains(low)) } else { None };
+                let low = if (0xD800..0xDC00).contains(&unit) {
+                    hex_unit(&rest[used..]).filter(|low| (0xDC00..0xE000).contains(low))
+                } else {
+                    None
+                };
                 let code = match low {
                     Some(low) => {
                         used += 6;

@@ -15,7 +15,9 @@ pub const LITERAL_BYTES_MAX: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// No column wants the value. At most this many containers stand around it.
-    Skip { depth: u8 },
+    Skip {
+        depth: u8,
+    },
     Read {
         slot: u16,
         target: Target,

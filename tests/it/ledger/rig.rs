@@ -193,6 +193,7 @@ timestamp_unit = "ms"
 event_time = "ts"
 watermark = "5 seconds"
 idle_timeout = "1 hour"
+max_future = "off"
 
 [query.climate]
 sql = """SELECT device, window.start AS start, count(*) AS n, sum(temperature) AS total

@@ -5,9 +5,9 @@ mod source;
 
 use std::time::Duration;
 
-use tidemill::mqtt::driver::{SourceCommand, SourceDriverSettings, SourceEvent, run_source};
+use tidemill::mqtt::driver::{SourceControl, SourceDriverSettings, SourceEvent, run_source};
 use tidemill::mqtt::{BrokerSettings, Inbound, InboundPayload, Protocol, Subscription};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::support::client::Client;
 use crate::support::mosquitto::Mosquitto;
@@ -47,16 +47,16 @@ fn source_settings(port: u16, protocol: Protocol) -> SourceDriverSettings {
 /// A running source and the core's end of its channels.
 struct Source {
     events: mpsc::Receiver<(usize, SourceEvent)>,
-    commands: mpsc::Sender<SourceCommand>,
+    control: watch::Sender<SourceControl>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Source {
     fn start(settings: SourceDriverSettings) -> Source {
         let (events_in, events) = mpsc::channel(4);
-        let (commands, commands_out) = mpsc::channel(4);
-        let task = tokio::spawn(run_source(settings, events_in, commands_out));
-        Source { events, commands, task }
+        let (control, control_out) = watch::channel(SourceControl::default());
+        let task = tokio::spawn(run_source(settings, events_in, control_out));
+        Source { events, control, task }
     }
 
     async fn next(&mut self) -> SourceEvent {
@@ -132,16 +132,16 @@ impl Source {
         }
     }
 
-    async fn tell(&self, command: SourceCommand) {
-        self.commands.send(command).await.expect("the source runs");
+    fn pause(&self, paused: bool) {
+        self.control.send_modify(|it| it.paused = paused);
     }
 
-    async fn acknowledge(&self, connection: u64, through_seq: u64) {
-        self.tell(SourceCommand::Acknowledge { connection, through_seq }).await;
+    fn acknowledge(&self, connection: u64, through_seq: u64) {
+        self.control.send_modify(|it| it.acknowledge = Some((connection, through_seq)));
     }
 
     async fn shut_down(self) {
-        self.tell(SourceCommand::Shutdown).await;
+        self.control.send_modify(|it| it.leave = true);
         tokio::time::timeout(PATIENCE, self.task).await.expect("ends in time").expect("ends well");
     }
 }

@@ -23,14 +23,14 @@ async fn what_is_acknowledged_and_proven_does_not_come_again() {
         assert_eq!(texts(&messages)[..5], numbers(0..5));
         assert_eq!(messages.iter().map(|it| it.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
         assert_eq!((messages[5].qos, &messages[5].topic[..]), (0, &b"sensors/1/climate"[..]));
-        source.acknowledge(connection, 3).await;
+        source.acknowledge(connection, 3);
         source.proven(3).await;
-        source.acknowledge(connection, 6).await;
+        source.acknowledge(connection, 6);
         source.proven(6).await;
-        source.tell(SourceCommand::Pause).await;
+        source.pause(true);
         assert_eq!(source.disconnected().await, "disconnected by us");
         device.publish(1, b"meanwhile");
-        source.tell(SourceCommand::Resume).await;
+        source.pause(false);
         assert_eq!(source.connected().await, (2, true), "the session was kept");
         let (_, messages) = source.messages(1).await;
         assert_eq!((text(&messages[0]), messages[0].seq, messages[0].dup), ("meanwhile".to_owned(), 1, false));
@@ -47,7 +47,7 @@ async fn a_cut_before_the_acknowledgement_brings_repeats() {
         source.subscribed().await;
         Device::connect(&broker).publish_numbers(0..4);
         let (connection, first) = source.messages(4).await;
-        source.acknowledge(connection, 2).await;
+        source.acknowledge(connection, 2);
         source.proven(2).await;
         proxy.cut();
         source.disconnected().await;
@@ -58,8 +58,8 @@ async fn a_cut_before_the_acknowledgement_brings_repeats() {
             assert!(again.dup && !first.dup);
             assert_eq!(again.packet_id, first.packet_id);
         }
-        source.acknowledge(connection - 1, 2).await;
-        source.acknowledge(connection, 2).await;
+        source.acknowledge(connection - 1, 2);
+        source.acknowledge(connection, 2);
         source.proven(2).await;
         source.shut_down().await;
     }
@@ -82,7 +82,7 @@ async fn a_broker_that_restarts_is_found_again() {
         let (connection, again) = source.messages(3).await;
         assert_eq!(texts(&first), texts(&again));
         assert!(again.iter().zip(&first).all(|(again, first)| again.dup && again.packet_id == first.packet_id));
-        source.acknowledge(connection, 3).await;
+        source.acknowledge(connection, 3);
         source.proven(3).await;
         source.shut_down().await;
     }
@@ -140,11 +140,11 @@ async fn speaks_tls_to_whom_the_ca_file_vouches_for() {
     let (connection, mut messages) = source.messages(1).await;
     while messages.len() < 300 {
         // Mosquitto sends 20 at a time on its own terms: acknowledging brings the next.
-        source.acknowledge(connection, messages.len() as u64).await;
+        source.acknowledge(connection, messages.len() as u64);
         messages.extend(source.messages(1).await.1);
     }
     assert_eq!(texts(&messages), numbers(0..300));
-    source.acknowledge(connection, 300).await;
+    source.acknowledge(connection, 300);
     source.proven(300).await;
     source.shut_down().await;
 
@@ -186,10 +186,10 @@ async fn reads_no_more_than_the_core_has_room_for() {
     }
     assert!(received > 50 && received <= most, "{received} of at most {most}");
     while received < COUNT {
-        source.acknowledge(connection, received as u64).await;
+        source.acknowledge(connection, received as u64);
         received += source.messages(1).await.1.len();
     }
-    source.acknowledge(connection, received as u64).await;
+    source.acknowledge(connection, received as u64);
     source.proven(COUNT as u64).await;
     source.shut_down().await;
 }
@@ -206,7 +206,7 @@ async fn oversized_payloads_are_skipped_and_acknowledged() {
         let (connection, messages) = source.messages(2).await;
         assert_eq!(texts(&messages), ["3000000 bytes", "small"]);
         assert_eq!(&messages[0].topic[..], b"sensors/1/climate");
-        source.acknowledge(connection, 2).await;
+        source.acknowledge(connection, 2);
         source.proven(2).await;
         source.shut_down().await;
     }
@@ -236,7 +236,7 @@ async fn retained_messages_come_once() {
         let stored = source.subscribed().await;
         let (connection, messages) = source.messages(1).await;
         assert!(messages[0].retain);
-        source.acknowledge(connection, 1).await;
+        source.acknowledge(connection, 1);
         source.shut_down().await;
         let mut source = Source::start(SourceDriverSettings { stored_filters: stored, ..source_settings(broker.port(), protocol) });
         assert!(source.connected().await.1);
@@ -281,7 +281,7 @@ async fn shutting_down_writes_what_was_acknowledged() {
     let (connection, _) = source.messages(15).await;
     // Input that nobody takes lies in the socket as we leave.
     device.publish_numbers(15..18);
-    source.acknowledge(connection, 15).await;
+    source.acknowledge(connection, 15);
     source.shut_down().await;
     let mut source = Source::start(SourceDriverSettings { stored_filters: stored, ..source_settings(broker.port(), Protocol::V4) });
     let (_, messages) = source.messages(3).await;
@@ -295,6 +295,6 @@ async fn a_core_that_is_gone_ends_the_source() {
     let broker = Mosquitto::running();
     let mut source = Source::start(source_settings(broker.port(), Protocol::V4));
     source.subscribed().await;
-    drop(source.commands);
+    drop(source.control);
     tokio::time::timeout(PATIENCE, source.task).await.expect("ends in time").expect("ends well");
 }

@@ -76,7 +76,7 @@ fn every_reading_is_counted_once_in_every_order_of_events() {
 }
 
 #[cfg(feature = "sabotage")]
-mod planted {
+mod sabotage {
     use tidemill::sabotage::{Fault, with};
 
     fn is_found(fault: Fault) {

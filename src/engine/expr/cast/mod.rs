@@ -4,12 +4,15 @@ pub(super) mod moment;
 mod number;
 pub(super) mod show;
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use crate::batch::{Column, Values};
 use crate::engine::expr::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
 use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::{Integers, Lane, Operand, Texts};
-use crate::types::{DataType, Value};
+use crate::types::{DataType, Field, Value};
 
 /// `input` as `frame.data_type`; `fallible` is try_cast. `input` is no NULL constant.
 pub(super) fn apply(input: &Operand<'_>, fallible: bool, frame: &mut Frame<'_>) -> Operand<'static> {
@@ -19,19 +22,61 @@ pub(super) fn apply(input: &Operand<'_>, fallible: bool, frame: &mut Frame<'_>) 
     let done = match (&source, target) {
         (_, DataType::String) => Some(to_text(input, frame)),
         (Some(source), DataType::Boolean) => source.to_boolean(operands, fallible, frame),
-        (Some(source), DataType::Int) => {
-            source.to_integer(i64::from(i32::MIN), i64::from(i32::MAX), operands, fallible, frame, |values| {
-                Values::Int(values.into_iter().map(|value: i64| value as i32).collect())
-            })
-        }
+        (Some(source), DataType::Int) => source.to_integer(i64::from(i32::MIN), i64::from(i32::MAX), operands, fallible, frame, |values| {
+            Values::Int(values.into_iter().map(|value: i64| value as i32).collect())
+        }),
         (Some(source), DataType::BigInt) => source.to_integer(i64::MIN, i64::MAX, operands, fallible, frame, Values::BigInt),
         (Some(source), DataType::Float) => source.to_float(operands, fallible, frame),
         (Some(source), DataType::Double) => source.to_double(operands, fallible, frame),
         (Some(source), DataType::Timestamp) => source.to_timestamp(operands, fallible, frame),
         (Some(source), DataType::Date) => source.to_date(operands, fallible, frame),
+        (None, DataType::Struct(fields)) => members(input, fields, fallible, frame),
         _ => None,
     };
     done.unwrap_or_else(|| frame.fail_all(&Problem::Plan("there is no such cast").into()))
+}
+
+/// A struct, member by member.
+fn members(input: &Operand<'_>, fields: &[Field], fallible: bool, frame: &mut Frame<'_>) -> Option<Operand<'static>> {
+    let operands: Vec<Operand<'_>> = match input {
+        Operand::Constant(Value::Struct(members)) => members.iter().cloned().map(Operand::Constant).collect(),
+        Operand::Column(column) => match &column.values {
+            Values::Struct(members) => members.iter().map(|member| Operand::Column(Cow::Borrowed(member))).collect(),
+            _ => return None,
+        },
+        Operand::Constant(_) => return None,
+    };
+    if operands.len() != fields.len() {
+        return None;
+    }
+    let mut rows = frame.rows.clone();
+    let mut columns = Vec::with_capacity(operands.len());
+    for (operand, field) in operands.into_iter().zip(fields) {
+        let before = frame.errors.len();
+        let mut inner = Frame {
+            count: frame.count,
+            rows: &rows,
+            data_type: &field.data_type,
+            span: frame.span,
+            context: frame.context,
+            errors: &mut *frame.errors,
+        };
+        let unchanged = operand.is_null_constant() || is_of(&operand, &field.data_type);
+        let cast = if unchanged { operand } else { apply(&operand, fallible, &mut inner) };
+        columns.push(inner.column(cast, &field.data_type).into_owned());
+        if frame.errors.len() > before {
+            let failed: BTreeSet<u32> = frame.errors[before..].iter().map(|error| error.row).collect();
+            rows = rows.retain(|row| !failed.contains(&row));
+        }
+    }
+    Some(Operand::owned(Column { values: Values::Struct(columns), valid: input.valid().cloned() }))
+}
+
+fn is_of(operand: &Operand<'_>, data_type: &DataType) -> bool {
+    match operand {
+        Operand::Column(column) => column.values.is_of(data_type) && !matches!(data_type, DataType::Struct(_)),
+        Operand::Constant(_) => false,
+    }
 }
 
 /// What is cast, by its type.
@@ -107,9 +152,7 @@ impl<'o> Source<'o> {
             Source::Integer(x) => frame.try_map(operands, make, |row| settle(fit(x.get(row)), fallible)),
             Source::Float(x) => frame.try_map(operands, make, |row| settle(truncate(f64::from(x.get(row))), fallible)),
             Source::Double(x) => frame.try_map(operands, make, |row| settle(truncate(x.get(row)), fallible)),
-            Source::Timestamp(x) => {
-                frame.try_map(operands, make, |row| settle(fit(x.get(row).div_euclid(MICROS_PER_SECOND)), fallible))
-            }
+            Source::Timestamp(x) => frame.try_map(operands, make, |row| settle(fit(x.get(row).div_euclid(MICROS_PER_SECOND)), fallible)),
             Source::Text(texts) => frame.try_map(operands, make, |row| {
                 let text = texts.get(row);
                 let number = number::integer(text).filter(|number| range.contains(number));
@@ -140,9 +183,7 @@ impl<'o> Source<'o> {
             Source::Integer(x) => frame.map(operands, Values::Float, |row| x.get(row) as f32),
             Source::Float(x) => frame.map(operands, Values::Float, |row| x.get(row)),
             Source::Double(x) => frame.map(operands, Values::Float, |row| x.get(row) as f32),
-            Source::Timestamp(x) => {
-                frame.map(operands, Values::Float, |row| (x.get(row) as f64 / MICROS_PER_SECOND as f64) as f32)
-            }
+            Source::Timestamp(x) => frame.map(operands, Values::Float, |row| (x.get(row) as f64 / MICROS_PER_SECOND as f64) as f32),
             Source::Text(texts) => frame.try_map(operands, Values::Float, |row| {
                 let text = texts.get(row);
                 settle(number::float(text).ok_or_else(|| not_text(text, DataType::Float)), fallible)

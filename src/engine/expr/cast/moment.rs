@@ -38,8 +38,10 @@ pub fn timestamp(text: &str) -> Option<i64> {
     if time.hour > 23 || time.minute > 59 || time.second > 59 {
         return None;
     }
-    let start = valid_day(sign * i64::from(year), month, day)?.checked_mul(MICROS_PER_DAY)?;
-    start.checked_add(time.to_micros())?.checked_sub(offset_seconds * MICROS_PER_SECOND)
+    let days = valid_day(sign * i64::from(year), month, day)?;
+    // The first day of all times begins before them.
+    let start = i128::from(days) * i128::from(MICROS_PER_DAY);
+    i64::try_from(start + i128::from(time.to_micros() - offset_seconds * MICROS_PER_SECOND)).ok()
 }
 
 /// `[+-]y[-m[-d[( |T)…]]]`, four to seven digits of year, anything after the day's space or T; days since the epoch.
@@ -178,9 +180,16 @@ mod tests {
 
     #[test]
     fn offsets() {
-        for (zone, expected) in
-            [("+1", Some(3600)), ("-01:30", Some(-5400)), ("+0130", Some(5400)), ("GMT+18:00", Some(64_800)), ("+18:01", None), ("+1:60", None), ("+ß", None), ("+", None)]
-        {
+        for (zone, expected) in [
+            ("+1", Some(3600)),
+            ("-01:30", Some(-5400)),
+            ("+0130", Some(5400)),
+            ("GMT+18:00", Some(64_800)),
+            ("+18:01", None),
+            ("+1:60", None),
+            ("+ß", None),
+            ("+", None),
+        ] {
             assert_eq!(zone_offset(zone), expected, "{zone}");
         }
     }

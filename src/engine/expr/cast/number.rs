@@ -76,6 +76,9 @@ fn hexadecimal(text: &str) -> Option<f64> {
             exponent += if index < whole.len() { 4 } else { 0 };
         }
     }
+    if mantissa == 0 {
+        return Some(sign * 0.0);
+    }
     // In two steps, for 2^exponent alone can be out of range where the product is not.
     let half = (exponent / 2).clamp(-2000, 2000) as i32;
     let rest = (exponent - exponent / 2).clamp(-2000, 2000) as i32;

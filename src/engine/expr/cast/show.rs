@@ -9,7 +9,12 @@ use crate::engine::expr::time::write_year;
 pub fn double_text(x: f64) -> String {
     match special(x) {
         Some(text) => text.to_owned(),
-        None => java(&format!("{x:e}"), (1e-3..1e7).contains(&x.abs())),
+        None => {
+            let shortest = format!("{x:e}");
+            // Java writes at least two digits, those nearest to the number: 4.9E-324 where one digit would do.
+            let scientific = if shortest.contains('.') { shortest } else { format!("{x:.1e}") };
+            java(&scientific, (1e-3..1e7).contains(&x.abs()))
+        }
     }
 }
 
@@ -17,7 +22,11 @@ pub fn double_text(x: f64) -> String {
 pub fn float_text(x: f32) -> String {
     match special(f64::from(x)) {
         Some(text) => text.to_owned(),
-        None => java(&format!("{x:e}"), (1e-3..1e7).contains(&x.abs())),
+        None => {
+            let shortest = format!("{x:e}");
+            let scientific = if shortest.contains('.') { shortest } else { format!("{x:.1e}") };
+            java(&scientific, (1e-3..1e7).contains(&x.abs()))
+        }
     }
 }
 
@@ -35,12 +44,11 @@ fn special(x: f64) -> Option<&'static str> {
 fn java(scientific: &str, plain: bool) -> String {
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
     if !plain {
-        let point = if mantissa.contains('.') { "" } else { ".0" };
-        return format!("{mantissa}{point}E{exponent}");
+        return format!("{mantissa}E{exponent}");
     }
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |digits| ("-", digits));
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let digits: String = mantissa.strip_suffix(".0").unwrap_or(mantissa).chars().filter(char::is_ascii_digit).collect();
     match usize::try_from(exponent) {
         Ok(exponent) if digits.len() > exponent + 1 => format!("{sign}{}.{}", &digits[..=exponent], &digits[exponent + 1..]),
         Ok(exponent) => format!("{sign}{digits:0<width$}.0", width = exponent + 1),

@@ -84,7 +84,7 @@ fn escape<'p>(rest: &'p str, in_class: bool, out: &mut String) -> Result<&'p str
                 class(members, c == 'P');
                 return Ok(after);
             }
-            out.extend(['\\', c]);
+            return Ok(braced(c, after, out));
         }
         'b' if !in_class => out.push_str("(?-u:\\b)"),
         'B' if !in_class => out.push_str("(?-u:\\B)"),
@@ -96,10 +96,19 @@ fn escape<'p>(rest: &'p str, in_class: bool, out: &mut String) -> Result<&'p str
             out.push_str(&regex::escape(quoted));
             return Ok(after);
         }
+        'x' | 'u' | 'k' | 'N' if after.starts_with('{') => return Ok(braced(c, after, out)),
         '1'..='9' if !in_class => return Err("back-references are not supported".to_owned()),
         c => out.extend(['\\', c]),
     }
     Ok(after)
+}
+
+/// The escape `c` with what stands in braces after it, unchanged: those braces repeat nothing.
+fn braced<'p>(c: char, after: &'p str, out: &mut String) -> &'p str {
+    let end = if after.starts_with('{') { after.find('}').map_or(after.len(), |at| at + 1) } else { 0 };
+    out.extend(['\\', c]);
+    out.push_str(&after[..end]);
+    &after[end..]
 }
 
 #[cfg(test)]

@@ -21,9 +21,13 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
         Function::Locate => locate(operands, frame),
         Function::Length | Function::OctetLength | Function::Ascii | Function::Instr => number_of_text(function, operands, frame),
         Function::StartsWith | Function::EndsWith | Function::Contains => test(function, operands, frame),
-        Function::Substring | Function::SplitPart | Function::Lpad | Function::Rpad | Function::Repeat | Function::Left | Function::Right => {
-            pieces::apply(function, operands, frame)
-        }
+        Function::Substring
+        | Function::SplitPart
+        | Function::Lpad
+        | Function::Rpad
+        | Function::Repeat
+        | Function::Left
+        | Function::Right => pieces::apply(function, operands, frame),
         _ => text_of_text(function, operands, frame),
     }
 }
@@ -118,9 +122,8 @@ fn text_of_text(function: Function, operands: &[Operand<'_>], frame: &mut Frame<
             }
             append(out, text)
         }),
-        (Function::Replace, 1 | 2) => frame.text_map(operands, |row, out| {
-            replace(text.get(row), get(0, row).unwrap_or_default(), get(1, row).unwrap_or_default(), out)
-        }),
+        (Function::Replace, 1 | 2) => frame
+            .text_map(operands, |row, out| replace(text.get(row), get(0, row).unwrap_or_default(), get(1, row).unwrap_or_default(), out)),
         (Function::Translate, 2) => frame.text_map(operands, |row, out| {
             translate(text.get(row), get(0, row).unwrap_or_default(), get(1, row).unwrap_or_default(), out);
             Ok(true)

@@ -1,9 +1,7 @@
 //! Calendar fields of times, and times cut down to a unit.
 
 use crate::batch::Values;
-use crate::engine::expr::calendar::{
-    Day, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, iso_week, weekday,
-};
+use crate::engine::expr::calendar::{Day, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, iso_week, weekday};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::Operand;
 use crate::plan::Function;

@@ -140,7 +140,9 @@ fn parse_time(function: Function, operands: &[Operand<'_>], frame: &mut Frame<'_
     let parse = |row: usize| patterns.with(row, true, |pattern| parse::read(pattern, text.get(row)));
     Some(match function {
         Function::ToTimestamp => frame.try_map(operands, Values::Timestamp, |row| parse(row).map(Some)),
-        Function::ToDate => frame.try_map(operands, Values::Date, |row| parse(row).map(|time| Some(time.div_euclid(MICROS_PER_DAY) as i32))),
+        Function::ToDate => {
+            frame.try_map(operands, Values::Date, |row| parse(row).map(|time| Some(time.div_euclid(MICROS_PER_DAY) as i32)))
+        }
         _ => frame.try_map(operands, Values::BigInt, |row| parse(row).map(|time| Some(time.div_euclid(MICROS_PER_SECOND)))),
     })
 }
@@ -196,7 +198,9 @@ fn add_months(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand
     Some(frame.try_map(operands, Values::Timestamp, |row| {
         let time = time.get(row);
         let days = shift(time.div_euclid(MICROS_PER_DAY), row);
-        in_range(days.and_then(|days| days.checked_mul(MICROS_PER_DAY)).and_then(|start| start.checked_add(time.rem_euclid(MICROS_PER_DAY))))
+        in_range(
+            days.and_then(|days| days.checked_mul(MICROS_PER_DAY)).and_then(|start| start.checked_add(time.rem_euclid(MICROS_PER_DAY))),
+        )
     }))
 }
 

@@ -1,0 +1,74 @@
+//! The test that holds `docs/configuration.md` to the keys that are read, both ways.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::assemble;
+use super::document::read_files;
+use super::environment::{Environment, Files};
+use super::reader::Context;
+
+const DOCUMENT: &str = include_str!("../../docs/configuration.md");
+
+/// One table of each kind there is.
+const EVERY_KIND: &str = r#"
+[gateway]
+[source.a]
+type = "mqtt"
+[query.a]
+[sink.mqtt]
+type = "mqtt"
+outbox = {}
+[sink.file]
+type = "file"
+rotate = {}
+[sink.stdout]
+type = "stdout"
+"#;
+
+/// Every key that is read, as `source.*.topics`.
+fn known_keys() -> BTreeSet<String> {
+    let files = Files::Memory(BTreeMap::from([(PathBuf::from("a"), EVERY_KIND.as_bytes().to_vec())]));
+    let environment = Environment { host_name: "pi".to_owned(), machine_id: None, variables: BTreeMap::new(), files };
+    let mut context = Context::new(&environment);
+    let merged = read_files(&mut context, &[PathBuf::from("a")]);
+    assert!(!context.has_errors());
+    assemble(&mut context, &merged);
+    context.known_keys
+}
+
+/// Every key in the first column of a table, by the heading above it.
+fn documented_keys() -> BTreeSet<String> {
+    let kinds = [
+        ("## `[gateway]`", "gateway"),
+        ("## `[source.<name>]`", "source.*"),
+        ("## `[query.<name>]`", "query.*"),
+        ("## `[sink.<name>]`", "sink.*"),
+        ("### `outbox`", "sink.*.outbox"),
+        ("### `rotate`", "sink.*.rotate"),
+    ];
+    let mut kind = None;
+    let mut keys = BTreeSet::new();
+    for line in DOCUMENT.lines() {
+        if line.starts_with('#') && line.contains("# ") {
+            kind = kinds.iter().find(|(heading, _)| *heading == line).map(|(_, kind)| *kind);
+        }
+        if let (Some(kind), Some(row)) = (kind, line.strip_prefix("| `")) {
+            let (key, cells) = row.split_once("` |").unwrap();
+            assert_eq!(cells.matches(" |").count(), 3, "`{key}` has type, default and meaning");
+            keys.insert(format!("{kind}.{key}"));
+        }
+    }
+    keys
+}
+
+#[test]
+fn every_key_is_documented_and_every_documented_key_is_read() {
+    let known = known_keys();
+    let sections = ["gateway", "source", "query", "sink"].map(str::to_owned);
+    let known: BTreeSet<String> = known.difference(&BTreeSet::from(sections)).cloned().collect();
+    assert!(known.len() > 40);
+    let documented = documented_keys();
+    assert_eq!(known.difference(&documented).collect::<Vec<_>>(), Vec::<&String>::new(), "not documented");
+    assert_eq!(documented.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new(), "documented, but not read");
+}

@@ -1,0 +1,382 @@
+//! GROUP BY: takes rows into panes of cells. What comes out, and when, is in [`super::emit`]; what is stored, in [`super::checkpoint`].
+//!
+//! All of a row's keys, filters and arguments are evaluated before any cell changes; a row that fails anywhere, or whose sum of integers
+//! leaves 64 bits, leaves no trace. Time key and watermark decide per window whether a row is late.
+//!
+//! Limits: `keys_max` keys and `bytes_max` bytes an operator. Beyond them rows that need a new key or cell are rejected; existing ones go on.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::batch::{Column, Values};
+use crate::engine::EngineSettings;
+use crate::engine::buckets::{Buckets, rings_for};
+use crate::engine::chunk::{Chunk, without};
+use crate::engine::emit::Running;
+use crate::engine::expr::{Context, EvalError, RowError, Selection};
+use crate::engine::input::Input;
+use crate::engine::key_codec::put_key;
+use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
+use crate::engine::lanes::{Lane, LaneKind, Pairs};
+use crate::engine::output::Complaints;
+use crate::engine::overflow::overflowing;
+use crate::engine::pane::{NO_SLOT, PANE_OVERHEAD_BYTES, Pane};
+use crate::engine::placement::{Placement, place};
+use crate::engine::render::render_row;
+use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
+use crate::types::{DataType, Field};
+
+/// Bytes of a cell in a pane's index and key list.
+const INDEX_BYTES: usize = 12;
+
+/// An aggregate operator with its state.
+pub(super) struct Aggregate {
+    pub(super) spec: AggregateSpec,
+    pub(super) key_types: Vec<DataType>,
+    pub(super) kinds: Vec<LaneKind>,
+    pub(super) keys: Keys,
+    pub(super) panes: BTreeMap<i64, Pane>,
+    pub(super) cells: usize,
+    pub(super) cell_bytes: usize,
+    pub(super) loose_bytes: usize,
+    pub(super) buckets: Buckets,
+    /// Panes with touched cells.
+    pub(super) touched: Vec<i64>,
+    pub(super) running: Option<Running>,
+    /// Where panes are combined into a frame.
+    pub(super) combined: Pane,
+    /// Input came in this step.
+    pub(super) fed: bool,
+    keys_max: usize,
+    bytes_max: usize,
+    scratch: Scratch,
+}
+
+/// Memory that is used again from batch to batch.
+#[derive(Default)]
+struct Scratch {
+    slots: Vec<u32>,
+    rows: Vec<u32>,
+    input_rows: Vec<u32>,
+    input_slots: Vec<u32>,
+    key: Vec<u8>,
+}
+
+/// What the rows of one chunk give: evaluated, the failed ones removed.
+struct Prepared<'a> {
+    selection: Selection,
+    time: Option<Cow<'a, Column>>,
+    keys: Vec<Cow<'a, Column>>,
+    inputs: Vec<Input<'a>>,
+}
+
+/// How a batch's rows find their keys.
+enum Keyer<'a> {
+    /// No key: one group.
+    One,
+    /// One dictionary-coded key whose codes are cached.
+    Codes { codes: &'a [u32], column: &'a Column },
+    Encoded(&'a [Cow<'a, Column>]),
+}
+
+impl Aggregate {
+    pub fn new(spec: AggregateSpec, settings: &EngineSettings) -> Aggregate {
+        let kinds: Vec<LaneKind> = spec.plan.lanes.iter().map(|lane| lane.kind).collect();
+        let cell_bytes = kinds.iter().map(|kind| kind.cell_bytes()).sum::<usize>() + INDEX_BYTES;
+        Aggregate {
+            key_types: spec.plain.iter().map(|key| key.expr.data_type.clone()).collect(),
+            keys: Keys::new(settings.hash_seed),
+            panes: BTreeMap::new(),
+            cells: 0,
+            cell_bytes,
+            loose_bytes: 0,
+            buckets: Buckets::new(rings_for(&spec.time, spec.evicts_after_us)),
+            touched: Vec::new(),
+            running: None,
+            combined: Pane::new(&kinds),
+            fed: false,
+            keys_max: settings.keys_max,
+            bytes_max: settings.state_bytes_max,
+            scratch: Scratch::default(),
+            kinds,
+            spec,
+        }
+    }
+
+    /// Estimated memory of keys and cells.
+    pub fn bytes(&self) -> usize {
+        self.keys.bytes() + self.panes.len() * PANE_OVERHEAD_BYTES + self.cells * self.cell_bytes + self.loose_bytes
+    }
+
+    /// Takes the chunk's rows in. `watermark_us`: before this step.
+    pub fn absorb(
+        &mut self, chunk: &Chunk<'_>, fields: &[Field], watermark_us: i64, context: &Context, complaints: &mut Complaints<'_>,
+        explain: &impl Fn(&EvalError) -> String,
+    ) {
+        self.fed = true;
+        let (prepared, failed) = self.prepare(chunk, context);
+        for failure in &failed {
+            complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
+        }
+        let late_before = if self.spec.evicts_after_us.is_some() { watermark_us } else { i64::MIN };
+        let keep_null = self.spec.emission == Emission::Changed;
+        let Placement { panes, late, in_part, beyond } =
+            place(&self.spec.time, prepared.time.as_deref(), &prepared.selection, late_before, keep_null);
+        for (row, time) in late {
+            complaints.late(watermark_us.saturating_sub(time), || render_row(fields, chunk, row));
+        }
+        complaints.late.rows_in_part += in_part;
+        for row in beyond {
+            complaints.reject(|| "its event time is out of range".to_owned(), || render_row(fields, chunk, row));
+        }
+        for (pane, rows) in panes {
+            let refused = self.take(pane, rows, &prepared);
+            for (row, refusal) in refused {
+                complaints.reject(|| self.refusal(refusal), || render_row(fields, chunk, row));
+            }
+        }
+        // Without keys there is always the one group, as in Spark, whatever filters left of the input.
+        if self.spec.plain.is_empty() && matches!(self.spec.time, TimeKey::None) && self.spec.emission != Emission::AtEnd {
+            self.touch_global();
+        }
+        self.count_loose_bytes();
+    }
+
+    /// Strings among the accumulators.
+    pub(super) fn count_loose_bytes(&mut self) {
+        if self.kinds.iter().any(|kind| matches!(kind, LaneKind::MinText | LaneKind::MaxText)) {
+            self.loose_bytes = self.panes.values().flat_map(Pane::lanes).map(Lane::loose_bytes).sum();
+        }
+    }
+
+    fn refusal(&self, refusal: Refusal) -> String {
+        match refusal {
+            Refusal::Keys => format!("the query holds {} keys, its limit; rows with further keys are rejected until some are gone", self.keys_max),
+            Refusal::Bytes => {
+                format!("the query's state has reached its limit of {} bytes; rows that need more are rejected until windows close", self.bytes_max)
+            }
+            Refusal::Overflow => "a sum of integers does not fit in BIGINT; sum(CAST(x AS DOUBLE)) does".to_owned(),
+        }
+    }
+
+    fn prepare<'c>(&self, chunk: &'c Chunk<'_>, context: &Context) -> (Prepared<'c>, Vec<RowError>) {
+        let mut failed = Vec::new();
+        let mut evaluate = |expr, selection: &Selection| {
+            let evaluated = chunk.evaluate(expr, selection, context);
+            failed.extend(evaluated.errors);
+            evaluated.column
+        };
+        let time = self.spec.time.expr().map(|expr| evaluate(expr, &chunk.selection));
+        let keys = self.spec.plain.iter().map(|key| evaluate(&key.expr, &chunk.selection)).collect();
+        let mut inputs = Vec::with_capacity(self.spec.plan.inputs.len());
+        for spec in &self.spec.plan.inputs {
+            let filtered = spec.filter.as_ref().map(|filter| chunk.filter(filter, context));
+            let passed = filtered.as_ref().map(|filtered| &filtered.selection);
+            let column = match &spec.expr {
+                None => Cow::Owned(Column::new(Values::Boolean(vec![true; chunk.count]))),
+                Some(expr) => {
+                    let evaluated = chunk.evaluate(expr, passed.unwrap_or(&chunk.selection), context);
+                    failed.extend(evaluated.errors);
+                    evaluated.column
+                }
+            };
+            inputs.push(Input::new(column, (spec.needs_longs, spec.needs_doubles), passed));
+            failed.extend(filtered.into_iter().flat_map(|filtered| filtered.errors));
+        }
+        // Of several errors of a row the first evaluated is told.
+        failed.sort_by_key(|error| error.row);
+        failed.dedup_by_key(|error| error.row);
+        let rows: Vec<u32> = failed.iter().map(|error| error.row).collect();
+        (Prepared { selection: without(&chunk.selection, &rows), time, keys, inputs }, failed)
+    }
+
+    /// Takes rows into one pane. Returns those that it could not take.
+    fn take(&mut self, start: i64, rows: Vec<u32>, prepared: &Prepared<'_>) -> Vec<(u32, Refusal)> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.rows = rows;
+        let kinds = &self.kinds;
+        let mut pane = self.panes.remove(&start).unwrap_or_else(|| Pane::new(kinds));
+        let mut refused = self.find_slots(&mut pane, prepared, &mut scratch);
+        pane.grow();
+        let sums: Vec<(&Lane, &Input<'_>)> = self.lanes_of_inputs().filter_map(|(lane, input)| {
+            matches!(self.kinds[lane], LaneKind::SumLong).then(|| (&pane.lanes()[lane], &prepared.inputs[input]))
+        }).collect();
+        let overflowing = overflowing(&sums, &scratch.rows, &scratch.slots);
+        for index in overflowing.into_iter().rev() {
+            refused.push((scratch.rows.remove(index), Refusal::Overflow));
+            scratch.slots.remove(index);
+        }
+        pane.count_rows(&scratch.slots);
+        self.update_lanes(&mut pane, prepared, &mut scratch);
+        pane.touch(&scratch.slots);
+        self.note_touched(start, &pane);
+        if pane.len() > 0 {
+            self.panes.insert(start, pane);
+        }
+        self.scratch = scratch;
+        refused
+    }
+
+    fn lanes_of_inputs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.spec.plan.lanes.iter().enumerate().filter_map(|(lane, spec)| spec.input.map(|input| (lane, input)))
+    }
+
+    fn update_lanes(&self, pane: &mut Pane, prepared: &Prepared<'_>, scratch: &mut Scratch) {
+        let all = Pairs { rows: &scratch.rows, slots: &scratch.slots };
+        for (index, input) in prepared.inputs.iter().enumerate() {
+            let pairs = if input.complete() {
+                all
+            } else {
+                scratch.input_rows.clear();
+                scratch.input_slots.clear();
+                for (row, slot) in all.rows.iter().zip(all.slots) {
+                    if input.takes(*row) {
+                        scratch.input_rows.push(*row);
+                        scratch.input_slots.push(*slot);
+                    }
+                }
+                Pairs { rows: &scratch.input_rows, slots: &scratch.input_slots }
+            };
+            for (lane, _) in self.lanes_of_inputs().filter(|(_, of)| *of == index) {
+                pane.update(lane, pairs, input);
+            }
+        }
+    }
+
+    fn note_touched(&mut self, start: i64, pane: &Pane) {
+        if self.touched.last() != Some(&start) {
+            self.touched.push(start);
+        }
+        if let Some(running) = &self.running
+            && running.covers(start)
+        {
+            self.running = None;
+        }
+        if self.spec.emission == Emission::AtEnd {
+            return;
+        }
+        let mut flags = self.buckets.flags();
+        pane.for_each_touched(|_, key| flags[self.buckets.bucket(self.keys.bucket_hash(key)) as usize] = true);
+        self.buckets.mark(self.buckets.ring(self.spec.time.ordinal(start)), &flags);
+    }
+
+    /// The one group of an aggregate without keys counts as changed.
+    fn touch_global(&mut self) {
+        let mut pane = self.panes.remove(&0).unwrap_or_else(|| Pane::new(&self.kinds));
+        let key = self.keys.find(&[]).unwrap_or_else(|| self.new_key(&[]));
+        let slot = match pane.slot(key) {
+            NO_SLOT => self.new_cell(&mut pane, key),
+            slot => slot,
+        };
+        pane.grow();
+        pane.touch(&[slot]);
+        self.note_touched(0, &pane);
+        self.panes.insert(0, pane);
+    }
+
+    fn new_key(&mut self, bytes: &[u8]) -> KeyId {
+        let key = self.keys.add(bytes);
+        self.buckets.add(key, self.keys.bucket_hash(key));
+        if self.buckets.crowded(self.keys.len()) {
+            self.buckets.double(&self.keys);
+        }
+        key
+    }
+
+    pub(super) fn new_cell(&mut self, pane: &mut Pane, key: KeyId) -> u32 {
+        self.keys.hold(key);
+        self.cells += 1;
+        pane.add(key, self.keys.bound())
+    }
+
+    /// Fills `scratch.slots` for `scratch.rows`; rows that find no place are taken out and returned.
+    fn find_slots(&mut self, pane: &mut Pane, prepared: &Prepared<'_>, scratch: &mut Scratch) -> Vec<(u32, Refusal)> {
+        scratch.slots.clear();
+        scratch.slots.reserve(scratch.rows.len());
+        let mut refused = Vec::new();
+        let keyer = self.keyer(&prepared.keys);
+        let mut bytes = self.bytes();
+        for row in &scratch.rows {
+            let known = match &keyer {
+                Keyer::Codes { codes, column } if !column.is_null(*row as usize) => self.keys.of_code(codes[*row as usize]),
+                _ => NO_KEY,
+            };
+            if known != NO_KEY {
+                let slot = pane.slot(known);
+                if slot != NO_SLOT {
+                    scratch.slots.push(slot);
+                    continue;
+                }
+            }
+            let found = self.find_slot_slowly(pane, *row, known, &keyer, &mut scratch.key, &mut bytes);
+            scratch.slots.push(found.unwrap_or_else(|refusal| {
+                refused.push((*row, refusal));
+                NO_SLOT
+            }));
+        }
+        if !refused.is_empty() {
+            let mut slots = scratch.slots.iter();
+            scratch.rows.retain(|_| slots.next().is_some_and(|slot| *slot != NO_SLOT));
+            scratch.slots.retain(|slot| *slot != NO_SLOT);
+        }
+        refused
+    }
+
+    fn keyer<'k>(&mut self, keys: &'k [Cow<'k, Column>]) -> Keyer<'k> {
+        match keys {
+            [] => Keyer::One,
+            [column] => match &column.values {
+                Values::Dict(dict) if self.spec.plain[0].from_source => {
+                    self.keys.prepare_codes(dict.dictionary.generation, dict.dictionary.entries.len());
+                    Keyer::Codes { codes: &dict.codes, column }
+                }
+                _ => Keyer::Encoded(keys),
+            },
+            _ => Keyer::Encoded(keys),
+        }
+    }
+
+    fn find_slot_slowly(
+        &mut self, pane: &mut Pane, row: u32, known: KeyId, keyer: &Keyer<'_>, encoded: &mut Vec<u8>, bytes: &mut usize,
+    ) -> Result<u32, Refusal> {
+        let row = row as usize;
+        let mut key = known;
+        if key == NO_KEY {
+            encoded.clear();
+            match keyer {
+                Keyer::One => {}
+                Keyer::Codes { column, .. } => put_key(encoded, column, row),
+                Keyer::Encoded(columns) => columns.iter().for_each(|column| put_key(encoded, column, row)),
+            }
+            key = self.keys.find(encoded).unwrap_or(NO_KEY);
+        }
+        let slot = if key == NO_KEY { NO_SLOT } else { pane.slot(key) };
+        if slot == NO_SLOT {
+            let more = self.cell_bytes + if key == NO_KEY { encoded.len() + KEY_OVERHEAD_BYTES } else { 0 };
+            if *bytes + more > self.bytes_max {
+                return Err(Refusal::Bytes);
+            }
+            if key == NO_KEY {
+                if self.keys.len() >= self.keys_max {
+                    return Err(Refusal::Keys);
+                }
+                key = self.new_key(encoded);
+            }
+            *bytes += more;
+        }
+        if let Keyer::Codes { codes, column } = keyer
+            && !column.is_null(row)
+        {
+            self.keys.remember_code(codes[row], key);
+        }
+        Ok(if slot == NO_SLOT { self.new_cell(pane, key) } else { slot })
+    }
+}
+
+/// Why a row was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    Keys,
+    Bytes,
+    Overflow,
+}

@@ -1,0 +1,172 @@
+//! How an operator's state is cut into stored entries: by key into hash buckets, by time into rings.
+//!
+//! An entry holds the cells of one bucket's keys in the panes of one ring: a batch writes what it touched, not what is merely open. Where
+//! panes go with the watermark there is a fixed number of rings, used over and over: the entry of a closed pane is not deleted but
+//! written over by a later one, and a reader leaves closed panes out. So the store never sees a key per window.
+//!
+//! Limits: [`KEYS_PER_BUCKET_MAX`] keys a bucket on average before the buckets are split, [`BITS_MAX`].
+
+use std::collections::BTreeSet;
+
+use crate::engine::keys::{KeyId, Keys};
+use crate::engine::spec::TimeKey;
+
+/// Mean number of keys in a bucket above which the number of buckets doubles.
+pub(super) const KEYS_PER_BUCKET_MAX: usize = 32;
+
+/// Log2 of the greatest number of buckets.
+pub(super) const BITS_MAX: u32 = 16;
+
+/// Rings where panes go.
+const RINGS_MAX: u64 = 1024;
+
+/// Which entries there are, which keys belong to which, and which have changed.
+pub(super) struct Buckets {
+    bits: u32,
+    /// 0: every pane is its own ring (where panes stay).
+    rings: u64,
+    members: Vec<Vec<KeyId>>,
+    /// (ring, bucket)
+    dirty: BTreeSet<(i64, u32)>,
+    /// Buckets were split since the last checkpoint: everything is written anew.
+    split: bool,
+    stored: bool,
+}
+
+impl Buckets {
+    pub fn new(rings: u64) -> Buckets {
+        Buckets { bits: 0, rings, members: vec![Vec::new()], dirty: BTreeSet::new(), split: false, stored: false }
+    }
+
+    /// As stored. False where the numbers are out of range.
+    pub fn restore(&mut self, bits: u64, rings: u64) -> bool {
+        if bits > u64::from(BITS_MAX) || rings > RINGS_MAX || (rings == 0) != (self.rings == 0) {
+            return false;
+        }
+        self.bits = bits as u32;
+        self.rings = rings;
+        self.members = vec![Vec::new(); 1 << bits];
+        self.stored = true;
+        true
+    }
+
+    pub fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    pub fn rings(&self) -> u64 {
+        self.rings
+    }
+
+    pub fn ring(&self, ordinal: i64) -> i64 {
+        if self.rings == 0 { ordinal } else { ordinal.rem_euclid(self.rings as i64) }
+    }
+
+    pub fn bucket(&self, hash: u32) -> u32 {
+        hash & ((1 << self.bits) - 1)
+    }
+
+    /// Keys of a bucket, by number.
+    pub fn members(&self, bucket: u32) -> Vec<KeyId> {
+        let mut members = self.members[bucket as usize].clone();
+        members.sort_unstable();
+        members
+    }
+
+    pub fn add(&mut self, key: KeyId, hash: u32) {
+        let bucket = self.bucket(hash);
+        self.members[bucket as usize].push(key);
+    }
+
+    pub fn remove(&mut self, key: KeyId, hash: u32) {
+        let bucket = self.bucket(hash);
+        let members = &mut self.members[bucket as usize];
+        if let Some(position) = members.iter().position(|member| *member == key) {
+            members.swap_remove(position);
+        }
+    }
+
+    /// One flag a bucket, for [`Buckets::mark`].
+    pub fn flags(&self) -> Vec<bool> {
+        vec![false; self.members.len()]
+    }
+
+    /// The flagged buckets of `ring` have changed.
+    pub fn mark(&mut self, ring: i64, flags: &[bool]) {
+        self.dirty.extend(flags.iter().enumerate().filter(|(_, flag)| **flag).map(|(bucket, _)| (ring, bucket as u32)));
+    }
+
+    /// Whether so many keys want more buckets.
+    pub fn crowded(&self, keys: usize) -> bool {
+        keys > KEYS_PER_BUCKET_MAX << self.bits && self.bits < BITS_MAX
+    }
+
+    /// Doubles the number of buckets.
+    pub fn double(&mut self, keys: &Keys) {
+        let members = std::mem::take(&mut self.members);
+        self.bits += 1;
+        self.members = vec![Vec::new(); 1 << self.bits];
+        members.into_iter().flatten().for_each(|key| self.add(key, keys.bucket_hash(key)));
+        self.split = true;
+    }
+
+    /// The entries to write, given the rings of all panes there are; and whether the layout is to be written too.
+    pub fn take_dirty(&mut self, rings: impl Fn() -> BTreeSet<i64>) -> (BTreeSet<(i64, u32)>, bool) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let split = std::mem::take(&mut self.split);
+        if split {
+            let buckets = self.members.len() as u32;
+            dirty.extend(rings().into_iter().flat_map(|ring| (0..buckets).map(move |bucket| (ring, bucket))));
+        }
+        let layout = split || (!self.stored && !dirty.is_empty());
+        self.stored |= layout;
+        (dirty, layout)
+    }
+}
+
+/// The number of rings for an operator: enough that panes open at one time share none, in the ordinary course.
+pub(super) fn rings_for(time: &TimeKey, evicts_after_us: Option<i64>) -> u64 {
+    let Some(delay) = evicts_after_us else { return u64::from(matches!(time, TimeKey::None)) };
+    let (panes, length) = match time {
+        TimeKey::Window { windows, .. } => (time.panes_per_frame(), windows.slide),
+        TimeKey::Interval { size, .. } => (1, (*size).max(1)),
+        TimeKey::None | TimeKey::Instant { .. } => (16, 1_000_000),
+    };
+    let open = (panes as u64).saturating_add(2 * (delay.max(0) as u64).div_ceil(length as u64)).saturating_add(2);
+    open.min(RINGS_MAX).next_power_of_two()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_split_moves_each_key_to_its_bucket_and_writes_everything() {
+        let mut keys = Keys::new(0);
+        let mut buckets = Buckets::new(4);
+        for number in 0u32..100 {
+            let key = keys.add(&number.to_le_bytes());
+            buckets.add(key, keys.bucket_hash(key));
+            while buckets.crowded(keys.len()) {
+                buckets.double(&keys);
+            }
+        }
+        assert_eq!(buckets.bits(), 2);
+        for bucket in 0..4 {
+            assert!(buckets.members(bucket).iter().all(|key| buckets.bucket(keys.bucket_hash(*key)) == bucket));
+        }
+        assert_eq!((0..4).map(|bucket| buckets.members(bucket).len()).sum::<usize>(), 100);
+        let (dirty, layout) = buckets.take_dirty(|| BTreeSet::from([1, 3]));
+        assert_eq!((dirty.len(), layout), (8, true));
+        assert_eq!(buckets.take_dirty(BTreeSet::new), (BTreeSet::new(), false));
+    }
+
+    #[test]
+    fn a_removed_key_is_no_member() {
+        let mut buckets = Buckets::new(1);
+        buckets.add(7, 1);
+        buckets.add(8, 2);
+        buckets.remove(7, 1);
+        assert_eq!(buckets.members(0), [8]);
+    }
+}

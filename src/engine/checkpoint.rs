@@ -1,0 +1,185 @@
+//! Stored state of aggregates and limits, and taking it up again.
+//!
+//! | key | value, after a version byte |
+//! |---|---|
+//! | `s/<query>/watermark` | signed varint: ms since 1970 |
+//! | `s/<query>/<n>/meta` | text: the operator's fingerprint; varints: log2 of the buckets, rings |
+//! | `s/<query>/<n>/<bucket>.<ring>` (hex) | varint: panes; each: signed varint ordinal, varint cells; each: varint key number, key, lanes |
+//! | `s/<query>/<n>/count` | varint: rows that a LIMIT has let through |
+//!
+//! `n` counts a query's stateful operators from the source up. A cell is its number of rows as a varint, then each lane's value. Panes
+//! that the stored watermark has closed are left-overs and skipped.
+//!
+//! Limits: key numbers below [`KEY_NUMBERS_MAX`]; all stored bytes are checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::aggregate::Aggregate;
+use crate::engine::key_codec::check_key;
+use crate::engine::pane::{NO_SLOT, Pane};
+use crate::engine::spec::Emission;
+use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
+
+/// Version of all values here.
+pub(super) const VERSION: u8 = 1;
+
+/// Greatest number of a key that is believed.
+const KEY_NUMBERS_MAX: u64 = 1 << 24;
+
+/// A changed entry: key and value.
+pub(super) type Entry = (Vec<u8>, Option<Vec<u8>>);
+
+/// Why a stored value is not taken up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    Newer(u8),
+    Malformed(Malformed),
+    Changed(String),
+}
+
+impl From<Malformed> for Unfit {
+    fn from(malformed: Malformed) -> Unfit {
+        Unfit::Malformed(malformed)
+    }
+}
+
+/// A reader behind the version byte.
+pub(super) fn open(value: &[u8]) -> Result<Reader<'_>, Unfit> {
+    let mut reader = Reader::new(value);
+    match reader.byte()? {
+        0 => Err(Malformed("its version is 0").into()),
+        version if version > VERSION => Err(Unfit::Newer(version)),
+        _ => Ok(reader),
+    }
+}
+
+impl Aggregate {
+    /// Appends what changed since the last call. `prefix`: `s/<query>/<n>/`.
+    pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {
+        if self.spec.emission == Emission::AtEnd {
+            return;
+        }
+        let (buckets, panes, time) = (&mut self.buckets, &self.panes, &self.spec.time);
+        let rings = buckets.rings();
+        let ring_of = |pane: i64| if rings == 0 { time.ordinal(pane) } else { time.ordinal(pane).rem_euclid(rings as i64) };
+        let (dirty, layout) = buckets.take_dirty(|| panes.keys().map(|pane| ring_of(*pane)).collect());
+        if layout {
+            let mut value = vec![VERSION];
+            put_bytes(&mut value, self.spec.fingerprint.as_bytes());
+            put_varint(&mut value, u64::from(self.buckets.bits()));
+            put_varint(&mut value, self.buckets.rings());
+            out.push((format!("{prefix}meta").into_bytes(), Some(value)));
+        }
+        if dirty.is_empty() {
+            return;
+        }
+        let wanted: BTreeSet<i64> = dirty.iter().map(|(ring, _)| *ring).collect();
+        let mut by_ring: BTreeMap<i64, Vec<(i64, &Pane)>> = BTreeMap::new();
+        for (start, pane) in &self.panes {
+            let ring = ring_of(*start);
+            if wanted.contains(&ring) {
+                by_ring.entry(ring).or_default().push((time.ordinal(*start), pane));
+            }
+        }
+        for (ring, bucket) in dirty {
+            // All panes of the ring have closed meanwhile: what is stored is skipped on reading.
+            let Some(panes) = by_ring.get(&ring) else { continue };
+            out.push((format!("{prefix}{bucket:x}.{ring:x}").into_bytes(), Some(self.encode_entry(bucket, panes))));
+        }
+    }
+
+    fn encode_entry(&self, bucket: u32, panes: &[(i64, &Pane)]) -> Vec<u8> {
+        let members = self.buckets.members(bucket);
+        let mut value = vec![VERSION];
+        put_varint(&mut value, panes.len() as u64);
+        for (ordinal, pane) in panes {
+            put_signed(&mut value, *ordinal);
+            let cells = || members.iter().map(|key| (*key, pane.slot(*key))).filter(|(_, slot)| *slot != NO_SLOT);
+            put_varint(&mut value, cells().count() as u64);
+            for (key, slot) in cells() {
+                put_varint(&mut value, u64::from(key));
+                put_bytes(&mut value, self.keys.bytes_of(key));
+                pane.put_cell(slot, &mut value);
+            }
+        }
+        value
+    }
+
+    /// Takes up the operator's entries, by what follows the prefix. `watermark_us`: as stored.
+    pub fn restore<'e>(&mut self, entries: &[(&'e str, &'e [u8])], watermark_us: i64) -> Result<(), (&'e str, Unfit)> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
+        self.restore_layout(meta).map_err(|unfit| ("meta", unfit))?;
+        for (name, value) in entries.iter().filter(|(name, _)| *name != "meta") {
+            self.restore_entry(value, watermark_us).map_err(|unfit| (*name, unfit))?;
+        }
+        self.count_loose_bytes();
+        Ok(())
+    }
+
+    fn restore_layout(&mut self, value: &[u8]) -> Result<(), Unfit> {
+        let mut reader = open(value)?;
+        let fingerprint = reader.text()?;
+        let (bits, rings) = (reader.varint()?, reader.varint()?);
+        reader.end()?;
+        if fingerprint != self.spec.fingerprint {
+            return Err(Unfit::Changed(format!("stored: {fingerprint}; now: {}", self.spec.fingerprint)));
+        }
+        if self.buckets.restore(bits, rings) { Ok(()) } else { Err(Malformed("its numbers are out of range").into()) }
+    }
+
+    fn restore_entry(&mut self, value: &[u8], watermark_us: i64) -> Result<(), Unfit> {
+        let mut reader = open(value)?;
+        for _ in 0..reader.count(2)? {
+            let ordinal = reader.signed()?;
+            let start = self.spec.time.pane_at(ordinal).ok_or(Malformed("a pane's number is out of range"))?;
+            let cells = reader.count(2)?;
+            let closed = self.spec.evicts_after_us.is_some() && self.spec.time.last_close(start) <= watermark_us;
+            let mut pane = match self.panes.remove(&start) {
+                Some(pane) if !closed => pane,
+                _ => Pane::new(&self.kinds),
+            };
+            for _ in 0..cells {
+                self.restore_cell(&mut pane, &mut reader, closed)?;
+            }
+            if !closed && pane.len() > 0 {
+                self.panes.insert(start, pane);
+            }
+        }
+        Ok(reader.end()?)
+    }
+
+    fn restore_cell(&mut self, pane: &mut Pane, reader: &mut Reader<'_>, closed: bool) -> Result<(), Malformed> {
+        let id = reader.varint()?;
+        let bytes = reader.bytes()?;
+        if closed {
+            // Read into a pane that is dropped: the key's number may be another key's by now.
+            pane.add(pane.len() as u32, pane.len() + 1);
+            pane.grow();
+            return pane.read_last_cell(reader);
+        }
+        if id >= KEY_NUMBERS_MAX {
+            return Err(Malformed("a key's number is out of range"));
+        }
+        let id = id as u32;
+        match self.keys.find(bytes) {
+            Some(known) if known == id => {}
+            None => {
+                check_key(bytes, &self.key_types)?;
+                if !self.keys.restore(id, bytes) {
+                    return Err(Malformed("a key's number is given twice"));
+                }
+                self.buckets.add(id, self.keys.bucket_hash(id));
+            }
+            Some(_) => return Err(Malformed("a key has two numbers")),
+        }
+        if pane.slot(id) != NO_SLOT {
+            return Err(Malformed("a cell is there twice"));
+        }
+        self.new_cell(pane, id);
+        pane.grow();
+        pane.read_last_cell(reader)
+    }
+}

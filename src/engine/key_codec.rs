@@ -1,0 +1,128 @@
+//! Group keys as bytes: equal bytes exactly where Spark puts two rows into one group (NULL with NULL, NaN with NaN, -0.0 with 0.0).
+//!
+//! Each part is one byte (0: NULL, 1: a value), then the value: numbers little-endian in their type's width, strings with their length,
+//! structs member by member. The types are not stored; they are the operator's.
+
+use crate::batch::{Column, ColumnBuilder, Values};
+use crate::engine::expr::compare::group_bits;
+use crate::engine::state_codec::{Malformed, Reader, put_bytes};
+use crate::types::{DataType, Value};
+
+const NULL: u8 = 0;
+const VALUE: u8 = 1;
+
+/// Appends entry `row` of `column`.
+pub(super) fn put_key(out: &mut Vec<u8>, column: &Column, row: usize) {
+    if column.is_null(row) {
+        return out.push(NULL);
+    }
+    out.push(VALUE);
+    match &column.values {
+        Values::Boolean(v) => out.push(u8::from(v[row])),
+        Values::Int(v) | Values::Date(v) => out.extend_from_slice(&v[row].to_le_bytes()),
+        Values::BigInt(v) | Values::Timestamp(v) => out.extend_from_slice(&v[row].to_le_bytes()),
+        Values::Float(v) => out.extend_from_slice(&(f64::from_bits(group_bits(f64::from(v[row]))) as f32).to_le_bytes()),
+        Values::Double(v) => out.extend_from_slice(&group_bits(v[row]).to_le_bytes()),
+        Values::String(_) | Values::Dict(_) => put_bytes(out, column.text(row).unwrap_or_default().as_bytes()),
+        Values::Struct(members) => members.iter().for_each(|member| put_key(out, member, row)),
+        Values::Null(_) => {}
+    }
+}
+
+/// Reads one part of type `data_type`.
+pub(super) fn read_key(reader: &mut Reader<'_>, data_type: &DataType) -> Result<Value, Malformed> {
+    match reader.byte()? {
+        NULL => return Ok(Value::Null),
+        VALUE => {}
+        _ => return Err(Malformed("a key's part has an unknown tag")),
+    }
+    Ok(match data_type {
+        DataType::Null => return Err(Malformed("a key of type VOID has a value")),
+        DataType::Boolean => Value::Boolean(reader.byte()? != 0),
+        DataType::Int => Value::Int(i32::from_le_bytes(reader.fixed()?)),
+        DataType::Date => Value::Date(i32::from_le_bytes(reader.fixed()?)),
+        DataType::BigInt => Value::BigInt(i64::from_le_bytes(reader.fixed()?)),
+        DataType::Timestamp => Value::Timestamp(i64::from_le_bytes(reader.fixed()?)),
+        DataType::Float => Value::Float(f32::from_le_bytes(reader.fixed()?)),
+        DataType::Double => Value::Double(f64::from_le_bytes(reader.fixed()?)),
+        DataType::String => Value::String(reader.text()?.to_owned()),
+        DataType::Struct(fields) => {
+            Value::Struct(fields.iter().map(|field| read_key(reader, &field.data_type)).collect::<Result<_, _>>()?)
+        }
+    })
+}
+
+/// Whether `bytes` are one key of these types and nothing more.
+pub(super) fn check_key(bytes: &[u8], types: &[DataType]) -> Result<(), Malformed> {
+    let mut reader = Reader::new(bytes);
+    types.iter().try_for_each(|data_type| read_key(&mut reader, data_type).map(drop))?;
+    reader.end()
+}
+
+/// Appends each part of a checked key to its builder.
+pub(super) fn push_key(bytes: &[u8], types: &[DataType], builders: &mut [ColumnBuilder]) {
+    let mut reader = Reader::new(bytes);
+    for (data_type, builder) in types.iter().zip(builders) {
+        // Strings are the common key: no copy on the way.
+        if *data_type == DataType::String && bytes.len() - reader.remaining() < bytes.len() {
+            match reader.byte().and_then(|tag| if tag == VALUE { reader.text().map(Some) } else { Ok(None) }) {
+                Ok(Some(text)) => builder.push_text(text),
+                _ => builder.push_null(),
+            }
+            continue;
+        }
+        builder.push(&read_key(&mut reader, data_type).unwrap_or(Value::Null));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::window_type;
+
+    fn encoded(data_type: &DataType, value: &Value) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_key(&mut out, &Column::repeated(data_type, value, 1), 0);
+        out
+    }
+
+    #[test]
+    fn keys_come_back() {
+        let cases = [
+            (DataType::Boolean, Value::Boolean(true)),
+            (DataType::Int, Value::Int(-7)),
+            (DataType::BigInt, Value::BigInt(i64::MIN)),
+            (DataType::Float, Value::Float(1.5)),
+            (DataType::Double, Value::Double(f64::INFINITY)),
+            (DataType::String, Value::String("größe".into())),
+            (DataType::Timestamp, Value::Timestamp(5)),
+            (DataType::Date, Value::Date(-3)),
+            (window_type(), Value::Struct(vec![Value::Timestamp(1), Value::Null])),
+            (DataType::String, Value::Null),
+        ];
+        for (data_type, value) in cases {
+            let bytes = encoded(&data_type, &value);
+            assert_eq!(check_key(&bytes, std::slice::from_ref(&data_type)), Ok(()));
+            let mut builder = vec![ColumnBuilder::new(&data_type, 1)];
+            push_key(&bytes, std::slice::from_ref(&data_type), &mut builder);
+            assert_eq!(builder.remove(0).finish().value(0), value);
+        }
+    }
+
+    #[test]
+    fn groups_are_sparks() {
+        let double = |x| encoded(&DataType::Double, &Value::Double(x));
+        assert_eq!(double(-0.0), double(0.0));
+        assert_eq!(double(f64::NAN), double(-f64::NAN));
+        assert_ne!(double(1.0), double(2.0));
+        let text = |x: &str| encoded(&DataType::String, &Value::String(x.into()));
+        assert_ne!(text(""), encoded(&DataType::String, &Value::Null));
+    }
+
+    #[test]
+    fn a_malformed_key_is_refused() {
+        assert!(check_key(&[2], &[DataType::Int]).is_err());
+        assert!(check_key(&[1, 5, b'a'], &[DataType::String]).is_err());
+        assert!(check_key(&[0, 0], &[DataType::Int]).is_err());
+    }
+}

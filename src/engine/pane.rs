@@ -1,0 +1,251 @@
+//! The cells of one pane: for each key that has rows there, one cell in every lane.
+//!
+//! Cells are packed in order of the keys' first appearance; an index leads from key number to cell. The index is an array over all keys
+//! while these are few or the pane holds a good part of them, and a hash table otherwise, so that a pane costs by its own keys.
+
+use hashbrown::HashTable;
+
+use crate::engine::input::Input;
+use crate::engine::keys::KeyId;
+use crate::engine::lanes::{Lane, LaneKind, Pairs};
+use crate::engine::state_codec::{Malformed, Reader, put_varint};
+
+/// No cell.
+pub(super) const NO_SLOT: u32 = u32::MAX;
+
+/// Up to this many keys in the operator every pane has an array index (16 KiB).
+const DENSE_KEYS: usize = 4096;
+
+/// Above that, a pane that holds at least one key in this many has one.
+const DENSE_SHARE: usize = 16;
+
+/// What a pane costs beside its cells, roughly.
+pub(super) const PANE_OVERHEAD_BYTES: usize = 400;
+
+#[derive(Clone, Debug)]
+enum Index {
+    /// By key; may be shorter than the keys there are.
+    Dense(Vec<u32>),
+    /// Cell numbers, hashed by their key.
+    Sparse(HashTable<u32>),
+}
+
+/// Cells by key.
+#[derive(Clone, Debug)]
+pub(super) struct Pane {
+    index: Index,
+    /// The key of each cell.
+    keys: Vec<KeyId>,
+    /// Lane 0 counts rows.
+    lanes: Vec<Lane>,
+    /// One bit a cell: changed in this step. Empty bits at the end may be missing.
+    touched: Vec<u64>,
+}
+
+impl Pane {
+    pub fn new(kinds: &[LaneKind]) -> Pane {
+        Pane { index: Index::Dense(Vec::new()), keys: Vec::new(), lanes: kinds.iter().map(|kind| Lane::new(*kind)).collect(), touched: Vec::new() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn keys(&self) -> &[KeyId] {
+        &self.keys
+    }
+
+    pub fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
+    /// The key's cell, or `NO_SLOT`.
+    pub fn slot(&self, key: KeyId) -> u32 {
+        match &self.index {
+            Index::Dense(slots) => slots.get(key as usize).copied().unwrap_or(NO_SLOT),
+            Index::Sparse(table) => table.find(hash(key), |slot| self.keys[*slot as usize] == key).copied().unwrap_or(NO_SLOT),
+        }
+    }
+
+    /// Makes a fresh cell for a key that has none; `bound` is above every key's number. Lanes grow by [`Pane::grow`].
+    pub fn add(&mut self, key: KeyId, bound: usize) -> u32 {
+        let slot = self.keys.len() as u32;
+        self.keys.push(key);
+        if let Index::Dense(slots) = &self.index
+            && slots.len() <= key as usize
+            && bound > DENSE_KEYS
+            && self.keys.len() < bound / DENSE_SHARE
+        {
+            self.make_sparse();
+            return slot;
+        }
+        let keys = &self.keys;
+        match &mut self.index {
+            Index::Dense(slots) => {
+                if slots.len() <= key as usize {
+                    slots.resize(bound.max(key as usize + 1), NO_SLOT);
+                }
+                slots[key as usize] = slot;
+            }
+            Index::Sparse(table) => {
+                table.insert_unique(hash(key), slot, |slot| hash(keys[*slot as usize]));
+                if keys.len() >= bound / DENSE_SHARE {
+                    self.make_dense(bound);
+                }
+            }
+        }
+        slot
+    }
+
+    fn make_sparse(&mut self) {
+        let mut table = HashTable::with_capacity(self.keys.len());
+        for (slot, key) in self.keys.iter().enumerate() {
+            table.insert_unique(hash(*key), slot as u32, |slot| hash(self.keys[*slot as usize]));
+        }
+        self.index = Index::Sparse(table);
+    }
+
+    fn make_dense(&mut self, bound: usize) {
+        let mut slots = vec![NO_SLOT; bound.max(self.keys.iter().max().map_or(0, |key| *key as usize + 1))];
+        self.keys.iter().enumerate().for_each(|(slot, key)| slots[*key as usize] = slot as u32);
+        self.index = Index::Dense(slots);
+    }
+
+    /// Gives every cell its place in the lanes.
+    pub fn grow(&mut self) {
+        let cells = self.keys.len();
+        self.lanes.iter_mut().for_each(|lane| lane.grow(cells));
+        self.touched.resize(cells.div_ceil(64), 0);
+    }
+
+    /// Combines cells `from` of `other` into cells `into`, all lanes.
+    pub fn merge(&mut self, into: &[u32], other: &Pane, from: &[u32]) {
+        self.lanes.iter_mut().zip(&other.lanes).for_each(|(lane, other)| lane.merge(into, other, from));
+    }
+
+    /// Undoes such a merge; for exact lanes only.
+    pub fn retract(&mut self, into: &[u32], other: &Pane, from: &[u32]) {
+        self.lanes.iter_mut().zip(&other.lanes).for_each(|(lane, other)| lane.retract(into, other, from));
+    }
+
+    /// Reads one stored cell into the last place of every lane.
+    pub fn read_last_cell(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        let rows = reader.varint()?;
+        if let Lane::Count(counts) = &mut self.lanes[0]
+            && let Some(count) = counts.last_mut()
+        {
+            *count = rows;
+        }
+        self.lanes[1..].iter_mut().try_for_each(|lane| lane.read_last_cell(reader, rows))
+    }
+
+    /// Appends one cell as [`Pane::read_last_cell`] reads it.
+    pub fn put_cell(&self, slot: u32, out: &mut Vec<u8>) {
+        let rows = self.rows(slot);
+        put_varint(out, rows);
+        self.lanes[1..].iter().for_each(|lane| lane.put_cell(slot, rows, out));
+    }
+
+    /// Marks the cells as changed.
+    pub fn touch(&mut self, slots: &[u32]) {
+        slots.iter().for_each(|slot| self.touched[*slot as usize / 64] |= 1 << (slot % 64));
+    }
+
+    /// Calls `visit` with each changed cell and its key.
+    pub fn for_each_touched(&self, mut visit: impl FnMut(u32, KeyId)) {
+        for (word_index, word) in self.touched.iter().enumerate() {
+            let mut rest = *word;
+            while rest != 0 {
+                let slot = word_index * 64 + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                visit(slot as u32, self.keys[slot]);
+            }
+        }
+    }
+
+    pub fn forget_touched(&mut self) {
+        self.touched.fill(0);
+    }
+
+    /// Forgets all cells, keeps memory: for a pane used to combine others.
+    pub fn clear(&mut self) {
+        match &mut self.index {
+            Index::Dense(slots) => self.keys.iter().for_each(|key| slots[*key as usize] = NO_SLOT),
+            Index::Sparse(table) => table.clear(),
+        }
+        self.keys.clear();
+        self.lanes.iter_mut().for_each(Lane::clear);
+        self.touched.clear();
+    }
+
+    /// The cell of `key`, made where missing.
+    pub fn slot_or_add(&mut self, key: KeyId, bound: usize) -> u32 {
+        match self.slot(key) {
+            NO_SLOT => self.add(key, bound),
+            slot => slot,
+        }
+    }
+
+    /// Rows that a cell counted.
+    pub fn rows(&self, slot: u32) -> u64 {
+        match &self.lanes[0] {
+            Lane::Count(counts) => counts[slot as usize],
+            _ => 0,
+        }
+    }
+
+    /// One more row each.
+    pub fn count_rows(&mut self, slots: &[u32]) {
+        if let Lane::Count(counts) = &mut self.lanes[0] {
+            slots.iter().for_each(|slot| counts[*slot as usize] += 1);
+        }
+    }
+
+    /// Updates lanes other than 0.
+    pub fn update(&mut self, lane: usize, pairs: Pairs<'_>, input: &Input<'_>) {
+        self.lanes[lane].update(pairs, input);
+    }
+}
+
+fn hash(key: KeyId) -> u64 {
+    u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_found_dense_sparse_and_dense_again() {
+        let bound = DENSE_KEYS * 4;
+        let mut pane = Pane::new(&[LaneKind::Count]);
+        for step in 0..bound as u32 {
+            let key = step.wrapping_mul(7919) % bound as u32;
+            assert_eq!(pane.slot(key), NO_SLOT);
+            assert_eq!(pane.add(key, bound), step);
+            assert_eq!(pane.slot(key), step);
+            match step {
+                0..100 => assert!(matches!(pane.index, Index::Sparse(_))),
+                1100.. => assert!(matches!(pane.index, Index::Dense(_))),
+                _ => {}
+            }
+        }
+        assert!((0..bound as u32).all(|key| pane.keys()[pane.slot(key) as usize] == key));
+    }
+
+    #[test]
+    fn a_cleared_pane_is_as_new() {
+        let mut pane = Pane::new(&[LaneKind::Count]);
+        pane.add(5, 6);
+        pane.grow();
+        pane.count_rows(&[0, 0]);
+        pane.touch(&[0]);
+        pane.clear();
+        assert_eq!((pane.len(), pane.slot(5)), (0, NO_SLOT));
+        assert_eq!(pane.slot_or_add(5, 6), 0);
+        pane.grow();
+        let mut touched = 0;
+        pane.for_each_touched(|_, _| touched += 1);
+        assert_eq!((pane.rows(0), touched), (0, 0));
+    }
+}

@@ -1,0 +1,216 @@
+//! Rows to JSON as Spark's `to_json` writes them: NULL members are left out, NaN and the infinities are strings, timestamps are UTC in
+//! whole milliseconds (the rest is cut off), doubles look as in Java (`1.0E7`), with the fewest digits that read back as the same number.
+//!
+//! Rows never contain an array or map: those types are not built yet.
+
+use std::io::Write;
+
+use super::timestamp::civil_from_days;
+use crate::batch::{Column, Table, Values};
+use crate::types::{DataType, Field};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Appends row `row` of `table` as a JSON object. `fields` are the table's columns; a column that is `None` is left out.
+pub fn encode_row(fields: &[Field], table: &Table, row: usize, out: &mut Vec<u8>) {
+    out.push(b'{');
+    let start = out.len();
+    for (field, column) in fields.iter().zip(&table.columns) {
+        if let Some(column) = column {
+            write_member(field, column, row, start, out);
+        }
+    }
+    out.push(b'}');
+}
+
+/// Appends the row with the member `_id` first. `fields` hold no column of that name.
+pub fn encode_result(id: &str, fields: &[Field], table: &Table, row: usize, out: &mut Vec<u8>) {
+    let mut json = Vec::new();
+    encode_row(fields, table, row, &mut json);
+    prepend_id(id, &json, out);
+}
+
+/// Appends `row_json`, which [`encode_row`] wrote, with the member `_id` first.
+pub fn prepend_id(id: &str, row_json: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"_id\":");
+    write_string(id, out);
+    if row_json.len() > 2 {
+        out.push(b',');
+    }
+    out.extend_from_slice(&row_json[1..]);
+}
+
+/// As [`encode_row`], in at most `bytes_max` bytes: members that do not fit are left out. Returns whether all are there.
+pub fn encode_row_within(fields: &[Field], table: &Table, row: usize, bytes_max: usize, out: &mut Vec<u8>) -> bool {
+    let begin = out.len();
+    let mut complete = true;
+    out.push(b'{');
+    let start = out.len();
+    for (field, column) in fields.iter().zip(&table.columns) {
+        let Some(column) = column else { continue };
+        let before = out.len();
+        // Text only grows in JSON: what is too long already is not even written.
+        if column.text(row).is_none_or(|text| text.len() <= bytes_max) {
+            write_member(field, column, row, start, out);
+        } else {
+            complete = false;
+        }
+        if out.len() + 1 - begin > bytes_max {
+            out.truncate(before);
+            complete = false;
+        }
+    }
+    out.push(b'}');
+    complete
+}
+
+/// Appends `"name":value`, after a comma if it is not the first since `start`; nothing for NULL.
+fn write_member(field: &Field, column: &Column, row: usize, start: usize, out: &mut Vec<u8>) {
+    if column.is_null(row) {
+        return;
+    }
+    if out.len() > start {
+        out.push(b',');
+    }
+    write_string(&field.name, out);
+    out.push(b':');
+    write_value(&field.data_type, column, row, out);
+}
+
+/// Appends a value that is not NULL.
+pub(super) fn write_value(data_type: &DataType, column: &Column, row: usize, out: &mut Vec<u8>) {
+    match &column.values {
+        Values::Boolean(v) => out.extend_from_slice(if v[row] { b"true" } else { b"false" }),
+        Values::Int(v) => write_integer(i64::from(v[row]), out),
+        Values::BigInt(v) => write_integer(v[row], out),
+        Values::Float(v) => write_float(&v[row], f64::from(v[row]), out),
+        Values::Double(v) => write_float(&v[row], v[row], out),
+        Values::Timestamp(v) => write_timestamp(v[row], out),
+        Values::Date(v) => {
+            out.push(b'"');
+            write_date(i64::from(v[row]), out);
+            out.push(b'"');
+        }
+        Values::String(_) | Values::Dict(_) => write_string(column.text(row).unwrap_or_default(), out),
+        Values::Struct(members) => {
+            out.push(b'{');
+            let start = out.len();
+            if let DataType::Struct(fields) = data_type {
+                for (field, member) in fields.iter().zip(members) {
+                    write_member(field, member, row, start, out);
+                }
+            }
+            out.push(b'}');
+        }
+        Values::Null(_) => out.extend_from_slice(b"null"),
+    }
+}
+
+fn write_integer(value: i64, out: &mut Vec<u8>) {
+    write!(out, "{value}").expect("a Vec takes all bytes");
+}
+
+/// Appends `value` (a float or a double, `wide` its value as a double) in Java's form.
+fn write_float(value: &impl std::fmt::LowerExp, wide: f64, out: &mut Vec<u8>) {
+    if !wide.is_finite() {
+        let name: &[u8] = if wide.is_nan() {
+            b"\"NaN\""
+        } else if wide > 0.0 {
+            b"\"Infinity\""
+        } else {
+            b"\"-Infinity\""
+        };
+        out.extend_from_slice(name);
+        return;
+    }
+    // Shortest digits, as `-1.2345e6`.
+    let mut scientific = [0u8; 40];
+    let mut rest = &mut scientific[..];
+    write!(rest, "{value:e}").expect("a float's shortest digits are at most 17");
+    let unused = rest.len();
+    let text = &scientific[..scientific.len() - unused];
+    let mark = memchr::memchr(b'e', text).expect("LowerExp writes an e");
+    let exponent: i32 =
+        std::str::from_utf8(&text[mark + 1..]).ok().and_then(|text| text.parse().ok()).expect("LowerExp writes a number after its e");
+    let (sign, mantissa) = if text[0] == b'-' { (&text[..1], &text[1..mark]) } else { (&text[..0], &text[..mark]) };
+    let (first, others) = (mantissa[0], mantissa.get(2..).unwrap_or_default());
+    out.extend_from_slice(sign);
+    if (-3..7).contains(&exponent) {
+        write_plain(first, others, exponent, out);
+    } else {
+        out.extend_from_slice(&[first, b'.']);
+        out.extend_from_slice(if others.is_empty() { b"0" } else { others });
+        write!(out, "E{exponent}").expect("a Vec takes all bytes");
+    }
+}
+
+/// `first.others · 10^exponent` without an exponent, with at least one digit on either side of the point.
+fn write_plain(first: u8, others: &[u8], exponent: i32, out: &mut Vec<u8>) {
+    if exponent < 0 {
+        out.extend_from_slice(b"0.");
+        out.extend(std::iter::repeat_n(b'0', (-exponent - 1) as usize));
+        out.push(first);
+        out.extend_from_slice(others);
+        return;
+    }
+    if first == b'0' {
+        out.extend_from_slice(b"0.0");
+        return;
+    }
+    let whole = exponent as usize;
+    out.push(first);
+    out.extend_from_slice(&others[..whole.min(others.len())]);
+    out.extend(std::iter::repeat_n(b'0', whole.saturating_sub(others.len())));
+    out.push(b'.');
+    out.extend_from_slice(if others.len() > whole { &others[whole..] } else { b"0" });
+}
+
+fn write_date(days: i64, out: &mut Vec<u8>) {
+    let (year, month, day) = civil_from_days(days);
+    let sign = match year {
+        ..0 => "-",
+        0..=9999 => "",
+        _ => "+",
+    };
+    write!(out, "{sign}{:04}-{month:02}-{day:02}", year.unsigned_abs()).expect("a Vec takes all bytes");
+}
+
+fn write_timestamp(micros: i64, out: &mut Vec<u8>) {
+    let millis = micros.div_euclid(1000);
+    let (days, of_day) = (millis.div_euclid(DAY_MS), millis.rem_euclid(DAY_MS));
+    out.push(b'"');
+    write_date(days, out);
+    let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
+    write!(out, "T{hour:02}:{minute:02}:{second:02}.{:03}Z\"", of_day % 1000).expect("a Vec takes all bytes");
+}
+
+/// Appends `text` as a JSON string, escaped as Jackson does: quotes, backslashes and control characters below 0x20 only.
+pub fn write_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut plain_from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escape: &[u8] = match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            0x08 => b"\\b",
+            0x0c => b"\\f",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            0..0x20 => b"",
+            _ => continue,
+        };
+        out.extend_from_slice(&text.as_bytes()[plain_from..at]);
+        out.extend_from_slice(escape);
+        if escape.is_empty() {
+            write!(out, "\\u{byte:04X}").expect("a Vec takes all bytes");
+        }
+        plain_from = at + 1;
+    }
+    out.extend_from_slice(&text.as_bytes()[plain_from..]);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+#[path = "tests/encode.rs"]
+mod tests;

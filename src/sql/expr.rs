@@ -1,0 +1,416 @@
+//! sqlparser's expressions to typed ones: names, literals, calls. Operators stand in `operators`.
+
+use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned, TrimWhereField};
+
+use super::aggregates::{self, Kind, Written};
+use super::budget::Budget;
+use super::coerce::{coerce, unify};
+use super::error::{SqlError, join};
+use super::functions;
+use super::lex::span_of;
+use super::scope::{self, Scope};
+use super::tree;
+use super::{literal, window};
+use crate::plan::{AggregateCall, DEPTH_MAX, Expr, ExprNode, Function, OutputMode, Span};
+use crate::types::{DataType, Value};
+
+/// Columns from here on stand for the aggregates of the SELECT being planned, until the aggregation's output takes their place.
+pub const AGGREGATES_FROM: usize = usize::MAX / 2;
+
+/// Which part of a SELECT an expression stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clause {
+    Select,
+    Where,
+    GroupBy,
+    Having,
+    OrderBy,
+    Watermark,
+}
+
+/// Plans the expressions of one SELECT.
+pub struct ExprPlanner<'a> {
+    pub text: &'a str,
+    pub mode: OutputMode,
+    pub budget: &'a Budget,
+    pub scope: &'a Scope,
+    pub clause: Clause,
+    /// Names of the SELECT list: in HAVING and ORDER BY they come before the input's columns, elsewhere after them.
+    pub aliases: Vec<(String, Expr)>,
+    /// What the bare name `window` means in an aggregation.
+    pub window: Option<Expr>,
+    /// The aggregates met so far; column `AGGREGATES_FROM + i` stands for number i.
+    pub aggregates: Vec<AggregateCall>,
+    pub in_aggregate: bool,
+    pub depth: usize,
+}
+
+/// The bytes that a node of the parser's tree covers.
+pub fn place(node: &impl Spanned) -> Span {
+    span_of(node.span())
+}
+
+impl<'a> ExprPlanner<'a> {
+    pub fn new(text: &'a str, mode: OutputMode, budget: &'a Budget, scope: &'a Scope, clause: Clause) -> ExprPlanner<'a> {
+        ExprPlanner {
+            text,
+            mode,
+            budget,
+            scope,
+            clause,
+            aliases: Vec::new(),
+            window: None,
+            aggregates: Vec::new(),
+            in_aggregate: false,
+            depth: 0,
+        }
+    }
+
+    /// The typed expression.
+    pub fn plan(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(SqlError::new(place(expr), format!("the expression nests too deep: at most {DEPTH_MAX} levels")));
+        }
+        let planned = self.plan_node(expr);
+        self.depth -= 1;
+        planned
+    }
+
+    /// A condition.
+    pub fn plan_boolean(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
+        let planned = self.plan(expr)?;
+        match planned.data_type {
+            DataType::Boolean | DataType::Null | DataType::String => coerce(planned, &DataType::Boolean),
+            ref other => {
+                Err(SqlError::new(planned.span, format!("a condition is needed here, not {}", super::coerce::with_article(other))))
+            }
+        }
+    }
+
+    fn plan_node(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
+        use ast::Expr as E;
+        match expr {
+            E::Identifier(ident) => self.name(std::slice::from_ref(ident)),
+            E::CompoundIdentifier(parts) => self.name(parts),
+            E::CompoundFieldAccess { root, access_chain } => self.access(root, access_chain),
+            E::Nested(inner) => self.plan(inner),
+            E::Value(value) => self.literal(value),
+            E::TypedString(typed) => self.typed_literal(typed),
+            E::UnaryOp { .. }
+            | E::BinaryOp { .. }
+            | E::InList { .. }
+            | E::Between { .. }
+            | E::Like { .. }
+            | E::ILike { .. }
+            | E::RLike { .. } => self.operator(expr),
+            E::IsNull(_)
+            | E::IsNotNull(_)
+            | E::IsTrue(_)
+            | E::IsNotTrue(_)
+            | E::IsFalse(_)
+            | E::IsNotFalse(_)
+            | E::IsUnknown(_)
+            | E::IsNotUnknown(_)
+            | E::IsDistinctFrom(..)
+            | E::IsNotDistinctFrom(..) => self.test(expr),
+            E::Cast { kind, expr: input, data_type, format: None } => {
+                let target = super::schema::sql_type(data_type).map_err(|message| SqlError::new(place(expr), message))?;
+                let input = self.plan(input)?;
+                let span = join(place(expr), input.span);
+                functions::explicit_cast(input, &target, matches!(kind, ast::CastKind::TryCast | ast::CastKind::SafeCast), span)
+            }
+            E::Case { operand, conditions, else_result, .. } => {
+                self.case(operand.as_deref(), conditions, else_result.as_deref(), place(expr))
+            }
+            E::Function(function) => self.function(function),
+            E::Extract { .. } | E::Ceil { .. } | E::Floor { .. } | E::Position { .. } | E::Substring { .. } | E::Trim { .. } => {
+                self.syntax(expr)
+            }
+            E::Interval(_) => Err(SqlError::new(place(expr), "an interval can only be added to a time or taken from it")
+                .help("as in ts + INTERVAL 90 SECONDS")),
+            E::Subquery(_) | E::Exists { .. } | E::InSubquery { .. } => {
+                Err(SqlError::unsupported(place(expr), "a subquery in an expression"))
+            }
+            E::Wildcard(_) | E::QualifiedWildcard(..) => Err(SqlError::new(place(expr), "`*` cannot stand here")),
+            E::Lambda(_) => Err(SqlError::unsupported(place(expr), "a lambda function")),
+            E::AtTimeZone { .. } => Err(SqlError::unsupported(place(expr), "AT TIME ZONE")),
+            E::Tuple(_) | E::Struct { .. } => {
+                Err(SqlError::unsupported(place(expr), "a struct of columns").help("named_struct('a', a, 'b', b) makes one"))
+            }
+            E::Array(_) | E::Map(_) | E::Dictionary(_) => Err(SqlError::unsupported(place(expr), "an array or map")),
+            E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => Err(SqlError::unsupported(place(expr), "GROUPING SETS, CUBE or ROLLUP")),
+            _ => Err(SqlError::unsupported(place(expr), "this expression")),
+        }
+    }
+
+    /// A column, a struct's member, an alias of the SELECT list.
+    fn name(&mut self, idents: &[Ident]) -> Result<Expr, SqlError> {
+        let span = idents.iter().fold(Span::default(), |span, ident| join(span, span_of(ident.span)));
+        if let Some(text) = idents.iter().find(|ident| matches!(ident.quote_style, Some('\'' | '"'))) {
+            return Err(SqlError::new(span, format!("'{}' is a string, not a name", text.value)).help("names are quoted by backticks"));
+        }
+        let parts: Vec<&str> = idents.iter().map(|ident| ident.value.as_str()).collect();
+        let aliases_first = matches!(self.clause, Clause::Having | Clause::OrderBy) && !self.in_aggregate;
+        if aliases_first && let Some(found) = self.alias(&parts, span)? {
+            return Ok(found);
+        }
+        if let Some(found) = self.scope.resolve(&parts, span)? {
+            return Ok(found);
+        }
+        if let (Some(window), "window") = (&self.window, parts[0].to_ascii_lowercase().as_str()) {
+            let window = Expr { span, ..self.budget.copy(window)? };
+            return parts[1..].iter().try_fold(window, |input, name| scope::member(input, name, span));
+        }
+        if !aliases_first && let Some(found) = self.alias(&parts, span)? {
+            return Ok(found);
+        }
+        let names: Vec<&str> = self.aliases.iter().map(|(name, _)| name.as_str()).collect();
+        let error = self.scope.unknown(&parts, &names, span);
+        Err(match parts[0].to_ascii_lowercase().as_str() {
+            "session_window" => SqlError::unsupported(span, "session_window"),
+            "window" => error.help("`window` is there only with window(...) in GROUP BY"),
+            "current_timestamp" | "current_date" | "now" => functions::unknown(parts[0].to_ascii_lowercase().as_str(), span),
+            _ => error,
+        })
+    }
+
+    fn alias(&self, parts: &[&str], span: Span) -> Result<Option<Expr>, SqlError> {
+        let mut found = self.aliases.iter().filter(|(name, _)| name.eq_ignore_ascii_case(parts[0]));
+        let Some((name, expr)) = found.next() else { return Ok(None) };
+        if self.clause == Clause::Where {
+            let error = SqlError::new(span, format!("`{name}` is a name of the SELECT list, which WHERE does not see"));
+            return Err(error.help("repeat the expression, or filter in an outer SELECT"));
+        }
+        if found.any(|(_, other)| !tree::same(expr, other)) {
+            return Err(SqlError::new(span, format!("`{name}` is ambiguous: the SELECT list has it twice")));
+        }
+        let copy = Expr { span, ..self.budget.copy(expr)? };
+        parts[1..].iter().try_fold(copy, |input, name| scope::member(input, name, span)).map(Some)
+    }
+
+    fn access(&mut self, root: &ast::Expr, chain: &[ast::AccessExpr]) -> Result<Expr, SqlError> {
+        let mut value = self.plan(root)?;
+        for access in chain {
+            value = match access {
+                ast::AccessExpr::Dot(ast::Expr::Identifier(ident)) => {
+                    let span = join(value.span, span_of(ident.span));
+                    scope::member(value, &ident.value, span)?
+                }
+                ast::AccessExpr::Dot(other) => return Err(SqlError::new(place(other), "the name of a member is needed here")),
+                ast::AccessExpr::Subscript(_) => return Err(SqlError::unsupported(value.span, "a subscript")),
+            };
+        }
+        Ok(value)
+    }
+
+    fn literal(&mut self, value: &ast::ValueWithSpan) -> Result<Expr, SqlError> {
+        let span = span_of(value.span);
+        match &value.value {
+            ast::Value::Number(text, _) => literal::number(text, false, span),
+            ast::Value::SingleQuotedString(text) => Ok(tree::text(text, span)),
+            ast::Value::Boolean(value) => Ok(tree::literal(Value::Boolean(*value), DataType::Boolean, span)),
+            ast::Value::Null => Ok(tree::literal(Value::Null, DataType::Null, span)),
+            _ => Err(SqlError::unsupported(span, "this kind of literal")),
+        }
+    }
+
+    fn typed_literal(&mut self, typed: &ast::TypedString) -> Result<Expr, SqlError> {
+        let span = span_of(typed.value.span);
+        let target = super::schema::sql_type(&typed.data_type).map_err(|message| SqlError::new(span, message))?;
+        let ast::Value::SingleQuotedString(text) = &typed.value.value else {
+            return Err(SqlError::new(span, "a string is needed here"));
+        };
+        let folded = super::coerce::cast(tree::text(text, span), &target);
+        match (&folded.node, &target) {
+            (ExprNode::Literal(_), DataType::Date | DataType::Timestamp) => Ok(folded),
+            (_, DataType::Date) => Err(SqlError::new(span, format!("'{text}' is not a date")).help("DATE '2026-01-31'")),
+            (_, DataType::Timestamp) => {
+                Err(SqlError::new(span, format!("'{text}' is not a timestamp in UTC")).help("TIMESTAMP '2026-01-31 12:34:56'"))
+            }
+            _ => Err(SqlError::unsupported(span, format_args!("a literal of type {target}"))),
+        }
+    }
+
+    fn case(
+        &mut self,
+        operand: Option<&ast::Expr>,
+        conditions: &[ast::CaseWhen],
+        otherwise: Option<&ast::Expr>,
+        span: Span,
+    ) -> Result<Expr, SqlError> {
+        let operand = operand.map(|operand| self.plan(operand)).transpose()?;
+        let mut tests = Vec::new();
+        let mut results = Vec::new();
+        for when in conditions {
+            tests.push(match &operand {
+                None => self.plan_boolean(&when.condition)?,
+                Some(operand) => {
+                    let value = self.plan(&when.condition)?;
+                    super::operators::comparison(Function::Equal, self.budget.copy(operand)?, value)?
+                }
+            });
+            results.push(self.plan(&when.result)?);
+        }
+        let has_otherwise = otherwise.is_some();
+        if let Some(otherwise) = otherwise {
+            results.push(self.plan(otherwise)?);
+        }
+        let (mut results, data_type) = unify(results, "CASE")?;
+        let otherwise = if has_otherwise { results.pop().map(Box::new) } else { None };
+        Ok(Expr { node: ExprNode::Case { branches: tests.into_iter().zip(results).collect(), otherwise }, data_type, span })
+    }
+
+    fn function(&mut self, function: &ast::Function) -> Result<Expr, SqlError> {
+        let span = self.call_span(place(function));
+        let [part] = &function.name.0[..] else {
+            return Err(SqlError::new(span, format!("there is no function `{}`", function.name)));
+        };
+        let name = part.as_ident().map(|ident| ident.value.to_ascii_lowercase()).unwrap_or_default();
+        if function.over.is_some() {
+            return Err(SqlError::unsupported(span, "OVER"));
+        }
+        if function.null_treatment.is_some() || !function.within_group.is_empty() || !matches!(function.parameters, FunctionArguments::None)
+        {
+            return Err(SqlError::unsupported(span, format_args!("this form of `{name}`")));
+        }
+        let (args, distinct) = match &function.args {
+            FunctionArguments::None => (&[][..], false),
+            FunctionArguments::List(list) if list.clauses.is_empty() => {
+                (&list.args[..], list.duplicate_treatment == Some(DuplicateTreatment::Distinct))
+            }
+            _ => return Err(SqlError::unsupported(span, format_args!("this form of `{name}`"))),
+        };
+        if let Some(kind) = aggregates::find(&name) {
+            return self.aggregate(kind, name, args, distinct, function.filter.as_deref(), span);
+        }
+        if distinct || function.filter.is_some() {
+            return Err(SqlError::new(span, format!("`{name}` is no aggregate: DISTINCT and FILTER mean nothing here")));
+        }
+        if name == "window" {
+            return self.window_call(args, span);
+        }
+        let args = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
+        functions::build(&name, args, span, self.budget)
+    }
+
+    fn argument(&mut self, arg: &FunctionArg, name: &str) -> Result<Expr, SqlError> {
+        match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.plan(expr),
+            FunctionArg::Unnamed(_) => Err(SqlError::new(place(arg), format!("`{name}` does not take `*`"))),
+            _ => Err(SqlError::unsupported(place(arg), "a named argument")),
+        }
+    }
+
+    fn window_call(&mut self, args: &[FunctionArg], span: Span) -> Result<Expr, SqlError> {
+        for arg in args.iter().skip(1) {
+            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr @ ast::Expr::Interval(_))) = arg {
+                return Err(SqlError::new(place(expr), "window takes its lengths as strings, not as intervals")
+                    .help("as in window(ts, '1 minute')"));
+            }
+        }
+        let args = args.iter().map(|arg| self.argument(arg, "window")).collect::<Result<Vec<_>, _>>()?;
+        window::build(args, span)
+    }
+
+    fn aggregate(
+        &mut self,
+        kind: Kind,
+        name: String,
+        args: &[FunctionArg],
+        distinct: bool,
+        filter: Option<&ast::Expr>,
+        span: Span,
+    ) -> Result<Expr, SqlError> {
+        let place = match self.clause {
+            Clause::Where => Some("WHERE"),
+            Clause::GroupBy => Some("GROUP BY"),
+            Clause::Watermark => Some("WATERMARK"),
+            _ => None,
+        };
+        if let Some(place) = place {
+            let error = SqlError::new(span, format!("the aggregate `{name}` cannot stand in {place}"));
+            return Err(if place == "WHERE" { error.help("conditions on aggregates stand in HAVING") } else { error });
+        }
+        if self.in_aggregate {
+            return Err(SqlError::new(span, "an aggregate cannot be nested in another").help("aggregate the inner one in a subquery"));
+        }
+        self.in_aggregate = true;
+        let planned = match args {
+            [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] => Ok(None),
+            args => args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>().map(Some),
+        };
+        let filter = filter.map(|filter| self.plan_boolean(filter)).transpose();
+        self.in_aggregate = false;
+        let call = aggregates::build(kind, Written { name, args: planned?, distinct, filter: filter?, span }, self.mode)?;
+        if call
+            .args
+            .iter()
+            .chain(&call.filter)
+            .any(|arg| tree::any(arg, &mut |node| matches!(node.node, ExprNode::Column(index) if index >= AGGREGATES_FROM)))
+        {
+            return Err(SqlError::new(span, "an aggregate cannot be nested in another").help("aggregate the inner one in a subquery"));
+        }
+        let data_type = call.data_type.clone();
+        let index = self.aggregates.iter().position(|known| aggregates::same(known, &call)).unwrap_or(self.aggregates.len());
+        if index == self.aggregates.len() {
+            self.aggregates.push(call);
+        }
+        Ok(tree::column(AGGREGATES_FROM + index, data_type, span))
+    }
+
+    /// Functions with a syntax of their own.
+    fn syntax(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
+        let span = self.call_span(place(expr));
+        let (name, args): (&str, Vec<&ast::Expr>) = match expr {
+            ast::Expr::Extract { field, expr: source, .. } => {
+                let source = self.plan(source)?;
+                return functions::extract(&field.to_string(), source, span);
+            }
+            ast::Expr::Ceil { expr: arg, field } | ast::Expr::Floor { expr: arg, field } => {
+                if !matches!(field, ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime)) {
+                    return Err(SqlError::unsupported(span, "ceil or floor with a scale or unit").help("use round(x, scale)"));
+                }
+                (if matches!(expr, ast::Expr::Ceil { .. }) { "ceil" } else { "floor" }, vec![arg])
+            }
+            ast::Expr::Position { expr: part, r#in } => ("position", vec![part, r#in]),
+            ast::Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. } => {
+                ("substring", [&**text, from].into_iter().chain(substring_for.as_deref()).collect())
+            }
+            ast::Expr::Trim { expr: text, trim_where, trim_what, trim_characters } => {
+                let side = match trim_where {
+                    Some(TrimWhereField::Leading) => Function::Ltrim,
+                    Some(TrimWhereField::Trailing) => Function::Rtrim,
+                    _ => Function::Trim,
+                };
+                let what = trim_what.as_deref().into_iter().chain(trim_characters.iter().flatten());
+                let args = std::iter::once(&**text).chain(what).map(|arg| coerce(self.plan(arg)?, &DataType::String));
+                let args = args.collect::<Result<Vec<_>, _>>()?;
+                super::signatures::check_count("trim", args.len(), 1, Some(2), span)?;
+                return Ok(Expr { span, ..tree::call(side, args, DataType::String) });
+            }
+            _ => return Err(SqlError::new(span, "`substring` takes a text, a position and perhaps a length")),
+        };
+        let args = args.into_iter().map(|arg| self.plan(arg)).collect::<Result<Vec<_>, _>>()?;
+        functions::build(name, args, span, self.budget)
+    }
+
+    /// A call's span up to its closing parenthesis, which the parser leaves out.
+    fn call_span(&self, span: Span) -> Span {
+        let rest = self.text.get(span.start as usize..).unwrap_or_default();
+        let (mut depth, mut quote) = (0usize, None);
+        for (at, byte) in rest.bytes().enumerate() {
+            match (quote, byte) {
+                (Some(open), _) if byte == open => quote = None,
+                (Some(_), _) => {}
+                (None, b'\'' | b'"' | b'`') => quote = Some(byte),
+                (None, b'(') => depth += 1,
+                (None, b')') if depth == 1 => return Span { end: span.start + at as u32 + 1, ..span },
+                (None, b')') => depth = depth.saturating_sub(1),
+                (None, b',' | b';') if depth == 0 => break,
+                _ => {}
+            }
+        }
+        span
+    }
+}

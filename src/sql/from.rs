@@ -1,0 +1,169 @@
+//! FROM: sources, queries, subqueries and CTEs to relations, with their watermarks.
+
+use sqlparser::ast::{self, TableFactor, TableWithJoins};
+
+use super::error::{SqlError, near};
+use super::expr::{Clause, ExprPlanner, place};
+use super::parse::{Alias, WatermarkClause};
+use super::planner::{Planned, Planner};
+use super::scope::{Scope, ScopeColumn};
+use crate::plan::{ExprNode, NamedExpr, OutputMode, Query, Relation, Span, TableSchema};
+use crate::types::{DataType, Field};
+
+impl Planner<'_> {
+    pub fn plan_from(&mut self, from: &[TableWithJoins], span: Span) -> Result<Planned, SqlError> {
+        match from {
+            [] => {
+                if self.mode != OutputMode::Batch {
+                    return Err(SqlError::new(span, "the query reads no source").help("add FROM"));
+                }
+                Ok(Planned { relation: Relation::Values { rows: vec![vec![]], schema: vec![] }, scope: Scope::default() })
+            }
+            [one] if one.joins.is_empty() => self.plan_factor(&one.relation),
+            [one] => Err(SqlError::unsupported(place(&one.joins[0].relation), "JOIN")),
+            [_, second, ..] => Err(SqlError::unsupported(place(second), "a join of several tables")),
+        }
+    }
+
+    fn plan_factor(&mut self, factor: &TableFactor) -> Result<Planned, SqlError> {
+        match factor {
+            TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => self.plan_table(name, alias.as_ref()),
+            TableFactor::Table { args: Some(_), .. } => {
+                Err(SqlError::unsupported(place(factor), "a table function").help("write window(ts, '1 minute') in GROUP BY"))
+            }
+            TableFactor::Table { .. } => Err(SqlError::unsupported(place(factor), "TABLESAMPLE or a table version")),
+            TableFactor::Derived { lateral: false, subquery, alias, .. } => {
+                let planned = self.plan_subquery(subquery)?;
+                self.dress(planned, Alias::of(alias.as_ref()), None, place(factor))
+            }
+            TableFactor::NestedJoin { .. } => Err(SqlError::unsupported(place(factor), "JOIN")),
+            TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => Err(SqlError::unsupported(place(factor), "PIVOT or UNPIVOT")),
+            _ => Err(SqlError::unsupported(place(factor), "this kind of table")),
+        }
+    }
+
+    fn plan_table(&mut self, name: &ast::ObjectName, alias: Option<&ast::TableAlias>) -> Result<Planned, SqlError> {
+        let span = place(name);
+        let alias = Alias::of(alias);
+        let [part] = &name.0[..] else {
+            return Err(SqlError::new(span, format!("there is no table `{name}`")).help("sources and queries have plain names"));
+        };
+        let table = part.as_ident().map(|ident| ident.value.clone()).unwrap_or_default();
+        if let Some((_, planned)) = self.ctes.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(&table)) {
+            let planned = self.copy(&planned.clone(), span)?;
+            return self.dress(planned, alias, Some(&table), span);
+        }
+        if let Some(source) = self.catalog.sources.iter().position(|source| source.name.eq_ignore_ascii_case(&table)) {
+            let planned = self.scan(source, alias.watermark.is_some());
+            return self.dress(planned, alias, Some(&table), span);
+        }
+        if let Some(query) = self.catalog.queries.iter().find(|query| query.name.eq_ignore_ascii_case(&table)) {
+            let planned = self.read_query(query, span)?;
+            return self.dress(planned, alias, Some(&table), span);
+        }
+        let known = self.catalog.sources.iter().map(|source| &source.name).chain(self.catalog.queries.iter().map(|query| &query.name));
+        let names: Vec<&str> = known.map(String::as_str).chain(self.ctes.iter().map(|(name, _)| name.as_str())).collect();
+        let error = SqlError::new(span, format!("there is no source or query `{table}`"));
+        Err(match near(&table, names.iter().copied()) {
+            Some(meant) => error.help(format!("did you mean `{meant}`?")),
+            None if names.is_empty() => error,
+            None => error.help(format!("there are: {}", names.join(", "))),
+        })
+    }
+
+    /// All columns of a source, and its own watermark unless a clause stands in its place.
+    fn scan(&self, source: usize, has_clause: bool) -> Planned {
+        let table: &TableSchema = &self.catalog.sources[source];
+        let schema: Vec<Field> = table.columns.iter().map(|column| column.field.clone()).collect();
+        let columns = table.columns.iter().map(|column| ScopeColumn {
+            qualifier: None,
+            name: column.field.name.clone(),
+            data_type: column.field.data_type.clone(),
+            hidden: column.hidden,
+        });
+        let scope = Scope { columns: columns.collect() };
+        let mut relation = Relation::Scan { source, columns: (0..schema.len()).collect(), schema };
+        if let Some(event_time) = table.event_time
+            && let Some(delay_us) = event_time.delay_us
+            && !has_clause
+            && self.mode != OutputMode::Batch
+        {
+            relation = Relation::Watermark { input: Box::new(relation), column: event_time.column, delay_us };
+        }
+        Planned { relation, scope }
+    }
+
+    fn read_query(&self, query: &Query, span: Span) -> Result<Planned, SqlError> {
+        if matches!(query.mode, OutputMode::Update | OutputMode::Complete) {
+            let mode = if query.mode == OutputMode::Update { "update" } else { "complete" };
+            let message =
+                format!("the query `{}` has mode {mode}: its rows are revised later, so no other query can read them", query.name);
+            return Err(SqlError::new(span, message).help("only queries in append mode can be read"));
+        }
+        let columns = query.output.iter().map(|field| ScopeColumn {
+            qualifier: None,
+            name: field.name.clone(),
+            data_type: field.data_type.clone(),
+            hidden: false,
+        });
+        let planned = Planned { relation: query.root.clone(), scope: Scope { columns: columns.collect() } };
+        self.copy(&planned, span)
+    }
+
+    /// Applies a table's alias and WATERMARK clause.
+    fn dress(&mut self, mut planned: Planned, alias: Alias, table: Option<&str>, span: Span) -> Result<Planned, SqlError> {
+        if !alias.columns.is_empty() {
+            let mut visible = planned.scope.columns.iter_mut().filter(|column| !column.hidden);
+            for name in &alias.columns {
+                let column = visible.next().ok_or_else(|| SqlError::new(span, "the alias names more columns than there are"))?;
+                column.name = name.clone();
+            }
+        }
+        match alias.name.as_deref().or(table) {
+            Some(name) => planned.scope.qualify(name),
+            None => planned.scope.columns.iter_mut().for_each(|column| column.qualifier = None),
+        }
+        let watermarks = self.watermarks;
+        match alias.watermark.and_then(|number| watermarks.get(number)) {
+            Some(clause) => self.apply_watermark(planned, clause),
+            None => Ok(planned),
+        }
+    }
+
+    fn apply_watermark(&mut self, mut planned: Planned, clause: &WatermarkClause) -> Result<Planned, SqlError> {
+        let mut exprs = ExprPlanner::new(self.text, self.mode, self.budget, &planned.scope, Clause::Watermark);
+        let time = exprs.plan(&clause.expr)?;
+        if time.data_type != DataType::Timestamp {
+            let message =
+                format!("the watermark's event time must be a TIMESTAMP, but this is {}", super::coerce::with_article(&time.data_type));
+            let error = SqlError::new(time.span, message);
+            return Err(match time.data_type {
+                DataType::Int | DataType::BigInt => error.help("WATERMARK timestamp_millis(ts) AS event_time DELAY OF …"),
+                _ => error,
+            });
+        }
+        if planned.relation.has_watermark() {
+            return Err(SqlError::new(clause.span, "the table has a watermark already").help("keep one of them"));
+        }
+        let column = match (&time.node, &clause.name) {
+            (ExprNode::Column(column), None) => *column,
+            (_, None) => {
+                return Err(
+                    SqlError::new(time.span, "an expression in WATERMARK needs a name").help("WATERMARK … AS event_time DELAY OF …")
+                );
+            }
+            (_, Some(name)) => {
+                let qualifier = planned.scope.columns.first().and_then(|column| column.qualifier.clone());
+                let mut columns: Vec<NamedExpr> = planned.identity();
+                columns.push(NamedExpr { name: name.clone(), expr: time });
+                planned.relation = Relation::Project { input: Box::new(planned.relation), columns };
+                planned.scope.columns.push(ScopeColumn { qualifier, name: name.clone(), data_type: DataType::Timestamp, hidden: false });
+                planned.scope.columns.len() - 1
+            }
+        };
+        if self.mode != OutputMode::Batch {
+            planned.relation = Relation::Watermark { input: Box::new(planned.relation), column, delay_us: clause.delay_us };
+        }
+        Ok(planned)
+    }
+}

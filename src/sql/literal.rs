@@ -1,0 +1,109 @@
+//! Literals: numbers, and dates and times in text.
+//!
+//! Limits: a decimal literal is a DOUBLE; of Spark's many forms of a timestamp only full dates with an optional time and `Z` are read
+//! here, the rest is left to the cast.
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+use super::error::SqlError;
+use super::tree;
+use crate::plan::{Expr, Span};
+use crate::types::{DataType, Value};
+
+/// A number as lexed, its suffix in upper case.
+pub fn number(text: &str, negative: bool, span: Span) -> Result<Expr, SqlError> {
+    let signed = |digits: &str| if negative { format!("-{digits}") } else { digits.to_string() };
+    let too_large = |data_type: &str| SqlError::new(span, format!("{} does not fit into {data_type}", signed(text)));
+    let split = text.find(|c: char| c.is_ascii_alphabetic() && c != 'e' && c != 'E').unwrap_or(text.len());
+    let (digits, suffix) = text.split_at(split);
+    match suffix {
+        "" => {}
+        "L" => return Ok(tree::bigint(signed(digits).parse().map_err(|_| too_large("BIGINT"))?, span)),
+        "D" | "BD" => return double(&signed(digits), span),
+        "F" => {
+            let value: f32 = signed(digits).parse().map_err(|_| too_large("FLOAT"))?;
+            return Ok(tree::literal(Value::Float(value), DataType::Float, span));
+        }
+        "S" | "Y" => return Err(SqlError::unsupported(span, "a SMALLINT or TINYINT literal").help("leave the suffix out")),
+        _ => return Err(SqlError::new(span, format!("`{text}` is not a number"))),
+    }
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return double(&signed(digits), span);
+    }
+    match signed(digits).parse::<i64>() {
+        Ok(value) => Ok(i32::try_from(value).map_or_else(|_| tree::bigint(value, span), |value| tree::int(value, span))),
+        Err(_) => double(&signed(digits), span),
+    }
+}
+
+fn double(text: &str, span: Span) -> Result<Expr, SqlError> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(tree::literal(Value::Double(value), DataType::Double, span)),
+        _ => Err(SqlError::new(span, format!("{text} does not fit into DOUBLE"))),
+    }
+}
+
+/// `2026-01-31`: days since 1970.
+pub fn date(text: &str) -> Option<i32> {
+    let text = text.trim();
+    let shaped =
+        text.len() == 10 && text.bytes().enumerate().all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+    let date: Date = shaped.then(|| text.parse().ok())??;
+    let epoch = Date::constant(1970, 1, 1);
+    Some(epoch.until((jiff::Unit::Day, date)).ok()?.get_days())
+}
+
+/// `2026-01-31[ 12:34:56[.123456]][Z]` in UTC: µs since 1970.
+pub fn timestamp(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (day, time) = text.split_at_checked(10)?;
+    if time.is_empty() {
+        return i64::from(date(day)?).checked_mul(86_400_000_000);
+    }
+    date(day)?;
+    let time = time.strip_prefix([' ', 'T'])?;
+    let time = time.strip_suffix('Z').unwrap_or(time);
+    let (clock, fraction) = time.split_once('.').map_or((time, None), |(clock, fraction)| (clock, Some(fraction)));
+    let shaped =
+        clock.len() == 8 && clock.bytes().enumerate().all(|(i, byte)| if i == 2 || i == 5 { byte == b':' } else { byte.is_ascii_digit() });
+    let fraction_shaped = fraction.is_none_or(|digits| (1..=6).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    if !shaped || !fraction_shaped || clock.ends_with(":60") {
+        return None;
+    }
+    let moment: DateTime = format!("{day}T{time}").parse().ok()?;
+    Some(moment.to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_times_read() {
+        assert_eq!(date("1970-01-02"), Some(1));
+        assert_eq!(date("1969-12-31"), Some(-1));
+        assert_eq!(date("2026-02-30"), None);
+        assert_eq!(date("20260230"), None);
+        assert_eq!(timestamp("1970-01-01 00:00:01.5"), Some(1_500_000));
+        assert_eq!(timestamp("1970-01-02"), Some(86_400_000_000));
+        assert_eq!(timestamp("1970-01-01T00:00:00Z"), Some(0));
+        for text in ["", "1970-01-01 0:00:00", "1970-01-01 00:00:60", "1970-01-01 00:00:00.", "ü970-01-01", "1970-01-01+"] {
+            assert_eq!(timestamp(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_take_the_narrowest_type() {
+        let value = |text: &str, negative| number(text, negative, Span::default()).unwrap().data_type;
+        assert_eq!(value("2147483647", false), DataType::Int);
+        assert_eq!(value("2147483648", false), DataType::BigInt);
+        assert_eq!(value("2147483648", true), DataType::Int);
+        assert_eq!(value("9223372036854775808", true), DataType::BigInt);
+        assert_eq!(value("9223372036854775808", false), DataType::Double);
+        assert_eq!(value("1.5", false), DataType::Double);
+        assert_eq!(value("1F", false), DataType::Float);
+        assert!(number("1e999", false, Span::default()).is_err());
+        assert!(number("9L9", false, Span::default()).is_err());
+    }
+}

@@ -1,0 +1,279 @@
+//! Operators and predicates: logic, comparison, arithmetic, text, and intervals added to times.
+
+use sqlparser::ast::{self, BinaryOperator as B, UnaryOperator};
+
+use super::coerce::{cast, coerce, common, is_integral, unify};
+use super::duration::{Interval, parse_interval};
+use super::error::{SqlError, join};
+use super::expr::{ExprPlanner, place};
+use super::functions::{arithmetic, comparison_type};
+use super::lex::span_of;
+use super::signatures::number;
+use super::tree;
+use super::{literal, window};
+use crate::plan::{Expr, ExprNode, Function, Span};
+use crate::types::{DataType, Value};
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+impl ExprPlanner<'_> {
+    pub fn operator(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
+        use ast::Expr as E;
+        let (planned, negated) = match expr {
+            E::UnaryOp { op, expr: operand } => (self.unary(*op, operand)?, false),
+            E::BinaryOp { left, op, right } => (self.binary(expr, left, op, right)?, false),
+            E::InList { expr: input, list, negated } => (self.in_list(input, list)?, *negated),
+            E::Between { expr: input, low, high, negated } => (self.between(input, low, high)?, *negated),
+            E::Like { any: false, expr: input, pattern, escape_char, negated } => {
+                (self.like(Function::Like, input, pattern, escape_char)?, *negated)
+            }
+            E::ILike { any: false, expr: input, pattern, escape_char, negated } => {
+                (self.like(Function::Ilike, input, pattern, escape_char)?, *negated)
+            }
+            E::RLike { expr: input, pattern, negated, .. } => (self.like(Function::Rlike, input, pattern, &None)?, *negated),
+            _ => return Err(SqlError::unsupported(place(expr), "LIKE ANY")),
+        };
+        Ok(if negated { tree::not(planned) } else { planned })
+    }
+
+    fn unary(&mut self, op: UnaryOperator, operand: &ast::Expr) -> Result<Expr, SqlError> {
+        if let (UnaryOperator::Minus, ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(text, _), span })) = (op, operand) {
+            return literal::number(text, true, span_of(*span));
+        }
+        match op {
+            UnaryOperator::Not | UnaryOperator::BangNot => Ok(tree::not(self.plan_boolean(operand)?)),
+            UnaryOperator::Plus => number(self.plan(operand)?),
+            UnaryOperator::Minus => {
+                let operand = number(self.plan(operand)?)?;
+                let data_type = operand.data_type.clone();
+                Ok(tree::call(Function::Negate, vec![operand], data_type))
+            }
+            UnaryOperator::BitwiseNot => {
+                let operand = integral(self.plan(operand)?)?;
+                let data_type = operand.data_type.clone();
+                Ok(tree::call(Function::BitNot, vec![operand], data_type))
+            }
+            _ => Err(SqlError::unsupported(place(operand), format_args!("the operator `{op}`"))),
+        }
+    }
+
+    fn binary(&mut self, whole: &ast::Expr, left: &ast::Expr, op: &B, right: &ast::Expr) -> Result<Expr, SqlError> {
+        let function = match op {
+            B::And | B::Or => return self.logic(whole, op),
+            B::StringConcat => return self.concat(whole),
+            B::Plus | B::Minus => return self.sum(left, op, right),
+            B::Multiply => Function::Multiply,
+            B::Divide => Function::Divide,
+            B::Modulo => Function::Remainder,
+            B::MyIntegerDivide => Function::IntegerDivide,
+            B::Eq => Function::Equal,
+            B::NotEq => Function::NotEqual,
+            B::Lt => Function::Less,
+            B::LtEq => Function::LessEqual,
+            B::Gt => Function::Greater,
+            B::GtEq => Function::GreaterEqual,
+            B::Spaceship => Function::EqualNullSafe,
+            B::BitwiseAnd => Function::BitAnd,
+            B::BitwiseOr => Function::BitOr,
+            B::BitwiseXor => Function::BitXor,
+            B::PGBitwiseShiftLeft => Function::ShiftLeft,
+            B::PGBitwiseShiftRight => Function::ShiftRight,
+            _ => return Err(SqlError::unsupported(place(whole), format_args!("the operator `{op}`"))),
+        };
+        let (left, right) = (self.plan(left)?, self.plan(right)?);
+        match function {
+            Function::Multiply | Function::Divide | Function::Remainder | Function::IntegerDivide => arithmetic(function, left, right),
+            Function::BitAnd | Function::BitOr | Function::BitXor => {
+                let (args, data_type) = unify(vec![integral(left)?, integral(right)?], "a bitwise operator")?;
+                Ok(tree::call(function, args, data_type))
+            }
+            Function::ShiftLeft | Function::ShiftRight => {
+                let left = integral(left)?;
+                let data_type = left.data_type.clone();
+                Ok(tree::call(function, vec![left, coerce(right, &DataType::Int)?], data_type))
+            }
+            _ => comparison(function, left, right),
+        }
+    }
+
+    /// A chain of one of AND and OR: its left spine is walked, not recursed into.
+    fn logic(&mut self, whole: &ast::Expr, op: &B) -> Result<Expr, SqlError> {
+        let terms = spine(whole, op).into_iter().map(|term| self.plan_boolean(term)).collect::<Result<Vec<_>, _>>()?;
+        Ok(tree::chain(terms, *op == B::Or))
+    }
+
+    fn concat(&mut self, whole: &ast::Expr) -> Result<Expr, SqlError> {
+        let terms = spine(whole, &B::StringConcat).into_iter().map(|term| coerce(self.plan(term)?, &DataType::String));
+        Ok(tree::call(Function::Concat, terms.collect::<Result<Vec<_>, _>>()?, DataType::String))
+    }
+
+    /// `+` and `-`, also between a time and an interval.
+    fn sum(&mut self, left: &ast::Expr, op: &B, right: &ast::Expr) -> Result<Expr, SqlError> {
+        let negative = *op == B::Minus;
+        match (left, right) {
+            (time, ast::Expr::Interval(interval)) => {
+                let time = self.plan(time)?;
+                add_interval(time, interval, negative)
+            }
+            (ast::Expr::Interval(interval), time) if !negative => {
+                let time = self.plan(time)?;
+                add_interval(time, interval, false)
+            }
+            _ => {
+                let (left, right) = (self.plan(left)?, self.plan(right)?);
+                if left.data_type == DataType::Date && is_integral(&right.data_type) {
+                    let function = if negative { Function::DateSub } else { Function::DateAdd };
+                    return Ok(tree::call(function, vec![left, coerce(right, &DataType::Int)?], DataType::Date));
+                }
+                arithmetic(if negative { Function::Subtract } else { Function::Add }, left, right)
+            }
+        }
+    }
+
+    fn in_list(&mut self, input: &ast::Expr, list: &[ast::Expr]) -> Result<Expr, SqlError> {
+        let values = std::iter::once(input).chain(list).map(|value| self.plan(value)).collect::<Result<Vec<_>, _>>()?;
+        let span = values.iter().fold(Span::default(), |span, value| join(span, value.span));
+        if let Some(value) = values.iter().find(|value| matches!(value.data_type, DataType::Struct(_))) {
+            return Err(SqlError::unsupported(value.span, "IN with structs"));
+        }
+        let (mut values, _) = unify(values, "IN")?;
+        let list = values.split_off(1);
+        match values.pop() {
+            Some(input) => Ok(tree::boolean(ExprNode::InList { input: Box::new(input), list }, span)),
+            None => Err(SqlError::new(span, "IN needs a value")),
+        }
+    }
+
+    fn between(&mut self, input: &ast::Expr, low: &ast::Expr, high: &ast::Expr) -> Result<Expr, SqlError> {
+        let (input, low, high) = (self.plan(input)?, self.plan(low)?, self.plan(high)?);
+        let again = self.budget.copy(&input)?;
+        let above = comparison(Function::GreaterEqual, input, low)?;
+        let below = comparison(Function::LessEqual, again, high)?;
+        Ok(tree::chain(vec![above, below], false))
+    }
+
+    fn like(
+        &mut self,
+        function: Function,
+        input: &ast::Expr,
+        pattern: &ast::Expr,
+        escape: &Option<Box<ast::Expr>>,
+    ) -> Result<Expr, SqlError> {
+        let escape = escape.as_deref();
+        if let Some(ast::Expr::Value(value)) = escape
+            && let ast::Value::SingleQuotedString(text) = &value.value
+            && text.chars().count() != 1
+        {
+            return Err(SqlError::new(span_of(value.span), "ESCAPE takes one character"));
+        }
+        let args = [input, pattern].into_iter().chain(escape).map(|arg| coerce(self.plan(arg)?, &DataType::String));
+        Ok(tree::call(function, args.collect::<Result<Vec<_>, _>>()?, DataType::Boolean))
+    }
+
+    /// `IS …`
+    pub fn test(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
+        use ast::Expr as E;
+        let (planned, negated) = match expr {
+            E::IsNull(operand) => (tree::is_null(self.plan(operand)?), false),
+            E::IsNotNull(operand) => (tree::is_null(self.plan(operand)?), true),
+            E::IsUnknown(operand) => (tree::is_null(self.plan_boolean(operand)?), false),
+            E::IsNotUnknown(operand) => (tree::is_null(self.plan_boolean(operand)?), true),
+            E::IsTrue(operand) => (self.is_truth(operand, true)?, false),
+            E::IsNotTrue(operand) => (self.is_truth(operand, true)?, true),
+            E::IsFalse(operand) => (self.is_truth(operand, false)?, false),
+            E::IsNotFalse(operand) => (self.is_truth(operand, false)?, true),
+            E::IsDistinctFrom(left, right) => (self.null_safe(left, right)?, true),
+            E::IsNotDistinctFrom(left, right) => (self.null_safe(left, right)?, false),
+            _ => return Err(SqlError::unsupported(place(expr), "this test")),
+        };
+        Ok(if negated { tree::not(planned) } else { planned })
+    }
+
+    fn is_truth(&mut self, operand: &ast::Expr, truth: bool) -> Result<Expr, SqlError> {
+        let operand = self.plan_boolean(operand)?;
+        let truth = tree::literal(Value::Boolean(truth), DataType::Boolean, operand.span);
+        comparison(Function::EqualNullSafe, operand, truth)
+    }
+
+    fn null_safe(&mut self, left: &ast::Expr, right: &ast::Expr) -> Result<Expr, SqlError> {
+        let (left, right) = (self.plan(left)?, self.plan(right)?);
+        comparison(Function::EqualNullSafe, left, right)
+    }
+}
+
+/// The operands of a chain of one associative operator, from the left.
+fn spine<'e>(whole: &'e ast::Expr, op: &B) -> Vec<&'e ast::Expr> {
+    let mut operands = Vec::new();
+    let mut current = whole;
+    while let ast::Expr::BinaryOp { left, op: found, right } = current
+        && found == op
+    {
+        operands.push(&**right);
+        current = left;
+    }
+    operands.push(current);
+    operands.reverse();
+    operands
+}
+
+/// A comparison in the type that both sides have in common.
+pub fn comparison(function: Function, left: Expr, right: Expr) -> Result<Expr, SqlError> {
+    let met = comparison_type(&left, &right)?;
+    Ok(tree::call(function, vec![cast(left, &met), cast(right, &met)], DataType::Boolean))
+}
+
+fn integral(operand: Expr) -> Result<Expr, SqlError> {
+    match common(&operand.data_type, &DataType::Int) {
+        Some(met) if is_integral(&met) => Ok(cast(operand, &met)),
+        _ => Err(SqlError::new(operand.span, format!("bitwise operators take INT or BIGINT, not {}", operand.data_type))),
+    }
+}
+
+fn add_interval(time: Expr, interval: &ast::Interval, negative: bool) -> Result<Expr, SqlError> {
+    let (text, span) = match &*interval.value {
+        ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::SingleQuotedString(text), span }) if interval.leading_field.is_none() => {
+            (text, span_of(*span))
+        }
+        other => return Err(SqlError::unsupported(place(other), "this form of INTERVAL").help("write INTERVAL 90 SECONDS")),
+    };
+    let parsed = parse_interval(text).map_err(|message| SqlError::new(span, message))?;
+    let sign = if negative { -1 } else { 1 };
+    let Interval { months, micros } = parsed;
+    let (Some(months), Some(micros)) = (months.checked_mul(sign).and_then(|months| i32::try_from(months).ok()), micros.checked_mul(sign))
+    else {
+        return Err(SqlError::new(span, "the interval is too long"));
+    };
+    let time = match time.data_type {
+        DataType::Date if micros % MICROS_PER_DAY == 0 => return Ok(add_days(time, months, micros / MICROS_PER_DAY, span)),
+        DataType::Timestamp => time,
+        DataType::Date | DataType::String | DataType::Null => cast(time, &DataType::Timestamp),
+        _ if window::is_window(&time) => return Err(SqlError::new(time.span, "add to window.start or window.end")),
+        ref other => {
+            let error =
+                SqlError::new(time.span, format!("an interval is added to a TIMESTAMP, not to {}", super::coerce::with_article(other)));
+            return Err(error.help("timestamp_millis(x) makes a TIMESTAMP of milliseconds since 1970"));
+        }
+    };
+    let mut sum = time;
+    if months != 0 {
+        sum = tree::call(Function::AddMonths, vec![sum, tree::int(months, span)], DataType::Timestamp);
+    }
+    if micros != 0 || months == 0 {
+        sum = tree::call(Function::AddMicros, vec![sum, tree::bigint(micros, span)], DataType::Timestamp);
+    }
+    Ok(sum)
+}
+
+/// A DATE plus months and whole days stays a DATE.
+fn add_days(date: Expr, months: i32, days: i64, span: Span) -> Expr {
+    let mut sum = date;
+    if months != 0 {
+        sum = tree::call(Function::AddMonths, vec![sum, tree::int(months, span)], DataType::Date);
+    }
+    match i32::try_from(days) {
+        Ok(0) => sum,
+        Ok(days) => tree::call(Function::DateAdd, vec![sum, tree::int(days, span)], DataType::Date),
+        // Beyond any DATE: the engine reports the overflow.
+        Err(_) => tree::call(Function::DateAdd, vec![sum, tree::int(i32::MAX, span)], DataType::Date),
+    }
+}

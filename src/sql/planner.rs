@@ -1,0 +1,185 @@
+//! A whole query: WITH, the body, ORDER BY, LIMIT.
+
+use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr};
+
+use super::Catalog;
+use super::budget::Budget;
+use super::error::SqlError;
+use super::expr::{Clause, ExprPlanner, place};
+use super::parse::{Alias, WatermarkClause};
+use super::scope::Scope;
+use super::{optimize, tree};
+use crate::plan::{DEPTH_MAX, NamedExpr, OutputMode, Relation, SortKey, Span};
+
+/// A relation and the names of its columns.
+#[derive(Clone)]
+pub struct Planned {
+    pub relation: Relation,
+    pub scope: Scope,
+}
+
+impl Planned {
+    /// Each column as it is.
+    pub fn identity(&self) -> Vec<NamedExpr> {
+        let columns = self.scope.columns.iter().enumerate();
+        columns
+            .map(|(index, column)| NamedExpr {
+                name: column.name.clone(),
+                expr: tree::column(index, column.data_type.clone(), Span::default()),
+            })
+            .collect()
+    }
+}
+
+/// Plans one query's text.
+pub struct Planner<'a> {
+    pub text: &'a str,
+    pub mode: OutputMode,
+    pub catalog: &'a Catalog<'a>,
+    pub budget: &'a Budget,
+    pub watermarks: &'a [WatermarkClause],
+    /// What WITH defines, the innermost last.
+    pub ctes: Vec<(String, Planned)>,
+}
+
+impl Planner<'_> {
+    /// A query or subquery, in the scope of the CTEs around it.
+    pub fn plan_subquery(&mut self, query: &ast::Query) -> Result<Planned, SqlError> {
+        reject_clauses(query)?;
+        let outer = self.ctes.len();
+        if let Some(with) = &query.with {
+            self.plan_with(with)?;
+        }
+        let planned = self.plan_body(query);
+        self.ctes.truncate(outer);
+        let planned = planned?;
+        if optimize::relation_depth(&planned.relation) > DEPTH_MAX {
+            return Err(SqlError::new(place(query), format!("the query nests too deep: at most {DEPTH_MAX} operators")));
+        }
+        Ok(planned)
+    }
+
+    fn plan_with(&mut self, with: &ast::With) -> Result<(), SqlError> {
+        if with.recursive {
+            return Err(SqlError::unsupported(place(with), "WITH RECURSIVE"));
+        }
+        for cte in &with.cte_tables {
+            let mut planned = self.plan_subquery(&cte.query)?;
+            let alias = Alias::of(Some(&cte.alias));
+            if alias.columns.len() > planned.scope.columns.len() {
+                return Err(SqlError::new(place(cte), "the WITH clause names more columns than there are"));
+            }
+            planned.scope.columns.iter_mut().zip(alias.columns).for_each(|(column, name)| column.name = name);
+            self.ctes.push((cte.alias.name.value.clone(), planned));
+        }
+        Ok(())
+    }
+
+    fn plan_body(&mut self, query: &ast::Query) -> Result<Planned, SqlError> {
+        let order_by = order_by(query)?;
+        let planned = match &*query.body {
+            SetExpr::Select(select) => self.plan_select(select, order_by)?,
+            SetExpr::Query(inner) => {
+                let planned = self.plan_subquery(inner)?;
+                self.sort_output(planned, order_by)?
+            }
+            SetExpr::SetOperation { op, .. } => return Err(SqlError::unsupported(place(&*query.body), op)),
+            SetExpr::Values(_) => return Err(SqlError::unsupported(place(&*query.body), "VALUES")),
+            _ => return Err(SqlError::unsupported(place(&*query.body), "this kind of query").help("write SELECT … FROM …")),
+        };
+        match &query.limit_clause {
+            None => Ok(planned),
+            Some(limit) => self.limit(planned, limit),
+        }
+    }
+
+    /// ORDER BY over a relation's own columns.
+    fn sort_output(&mut self, planned: Planned, order_by: &[ast::OrderByExpr]) -> Result<Planned, SqlError> {
+        if order_by.is_empty() {
+            return Ok(planned);
+        }
+        let mut exprs = ExprPlanner::new(self.text, self.mode, self.budget, &planned.scope, Clause::OrderBy);
+        let keys = order_by.iter().map(|key| Ok((exprs.plan(&key.expr)?, direction(key)?)));
+        let keys = keys.collect::<Result<Vec<_>, SqlError>>()?;
+        let by = keys.into_iter().map(|(expr, (descending, nulls_first))| SortKey { expr, descending, nulls_first }).collect();
+        let span = order_by.first().map_or(Span::default(), |key| place(&key.expr));
+        let relation = self.sort(planned.relation, by, span)?;
+        Ok(Planned { relation, ..planned })
+    }
+
+    /// A Sort, where the mode has one.
+    pub fn sort(&self, input: Relation, by: Vec<SortKey>, span: Span) -> Result<Relation, SqlError> {
+        self.check_ordered(&input, "ORDER BY", span)?;
+        Ok(Relation::Sort { input: Box::new(input), by })
+    }
+
+    fn check_ordered(&self, input: &Relation, what: &str, span: Span) -> Result<(), SqlError> {
+        match self.mode {
+            OutputMode::Batch => Ok(()),
+            OutputMode::Complete if optimize::has_aggregate(input) => Ok(()),
+            OutputMode::Complete => Err(SqlError::new(span, format!("over a stream, {what} works on an aggregation only"))),
+            OutputMode::Append | OutputMode::Update => {
+                Err(SqlError::new(span, format!("{what} works in complete mode only: a stream has no end"))
+                    .help("leave it out, or use mode = \"complete\""))
+            }
+        }
+    }
+
+    fn limit(&self, planned: Planned, clause: &LimitClause) -> Result<Planned, SqlError> {
+        let span = place(clause);
+        let LimitClause::LimitOffset { limit, offset: None, limit_by } = clause else {
+            return Err(SqlError::unsupported(span, "OFFSET"));
+        };
+        let Some(limit) = limit else { return Ok(planned) };
+        if !limit_by.is_empty() {
+            return Err(SqlError::unsupported(span, "LIMIT BY"));
+        }
+        let rows = match limit {
+            ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(text, _), .. }) => text.parse::<u64>().ok(),
+            _ => None,
+        };
+        let rows = rows.ok_or_else(|| SqlError::new(place(limit), "LIMIT takes a whole number"))?;
+        self.check_ordered(&planned.relation, "LIMIT", span)?;
+        Ok(Planned { relation: Relation::Limit { input: Box::new(planned.relation), rows }, ..planned })
+    }
+
+    /// A copy of a planned relation, if the plan has room for it.
+    pub fn copy(&self, planned: &Planned, span: Span) -> Result<Planned, SqlError> {
+        self.budget.spend(optimize::relation_size(&planned.relation), span)?;
+        Ok(planned.clone())
+    }
+}
+
+fn order_by(query: &ast::Query) -> Result<&[ast::OrderByExpr], SqlError> {
+    match &query.order_by {
+        None => Ok(&[]),
+        Some(ast::OrderBy { kind: OrderByKind::Expressions(keys), interpolate: None }) => Ok(keys),
+        Some(other) => Err(SqlError::unsupported(place(other), "ORDER BY ALL")),
+    }
+}
+
+/// Whether a sort key is descending, and whether NULLs come first: by default they do where it ascends.
+pub fn direction(key: &ast::OrderByExpr) -> Result<(bool, bool), SqlError> {
+    let descending = match &key.options.sort {
+        None | Some(ast::OrderBySort::Asc) => false,
+        Some(ast::OrderBySort::Desc) => true,
+        Some(ast::OrderBySort::Using(_)) => return Err(SqlError::unsupported(place(&key.expr), "ORDER BY … USING")),
+    };
+    if key.with_fill.is_some() {
+        return Err(SqlError::unsupported(place(&key.expr), "WITH FILL"));
+    }
+    Ok((descending, key.options.nulls_first.unwrap_or(!descending)))
+}
+
+fn reject_clauses(query: &ast::Query) -> Result<(), SqlError> {
+    let what = if !query.pipe_operators.is_empty() {
+        "the pipe syntax |>"
+    } else if query.fetch.is_some() {
+        "FETCH"
+    } else if !query.locks.is_empty() || query.for_clause.is_some() || query.settings.is_some() || query.format_clause.is_some() {
+        "this clause after the query"
+    } else {
+        return Ok(());
+    };
+    Err(SqlError::unsupported(place(query), what))
+}
