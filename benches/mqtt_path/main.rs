@@ -12,20 +12,8 @@ mod producer;
 mod runs;
 /// The tests' own brokers and client.
 #[expect(dead_code, reason = "the tests use more of it")]
-mod support {
-    #[path = "../../../tests/support/certificates.rs"]
-    pub mod certificates;
-    #[path = "../../../tests/support/child.rs"]
-    pub mod child;
-    #[path = "../../../tests/support/client.rs"]
-    pub mod client;
-    #[path = "../../../tests/support/mosquitto.rs"]
-    pub mod mosquitto;
-    #[path = "../../../tests/support/packet.rs"]
-    pub mod packet;
-    #[path = "../../../tests/support/ports.rs"]
-    pub mod ports;
-}
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 use measure::{Call, figure};
 use producer::Pace;

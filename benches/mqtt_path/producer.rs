@@ -27,8 +27,8 @@ pub fn run(broker: SocketAddr, messages: u64, pace: Pace) {
     let acknowledged = (Mutex::new(0), Condvar::new());
     let began = Instant::now();
     std::thread::scope(|scope| {
-        let mut reader = stream.try_clone().expect("a descriptor is left");
-        scope.spawn(|| count_acknowledgements(&mut reader, &acknowledged, messages));
+        let (mut reader, acknowledged) = (stream.try_clone().expect("a descriptor is left"), &acknowledged);
+        scope.spawn(move || count_acknowledgements(&mut reader, acknowledged, messages));
         let mut sent = 0;
         while sent < messages {
             let count = match pace {
@@ -39,7 +39,7 @@ pub fn run(broker: SocketAddr, messages: u64, pace: Pace) {
                 }
                 Pace::Full => BURST.min(messages - sent),
             };
-            wait_for_room(&acknowledged, sent + count);
+            wait_for_room(acknowledged, sent + count);
             let burst: Vec<u8> = (sent..sent + count).flat_map(|number| reading(number)).collect();
             stream.write_all(&burst).expect("written");
             sent += count;

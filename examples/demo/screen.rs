@@ -68,7 +68,8 @@ fn show(rows: &mut Vec<Row>) {
     for window in rows.chunk_by(|a, b| a.start == b.start) {
         let readings: u64 = window.iter().map(|row| row.readings).sum();
         let time = window[0].start.get(11..19).unwrap_or(&window[0].start);
-        let warmest: Vec<String> = window.iter().take(WARMEST).map(|row| format!("{} {:.1} (mean {:.1})", row.device, row.peak, row.mean)).collect();
+        let warmest: Vec<String> =
+            window.iter().take(WARMEST).map(|row| format!("{} {:.1} (mean {:.1})", row.device, row.peak, row.mean)).collect();
         println!("{time}  {:3} devices  {readings:4} readings  warmest: {}", window.len(), warmest.join(", "));
     }
     rows.clear();

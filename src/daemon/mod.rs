@@ -94,7 +94,9 @@ impl Running {
         let (store, loaded) = DiskStore::open(store_settings)?;
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         if let Some(place) = &loaded.quarantined {
-            tracing::error!("the store was corrupt and has been moved to {place}: state and positions are lost, results still waiting are delivered");
+            tracing::error!(
+                "the store was corrupt and has been moved to {place}: state and positions are lost, results still waiting are delivered"
+            );
         }
         tell_of_forgotten_sinks(&settings, &loaded.segments);
         let seeds = draw_seeds().map_err(DaemonError::Random)?;

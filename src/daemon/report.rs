@@ -47,7 +47,18 @@ pub fn tell_all(status: &Status) {
     let Counts { messages, results, delivered, waiting_bytes, late, rejected, dropped, .. } = Counts::of(status);
     let repeats: u64 = status.sources.iter().map(|source| source.repeats).sum();
     let commits = status.commits;
-    tracing::info!(messages, repeats, commits, results, delivered, outbox_bytes = waiting_bytes, late, rejected, dropped, "since the start");
+    tracing::info!(
+        messages,
+        repeats,
+        commits,
+        results,
+        delivered,
+        outbox_bytes = waiting_bytes,
+        late,
+        rejected,
+        dropped,
+        "since the start"
+    );
 }
 
 #[derive(Default)]

@@ -75,7 +75,10 @@ enum Keyer<'a> {
     /// No key: one group.
     One,
     /// One dictionary-coded key whose codes are cached.
-    Codes { codes: &'a [u32], column: &'a Column },
+    Codes {
+        codes: &'a [u32],
+        column: &'a Column,
+    },
     Encoded(&'a [Cow<'a, Column>]),
 }
 
@@ -110,7 +113,12 @@ impl Aggregate {
 
     /// Takes the chunk's rows in. `watermark_us`: before this step.
     pub fn absorb(
-        &mut self, chunk: &Chunk<'_>, fields: &[Field], watermark_us: i64, context: &Context, complaints: &mut Complaints<'_>,
+        &mut self,
+        chunk: &Chunk<'_>,
+        fields: &[Field],
+        watermark_us: i64,
+        context: &Context,
+        complaints: &mut Complaints<'_>,
         explain: &impl Fn(&EvalError) -> String,
     ) {
         self.fed = true;
@@ -151,9 +159,14 @@ impl Aggregate {
 
     fn refusal(&self, refusal: Refusal) -> String {
         match refusal {
-            Refusal::Keys => format!("the query holds {} keys, its limit; rows with further keys are rejected until some are gone", self.keys_max),
+            Refusal::Keys => {
+                format!("the query holds {} keys, its limit; rows with further keys are rejected until some are gone", self.keys_max)
+            }
             Refusal::Bytes => {
-                format!("the query's state has reached its limit of {} bytes; rows that need more are rejected until windows close", self.bytes_max)
+                format!(
+                    "the query's state has reached its limit of {} bytes; rows that need more are rejected until windows close",
+                    self.bytes_max
+                )
             }
             Refusal::Overflow => "a sum of integers does not fit in BIGINT; sum(CAST(x AS DOUBLE)) does".to_owned(),
         }
@@ -198,9 +211,12 @@ impl Aggregate {
         let mut pane = self.panes.remove(&start).unwrap_or_else(|| Pane::new(kinds));
         let mut refused = self.find_slots(&mut pane, prepared, &mut scratch);
         pane.grow();
-        let sums: Vec<(&Lane, &Input<'_>)> = self.lanes_of_inputs().filter_map(|(lane, input)| {
-            matches!(self.kinds[lane], LaneKind::SumLong).then(|| (&pane.lanes()[lane], &prepared.inputs[input]))
-        }).collect();
+        let sums: Vec<(&Lane, &Input<'_>)> = self
+            .lanes_of_inputs()
+            .filter_map(|(lane, input)| {
+                matches!(self.kinds[lane], LaneKind::SumLong).then(|| (&pane.lanes()[lane], &prepared.inputs[input]))
+            })
+            .collect();
         let overflowing = overflowing(&sums, &scratch.rows, &scratch.slots);
         for index in overflowing.into_iter().rev() {
             refused.push((scratch.rows.remove(index), Refusal::Overflow));
@@ -337,7 +353,13 @@ impl Aggregate {
     }
 
     fn find_slot_slowly(
-        &mut self, pane: &mut Pane, row: u32, known: KeyId, keyer: &Keyer<'_>, encoded: &mut Vec<u8>, bytes: &mut usize,
+        &mut self,
+        pane: &mut Pane,
+        row: u32,
+        known: KeyId,
+        keyer: &Keyer<'_>,
+        encoded: &mut Vec<u8>,
+        bytes: &mut usize,
     ) -> Result<u32, Refusal> {
         let row = row as usize;
         let mut key = known;

@@ -1,5 +1,6 @@
 //! From a relation tree to the stages of a query, bottom up; which columns carry event time; what the engine refuses.
 
+use crate::engine::EngineSettings;
 use crate::engine::aggregate::Aggregate;
 use crate::engine::describe::describe;
 use crate::engine::error::EngineError;
@@ -8,15 +9,20 @@ use crate::engine::sort::Sort;
 use crate::engine::spec::{AggregateSpec, Emission, KeyColumn, LanePlan, PlainKey, TimeKey};
 use crate::engine::watermark::Watermark;
 use crate::engine::window::{WINDOWS_PER_ROW_MAX, Windows};
-use crate::engine::EngineSettings;
 use crate::plan::{AggregateCall, Expr, ExprNode, Function, GroupKey, NamedExpr, OutputMode, Program, Query, Relation, WindowSpec};
 use crate::types::{DataType, Field, Value, window_type};
 
 /// Where a query's rows come from.
 pub(super) enum Leaf {
-    Scan { source: usize, columns: Vec<usize> },
+    Scan {
+        source: usize,
+        columns: Vec<usize>,
+    },
     /// Literal rows: once, at the end of a batch query.
-    Values { rows: Vec<Vec<Expr>>, schema: Vec<Field> },
+    Values {
+        rows: Vec<Vec<Expr>>,
+        schema: Vec<Field>,
+    },
 }
 
 /// One operator. Streaming stages pass rows on at once; aggregates and sorts hold them until the end of the step or of the input.
@@ -80,7 +86,8 @@ impl Compiler<'_> {
     fn leaf(&self, relation: &Relation) -> Result<Leaf, EngineError> {
         match relation {
             Relation::Scan { source, columns, .. } => {
-                let known = self.program.sources.get(*source).is_some_and(|table| columns.iter().all(|column| *column < table.columns.len()));
+                let known =
+                    self.program.sources.get(*source).is_some_and(|table| columns.iter().all(|column| *column < table.columns.len()));
                 if !known {
                     return Err(EngineError::Plan { query: self.query.name.clone(), what: "it scans a column that does not exist" });
                 }
@@ -115,7 +122,8 @@ impl Compiler<'_> {
                 _ => Err(self.unsupported("ORDER BY works in complete mode and in batch queries only")),
             },
             Relation::Limit { rows, .. } => {
-                let per_step = self.query.mode == OutputMode::Complete && self.stages.iter().any(|stage| matches!(stage, Stage::Aggregate(_)));
+                let per_step =
+                    self.query.mode == OutputMode::Complete && self.stages.iter().any(|stage| matches!(stage, Stage::Aggregate(_)));
                 Ok(Stage::Limit(Limit::new(*rows, per_step)))
             }
             Relation::Scan { .. } | Relation::Values { .. } => {
@@ -178,7 +186,12 @@ impl Compiler<'_> {
     }
 
     /// The key that is time, with its position; and whether that is event time.
-    fn time_key(&self, keys: &[GroupKey], events: &[EventColumn], streaming: bool) -> Result<(Option<(usize, TimeKey)>, bool), EngineError> {
+    fn time_key(
+        &self,
+        keys: &[GroupKey],
+        events: &[EventColumn],
+        streaming: bool,
+    ) -> Result<(Option<(usize, TimeKey)>, bool), EngineError> {
         for (index, key) in keys.iter().enumerate() {
             if let GroupKey::Window(spec) = key {
                 let windows = self.windows(spec)?;
@@ -298,9 +311,7 @@ fn is_event_time(expr: &Expr, events: &[EventColumn]) -> bool {
     if expr.data_type != DataType::Timestamp {
         return false;
     }
-    let is = |expr: &Expr, window: bool| {
-        matches!(expr.node, ExprNode::Column(column) if events.iter().any(|event| event.column == column && event.window_size.is_some() == window))
-    };
+    let is = |expr: &Expr, window: bool| matches!(expr.node, ExprNode::Column(column) if events.iter().any(|event| event.column == column && event.window_size.is_some() == window));
     match &expr.node {
         ExprNode::Call { function: Function::WindowTime, args } => args.first().is_some_and(|window| is(window, true)),
         _ => is(expr, false),

@@ -18,9 +18,13 @@ pub enum EngineError {
 /// Stored state that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
-    #[error("query '{query}' has changed since its state was stored ({what}); restore the old query, give the new one another name, or discard the state of '{query}'")]
+    #[error(
+        "query '{query}' has changed since its state was stored ({what}); restore the old query, give the new one another name, or discard the state of '{query}'"
+    )]
     PlanChanged { query: String, what: String },
-    #[error("the stored state of query '{query}' is of version {found}, this program reads up to {known}; start the newer program, or discard the state")]
+    #[error(
+        "the stored state of query '{query}' is of version {found}, this program reads up to {known}; start the newer program, or discard the state"
+    )]
     Newer { query: String, found: u8, known: u8 },
     #[error("the stored state of query '{query}' cannot be read at '{key}': {problem}")]
     Malformed { query: String, key: String, problem: Malformed },

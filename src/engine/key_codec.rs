@@ -46,9 +46,7 @@ pub(super) fn read_key(reader: &mut Reader<'_>, data_type: &DataType) -> Result<
         DataType::Float => Value::Float(f32::from_le_bytes(reader.fixed()?)),
         DataType::Double => Value::Double(f64::from_le_bytes(reader.fixed()?)),
         DataType::String => Value::String(reader.text()?.to_owned()),
-        DataType::Struct(fields) => {
-            Value::Struct(fields.iter().map(|field| read_key(reader, &field.data_type)).collect::<Result<_, _>>()?)
-        }
+        DataType::Struct(fields) => Value::Struct(fields.iter().map(|field| read_key(reader, &field.data_type)).collect::<Result<_, _>>()?),
     })
 }
 

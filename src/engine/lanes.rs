@@ -332,7 +332,8 @@ mod tests {
     fn extremes_follow_sparks_order() {
         let nan = f64::NAN;
         let groups: [&[f64]; 4] = [&[nan, 1.0], &[nan], &[f64::NEG_INFINITY, f64::INFINITY], &[0.0, -0.0]];
-        let (Lane::MinDouble(min), Lane::MaxDouble(max)) = (filled(LaneKind::MinDouble, &groups), filled(LaneKind::MaxDouble, &groups)) else {
+        let (Lane::MinDouble(min), Lane::MaxDouble(max)) = (filled(LaneKind::MinDouble, &groups), filled(LaneKind::MaxDouble, &groups))
+        else {
             panic!()
         };
         assert_eq!((min[0], max[0].is_nan(), min[1].is_nan(), max[1].is_nan()), (1.0, true, true, true));

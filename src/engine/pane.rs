@@ -44,7 +44,12 @@ pub(super) struct Pane {
 
 impl Pane {
     pub fn new(kinds: &[LaneKind]) -> Pane {
-        Pane { index: Index::Dense(Vec::new()), keys: Vec::new(), lanes: kinds.iter().map(|kind| Lane::new(*kind)).collect(), touched: Vec::new() }
+        Pane {
+            index: Index::Dense(Vec::new()),
+            keys: Vec::new(),
+            lanes: kinds.iter().map(|kind| Lane::new(*kind)).collect(),
+            touched: Vec::new(),
+        }
     }
 
     pub fn len(&self) -> usize {

@@ -107,7 +107,14 @@ impl Query {
     }
 
     /// Sends a chunk upwards from stage `from` until it is held or leaves the query.
-    fn flow(&mut self, from: usize, mut chunk: Chunk<'_>, watermark_us: i64, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
+    fn flow(
+        &mut self,
+        from: usize,
+        mut chunk: Chunk<'_>,
+        watermark_us: i64,
+        complaints: &mut Complaints<'_>,
+        results: &mut Vec<QueryResult>,
+    ) {
         let Query { compiled, context, text, .. } = self;
         for (stage, fields) in compiled.stages.iter_mut().zip(&compiled.fields).skip(from) {
             match stage {
@@ -219,7 +226,8 @@ impl Query {
             }
             number += 1;
         }
-        let beyond = |name: &str| name != "watermark" && name.split('/').next().and_then(|n| n.parse::<usize>().ok()).is_none_or(|n| n >= number);
+        let beyond =
+            |name: &str| name != "watermark" && name.split('/').next().and_then(|n| n.parse::<usize>().ok()).is_none_or(|n| n >= number);
         match entries.iter().find(|(name, _)| beyond(name)) {
             Some((name, _)) => Err((name, Unfit::Changed("it had more operators with state".to_owned()))),
             None => Ok(()),
@@ -227,7 +235,10 @@ impl Query {
     }
 
     pub fn status(&self) -> QueryStatus {
-        let mut status = QueryStatus { watermark_us: self.compiled.watermark.as_ref().map(|watermark| watermark.current_us()), ..QueryStatus::default() };
+        let mut status = QueryStatus {
+            watermark_us: self.compiled.watermark.as_ref().map(|watermark| watermark.current_us()),
+            ..QueryStatus::default()
+        };
         for stage in &self.compiled.stages {
             if let Stage::Aggregate(aggregate) = stage {
                 status.keys += aggregate.keys.len();
@@ -284,7 +295,11 @@ fn event_times<'c>(chunk: &'c Chunk<'_>, column: usize) -> impl Iterator<Item = 
         Some(Values::Timestamp(times)) => times,
         _ => &[],
     };
-    chunk.selection.iter().filter(move |row| column.is_some_and(|column| !column.is_null(*row as usize))).filter_map(|row| times.get(row as usize).copied())
+    chunk
+        .selection
+        .iter()
+        .filter(move |row| column.is_some_and(|column| !column.is_null(*row as usize)))
+        .filter_map(|row| times.get(row as usize).copied())
 }
 
 /// A literal table's rows; those that fail are rejected.

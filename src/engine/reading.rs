@@ -60,7 +60,9 @@ fn extreme(lane: &Lane, slot: usize, data_type: &DataType) -> Value {
             DataType::Float => Value::Float(v[slot] as f32),
             _ => Value::Double(v[slot]),
         },
-        Lane::MinText(texts) | Lane::MaxText(texts) => texts.values[slot].as_ref().map_or(Value::Null, |text| Value::String(text.to_string())),
+        Lane::MinText(texts) | Lane::MaxText(texts) => {
+            texts.values[slot].as_ref().map_or(Value::Null, |text| Value::String(text.to_string()))
+        }
         _ => Value::Null,
     }
 }

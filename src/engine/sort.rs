@@ -38,7 +38,10 @@ impl Sort {
 
     /// Everything held, sorted; rows whose sort key fails are rejected.
     pub fn emit(
-        &mut self, context: &Context, complaints: &mut Complaints<'_>, explain: impl Fn(&EvalError) -> String,
+        &mut self,
+        context: &Context,
+        complaints: &mut Complaints<'_>,
+        explain: impl Fn(&EvalError) -> String,
     ) -> Option<Chunk<'static>> {
         let count = std::mem::take(&mut self.rows);
         if count == 0 {
@@ -59,7 +62,8 @@ impl Sort {
         }
         let mut order: Vec<u32> = selection.iter().collect();
         order.sort_by(|a, b| {
-            let compare = |(key, column): (&SortKey, &Column)| order_for_sort(column, *a as usize, *b as usize, key.descending, key.nulls_first);
+            let compare =
+                |(key, column): (&SortKey, &Column)| order_for_sort(column, *a as usize, *b as usize, key.descending, key.nulls_first);
             self.by.iter().zip(&keys).map(compare).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
         });
         let columns = chunk.columns.iter().map(|column| column.get().gather(&order)).collect();

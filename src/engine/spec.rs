@@ -55,7 +55,9 @@ impl TimeKey {
     /// When the first frame over a pane that is still open at `watermark` closes.
     pub fn next_close(&self, pane: i64, watermark: i64) -> i64 {
         match self {
-            TimeKey::Window { windows, .. } => windows.start_at_or_after((watermark + 1 - windows.size).max(windows.first_over(pane))) + windows.size,
+            TimeKey::Window { windows, .. } => {
+                windows.start_at_or_after((watermark + 1 - windows.size).max(windows.first_over(pane))) + windows.size
+            }
             _ => self.last_close(pane),
         }
     }
@@ -153,13 +155,30 @@ pub(super) struct LaneSpec {
 /// How a result is read from lanes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reading {
-    Count { lane: usize },
+    Count {
+        lane: usize,
+    },
     /// NULL where `count` is 0, as all below.
-    Sum { lane: usize, count: usize },
-    Average { lane: usize, count: usize },
-    Extreme { lane: usize, count: usize },
-    Spread { lane: usize, function: AggregateFunction },
-    Distinct { lane: usize, function: AggregateFunction },
+    Sum {
+        lane: usize,
+        count: usize,
+    },
+    Average {
+        lane: usize,
+        count: usize,
+    },
+    Extreme {
+        lane: usize,
+        count: usize,
+    },
+    Spread {
+        lane: usize,
+        function: AggregateFunction,
+    },
+    Distinct {
+        lane: usize,
+        function: AggregateFunction,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -250,7 +269,8 @@ impl LanePlan {
     }
 
     fn input(&mut self, expr: Option<Expr>, filter: Option<Expr>, fields: &[Field]) -> usize {
-        let part = |expr: &Option<Expr>| expr.as_ref().map_or(String::new(), |expr| format!("{} {}", describe(expr, fields), expr.data_type));
+        let part =
+            |expr: &Option<Expr>| expr.as_ref().map_or(String::new(), |expr| format!("{} {}", describe(expr, fields), expr.data_type));
         let text = format!("{} where {}", part(&expr), part(&filter));
         if let Some(known) = self.inputs.iter().position(|input| input.text == text) {
             return known;

@@ -28,7 +28,12 @@ impl Windows {
     /// `None` where the numbers break a limit or a rule (0 < slide ≤ size, |offset| < slide).
     pub fn new(size: i64, slide: i64, offset: i64) -> Option<Windows> {
         let valid = slide > 0 && slide <= size && size <= SIZE_MAX_US && offset.abs() < slide;
-        (valid && (size as u64).div_ceil(slide as u64) <= WINDOWS_PER_ROW_MAX as u64).then(|| Windows { size, slide, offset, head: size % slide })
+        (valid && (size as u64).div_ceil(slide as u64) <= WINDOWS_PER_ROW_MAX as u64).then(|| Windows {
+            size,
+            slide,
+            offset,
+            head: size % slide,
+        })
     }
 
     /// Whether each pane is a whole window.
@@ -40,11 +45,7 @@ impl Windows {
     pub fn pane_of(&self, time: i64) -> (i64, i64) {
         let within = (time - self.offset).rem_euclid(self.slide);
         let base = time - within;
-        if within < self.head {
-            (base, base + self.head)
-        } else {
-            (base + self.head, base + self.slide)
-        }
+        if within < self.head { (base, base + self.head) } else { (base + self.head, base + self.slide) }
     }
 
     /// Start of the first window that covers the pane at `pane`.

@@ -49,9 +49,11 @@ impl Gateway {
 
     /// When moved cursors, proofs and other bookkeeping are to be made durable.
     pub(super) fn bookkeeping_due_us(&self) -> Option<u64> {
-        let cursors = self.sinks.iter().filter_map(|sink| sink.moved).map(|moved| {
-            if moved.records >= CURSOR_RECORDS_MAX { moved.since_us } else { moved.since_us + CURSOR_DELAY_US }
-        });
+        let cursors = self
+            .sinks
+            .iter()
+            .filter_map(|sink| sink.moved)
+            .map(|moved| if moved.records >= CURSOR_RECORDS_MAX { moved.since_us } else { moved.since_us + CURSOR_DELAY_US });
         let records = self.intakes.iter().any(|intake| intake.redelivery.is_changed() || intake.filters_changed);
         let alone = self.opened_us.is_none() && (records || !self.dead_letters.is_empty());
         let soon = alone.then_some(self.last_commit_us + self.batch_interval_us);
@@ -156,7 +158,10 @@ impl Gateway {
         if !self.started {
             self.started = true;
             changes.deletes.append(&mut self.discarded);
-            changes.puts.push((keys::meta("start"), encode(&StoredStart { count: self.start_count, epoch: self.epoch, hash_seed: self.hash_seed })));
+            changes.puts.push((
+                keys::meta("start"),
+                encode(&StoredStart { count: self.start_count, epoch: self.epoch, hash_seed: self.hash_seed }),
+            ));
         }
         changes.puts.push((keys::meta("stream_time"), encode(&self.stream_us)));
         self.number += 1;
@@ -192,14 +197,15 @@ impl Gateway {
         status.refused += 1;
         let at_ms = stamp.wall_us.div_euclid(1_000);
         let sink = Some(status.name.clone());
-        self.dead_letters.push(|| {
-            DeadLetter { at_ms, sink, topic: Some(topic), reason, ..DeadLetter::default() }.with_payload(payload, payload.len())
-        });
+        self.dead_letters
+            .push(|| DeadLetter { at_ms, sink, topic: Some(topic), reason, ..DeadLetter::default() }.with_payload(payload, payload.len()));
     }
 
     fn tell_blocked(&mut self, blocked: bool) {
         if blocked && !self.blocked_told {
-            tracing::warn!("an outbox is full and its policy is \"block\": input is not acknowledged until its sink delivers; the local broker may now be dropping messages");
+            tracing::warn!(
+                "an outbox is full and its policy is \"block\": input is not acknowledged until its sink delivers; the local broker may now be dropping messages"
+            );
         } else if !blocked && self.blocked_told {
             tracing::info!("there is room in the outbox again: input goes on");
         }

@@ -69,9 +69,8 @@ impl DeadLetters {
             let reason = format!("{not_kept} more in this batch were counted and not kept (at most {PER_BATCH_MAX} a batch are)");
             self.letters.push(DeadLetter { at_ms, reason, ..DeadLetter::default() });
         }
-        let records = self.letters.drain(..).map(|letter| {
-            serde_json::to_vec(&letter).expect("a dead letter has only strings and integers")
-        });
+        let records =
+            self.letters.drain(..).map(|letter| serde_json::to_vec(&letter).expect("a dead letter has only strings and integers"));
         (records.collect(), not_kept)
     }
 }

@@ -8,27 +8,64 @@ use crate::store::ChangeSet;
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A source's connection was accepted; `resumed`: the broker still had our session.
-    Connected { source: usize, connection: u64, resumed: bool },
+    Connected {
+        source: usize,
+        connection: u64,
+        resumed: bool,
+    },
     /// In order of arrival.
-    Messages { source: usize, connection: u64, messages: Vec<Inbound> },
+    Messages {
+        source: usize,
+        connection: u64,
+        messages: Vec<Inbound>,
+    },
     /// The broker has read our acknowledgements through `through_seq`.
-    Proven { source: usize, connection: u64, through_seq: u64 },
+    Proven {
+        source: usize,
+        connection: u64,
+        through_seq: u64,
+    },
     /// The broker's session holds exactly these filters.
-    Subscribed { source: usize, filters: Vec<String> },
-    Disconnected { source: usize, connection: u64 },
+    Subscribed {
+        source: usize,
+        filters: Vec<String>,
+    },
+    Disconnected {
+        source: usize,
+        connection: u64,
+    },
     /// For people: what keeps the source from working.
-    SourceTrouble { source: usize, text: String },
+    SourceTrouble {
+        source: usize,
+        text: String,
+    },
     /// The change set of this number is durable.
-    Committed { number: u64 },
+    Committed {
+        number: u64,
+    },
     /// The store can't commit and will try the same set again by itself.
-    StoreDown { reason: String },
+    StoreDown {
+        reason: String,
+    },
     /// The store works again; the set that it holds follows with its own [`Event::Committed`].
     StoreUp,
-    SinkConnected { sink: usize, connected: bool },
+    SinkConnected {
+        sink: usize,
+        connected: bool,
+    },
     /// All records of the sink before `cursor` are acknowledged or refused; `count` since the last time.
-    Delivered { sink: usize, cursor: Cursor, count: u64 },
+    Delivered {
+        sink: usize,
+        cursor: Cursor,
+        count: u64,
+    },
     /// The other side refuses this record for good. Comes before the [`Event::Delivered`] that passes it.
-    Refused { sink: usize, topic: String, payload: Vec<u8>, reason: String },
+    Refused {
+        sink: usize,
+        topic: String,
+        payload: Vec<u8>,
+        reason: String,
+    },
     /// A deadline of [`super::Gateway::wake_at_us`] has passed.
     Tick,
     /// Take no more input, commit what is there, acknowledge it, then [`Action::Stopped`].
@@ -40,12 +77,20 @@ pub enum Event {
 pub enum Action {
     Commit(Box<ChangeSet>),
     /// Everything received on this connection through `through_seq` is durable.
-    Acknowledge { source: usize, connection: u64, through_seq: u64 },
+    Acknowledge {
+        source: usize,
+        connection: u64,
+        through_seq: u64,
+    },
     /// The store is down: disconnect every source and stay away until [`Action::ResumeSources`].
     PauseSources,
     ResumeSources,
     /// The sink's log holds committed records between these offsets.
-    Deliver { sink: usize, start: u64, end: u64 },
+    Deliver {
+        sink: usize,
+        start: u64,
+        end: u64,
+    },
     /// Everything received is durable and acknowledged.
     Stopped,
 }

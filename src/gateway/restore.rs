@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Gateway;
 use super::dead_letters::DeadLetters;
 use super::intake::Intake;
 use super::outbox::{Cursor, Outbox};
 use super::redelivery::{Redelivery, StoredRedelivery};
 use super::sinks::{SinkBooks, StoredSink};
-use super::Gateway;
 use crate::batch::Stamp;
 use crate::config::settings::{OutboxSettings, Settings, WhenFull};
 use crate::engine::{Engine, EngineSettings, RestoreError};

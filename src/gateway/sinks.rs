@@ -71,7 +71,13 @@ pub struct SinkBooks {
 
 impl SinkBooks {
     /// `queries`: index, name and result columns of each query that the sink takes.
-    pub fn new(gateway: &str, settings: &SinkSettings, queries: Vec<(usize, String, Vec<Field>)>, outbox: Outbox, stored: StoredSink) -> SinkBooks {
+    pub fn new(
+        gateway: &str,
+        settings: &SinkSettings,
+        queries: Vec<(usize, String, Vec<Field>)>,
+        outbox: Outbox,
+        stored: StoredSink,
+    ) -> SinkBooks {
         let topic = match &settings.kind {
             SinkKind::Mqtt(mqtt) => Some(mqtt.topic.clone()),
             SinkKind::File { .. } | SinkKind::Stdout => None,
