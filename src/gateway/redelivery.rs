@@ -6,8 +6,9 @@
 //! Invariants:
 //! - A message enters U when it is received and leaves it when a PINGRESP proved that the broker has read its PUBACK, when the session
 //!   was lost, or when the repeats of a resumed session are over and it was not among them (so the broker had read its PUBACK).
-//! - On a resumed session, until the first QoS 1 message outside U: a PUBLISH whose hash is in U and which has DUP or the same packet id
-//!   is a repeat. One entry explains one repeat a connection. Anything else is new.
+//! - On a resumed session, until the first QoS 1 message outside U: a PUBLISH whose hash is in U is a repeat if it has the same packet id
+//!   (Mosquitto, aedes), or DUP and the id of a broker that numbers each connection's messages from 1 (RabbitMQ). One entry explains one
+//!   repeat a connection. Anything else is new: DUP with some other id is an equal reading that was under way when the connection ended.
 //! - What is stored are the messages of closed batches only: one of the open batch is not durable, so its repeat must be counted.
 //! - A record that outlives its proof would suppress a new reading of the same text; so the rule errs to counting.
 //!
@@ -57,6 +58,8 @@ pub struct Redelivery {
     /// Number of entries removed from the front since the start, so that `repeats` can name entries by position.
     removed: u64,
     connection: u64,
+    /// QoS 1 messages received on this connection.
+    received: u64,
     /// While repeats may come: positions of the entries not yet repeated, by hash, in order.
     repeats: Option<BTreeMap<u64, VecDeque<u64>>>,
     changed: bool,
@@ -99,7 +102,7 @@ impl Redelivery {
 
     /// A connection was accepted. Where the broker did not resume the session it repeats nothing. Returns how many records that voids.
     pub fn connected(&mut self, connection: u64, resumed: bool) -> usize {
-        self.connection = connection;
+        (self.connection, self.received) = (connection, 0);
         if !resumed {
             let voided = self.entries.len();
             self.changed |= voided > 0;
@@ -118,10 +121,12 @@ impl Redelivery {
 
     /// A QoS 1 message arrived on the current connection.
     pub fn receive(&mut self, packet_id: u16, dup: bool, hash: u64, seq: u64) -> Verdict {
+        self.received += 1;
+        let renumbered = dup && u64::from(packet_id) == self.received;
         if let Some(repeats) = &mut self.repeats
             && !planted(Fault::NoRedelivery)
         {
-            if let Some(position) = explained_by(repeats, &self.entries, self.removed, packet_id, dup, hash) {
+            if let Some(position) = explained_by(repeats, &self.entries, self.removed, packet_id, renumbered, hash) {
                 let entry = &mut self.entries[(position - self.removed) as usize];
                 *entry = Entry { packet_id, hash, connection: self.connection, seq, closed: entry.closed };
                 self.changed = true;
@@ -140,6 +145,7 @@ impl Redelivery {
 
     /// The message that was just found new could not be taken after all: it will come once more.
     pub fn take_back(&mut self) {
+        self.received -= 1;
         self.entries.pop_back();
     }
 
@@ -186,20 +192,21 @@ impl Redelivery {
     }
 }
 
-/// Takes the position of the entry that a message repeats: the one with its packet id if there is one, else, with DUP, the first.
+/// Takes the position of the entry that a message repeats: the one with its packet id if there is one, else, where the broker numbers anew,
+/// the first.
 fn explained_by(
     repeats: &mut BTreeMap<u64, VecDeque<u64>>,
     entries: &VecDeque<Entry>,
     removed: u64,
     packet_id: u16,
-    dup: bool,
+    renumbered: bool,
     hash: u64,
 ) -> Option<u64> {
     let positions = repeats.get_mut(&hash)?;
     let same_id = positions.iter().position(|position| entries[(position - removed) as usize].packet_id == packet_id);
     let index = match same_id {
         Some(index) => index,
-        None if dup => 0,
+        None if renumbered => 0,
         None => return None,
     };
     let position = positions.remove(index);
@@ -263,8 +270,15 @@ mod tests {
         let mut redelivery = restart(with_three());
         redelivery.connected(1, true);
         assert_eq!(redelivery.receive(1, false, 10, 1), Verdict::Repeat, "same id");
-        assert_eq!(redelivery.receive(9, true, 20, 2), Verdict::Repeat, "DUP, another id");
-        assert_eq!(redelivery.receive(8, false, 30, 3), Verdict::New, "neither");
+        assert_eq!(redelivery.receive(2, true, 30, 2), Verdict::Repeat, "DUP, the second of a broker that numbers anew");
+        assert_eq!(redelivery.receive(8, false, 20, 3), Verdict::New, "neither");
+    }
+
+    #[test]
+    fn an_equal_reading_that_was_under_way_is_not_a_repeat() {
+        let mut redelivery = restart(with_three());
+        redelivery.connected(1, true);
+        assert_eq!(redelivery.receive(4, true, 30, 1), Verdict::New, "the text of message 3, which the broker knows to be acknowledged");
     }
 
     #[test]
@@ -281,7 +295,7 @@ mod tests {
         redelivery.connected(1, true);
         assert_eq!(redelivery.receive(1, true, 10, 1), Verdict::Repeat);
         assert_eq!(redelivery.receive(4, false, 40, 2), Verdict::New);
-        assert_eq!(redelivery.receive(2, true, 20, 3), Verdict::New, "the broker repeats in order, before anything else");
+        assert_eq!(redelivery.receive(3, true, 20, 3), Verdict::New, "the broker repeats in order, before anything else");
         redelivery.close();
         assert_eq!(redelivery.to_stored().hashes, [10, 40, 20], "records that the broker did not repeat are gone");
     }

@@ -1,4 +1,4 @@
-//! The one integration-test binary: every module below is a group of end-to-end tests over real processes.
+//! The one integration-test binary: every module below is a group of tests, most of them over real processes.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -6,14 +6,13 @@ mod support;
 mod brokers;
 mod cli;
 mod config;
+mod golden;
 mod ledger;
 mod mqtt;
 mod power_cut;
 mod shipped;
 mod simulation;
-mod standin;
-//! Integration tests: one binary, one module a subject.
-
-mod golden;
+mod spark_functions;
 mod spark_types;
 mod sql_hostile;
+mod standin;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::{good, root};
 use crate::support::client::Client;
+use crate::support::gateway::{Gateway, Program};
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions};
 use crate::support::packet::{Incoming, Publish, Version};
 
@@ -72,4 +73,33 @@ fn mosquitto_keeps_what_waits() {
             other => panic!("after {} messages: {other:?}", number - 1),
         }
     }
+}
+
+/// The shipped gateway on a real broker: readings of two minutes in, the first minute's result out.
+#[test]
+fn the_shipped_gateway_config_runs() {
+    let broker = Mosquitto::running();
+    let text = std::fs::read_to_string(root().join("configs/gateway.toml")).unwrap();
+    let mut gateway = Gateway::new(Program::Tidemill, |data_dir| {
+        text.replace("localhost:1883", &format!("127.0.0.1:{}", broker.port()))
+            .replace("/var/lib/tidemill", &data_dir.display().to_string())
+    });
+    let mut consumer = Client::connect(broker.address(), Version::V5, "consumer", true).unwrap();
+    consumer.subscribe("gateways/+/climate/kitchen", 1).unwrap();
+    gateway.start();
+    broker.wait_for_subscription("sensors/+/climate");
+    let mut sensor = Client::connect(broker.address(), Version::V5, "sensor", true).unwrap();
+    // Two readings in one minute, one after its watermark; one that the filter leaves out.
+    let readings = [(0, 20.0), (10_000, 22.0), (20_000, 900.0), (120_000, 21.0)];
+    for (packet_id, (offset_ms, temperature)) in (1..).zip(readings) {
+        let payload = format!(r#"{{"ts": {}, "temperature": {temperature}, "humidity": 48}}"#, 1_767_225_600_000_i64 + offset_ms);
+        let topic = "sensors/kitchen/climate".to_owned();
+        sensor.publish(&Publish { topic, payload: payload.into_bytes(), qos: 1, packet_id, ..Publish::default() }).unwrap();
+    }
+    let result = match consumer.receive(ANSWER_TIMEOUT).unwrap() {
+        Some(Incoming::Publish(message)) => serde_json::from_slice::<serde_json::Value>(&message.payload).unwrap(),
+        other => panic!("{other:?}\n{}", gateway.log()),
+    };
+    assert_eq!((&result["device"], &result["n"], &result["mean"]), (&"kitchen".into(), &2.into(), &21.0.into()));
+    assert!(gateway.stop().success(), "{}", gateway.log());
 }

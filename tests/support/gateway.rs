@@ -23,8 +23,8 @@ impl Program {
     /// What the tests run: `TIDEMILL_TEST_GATEWAY=tidemill` or `stand-in`.
     pub fn chosen() -> Program {
         match std::env::var("TIDEMILL_TEST_GATEWAY").as_deref() {
-            Ok("tidemill") => Program::Tidemill,
-            Ok("stand-in") | Err(_) => Program::StandIn,
+            Ok("tidemill") | Err(_) => Program::Tidemill,
+            Ok("stand-in") => Program::StandIn,
             Ok(other) => panic!("TIDEMILL_TEST_GATEWAY={other} is neither tidemill nor stand-in"),
         }
     }

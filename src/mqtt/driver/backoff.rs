@@ -8,6 +8,8 @@ pub const FIRST: Duration = Duration::from_secs(1);
 pub const CEILING_MAX: Duration = Duration::from_secs(60);
 /// No wait is below this.
 pub const FLOOR: Duration = Duration::from_millis(50);
+/// After a connection that was accepted the wait is at most the ceiling of this failure: the broker is there, only the way to it is bad.
+const ACCEPTED_FAILURES_MAX: u32 = 2;
 /// A connection that lasted so long starts the count anew.
 pub const LASTING: Duration = Duration::from_secs(10);
 
@@ -38,9 +40,7 @@ impl Backoff {
 
     /// The broker had accepted a connection, which lasted for this time.
     pub fn lasted(&mut self, duration: Duration) {
-        if duration >= LASTING {
-            self.failures = 0;
-        }
+        self.failures = if duration >= LASTING { 0 } else { self.failures.min(ACCEPTED_FAILURES_MAX) };
     }
 }
 
@@ -58,13 +58,13 @@ mod tests {
     }
 
     #[test]
-    fn a_short_connection_does_not_reset_it() {
+    fn a_short_connection_bounds_the_wait_and_a_lasting_one_resets_it() {
         let mut backoff = Backoff::default();
         for _ in 0..5 {
             backoff.next(0);
         }
         backoff.lasted(Duration::from_secs(3));
-        assert_eq!(backoff.next(u64::MAX).as_secs(), 32);
+        assert_eq!(backoff.next(u64::MAX).as_secs(), 4);
         backoff.lasted(LASTING);
         assert_eq!(backoff.next(u64::MAX), FIRST);
     }

@@ -6,7 +6,7 @@
 
 mod account;
 mod consumer;
-mod dedup;
+pub mod dedup;
 mod kills;
 mod producer;
 mod rig;

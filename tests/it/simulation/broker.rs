@@ -66,7 +66,7 @@ pub enum Marks {
     DupAndId,
     /// aedes.
     Id,
-    /// RabbitMQ.
+    /// RabbitMQ, which numbers from 1 on each connection. An equal text under way at a crash can pass for the one before it.
     Dup,
 }
 
@@ -134,11 +134,15 @@ impl LocalBroker {
 
     fn accept(&mut self, link: &mut Link) {
         let present = u8::from(self.session);
-        link.send(0x20, if self.v5 { &[present, 0, 0][..] } else { &[present, 0][..] });
+        let body = [present, 0, 0];
+        link.send(0x20, if self.v5 { &body } else { &body[..2] });
         self.accepted = true;
+        if self.marks == Marks::Dup {
+            self.next_id = 0;
+        }
         for index in 0..self.in_flight.len() {
             if self.marks == Marks::Dup {
-                // Ids count anew on each connection, past any that was in use.
+                // Numbers begin at 1 on each connection.
                 self.next_id = self.next_id % u16::MAX + 1;
                 self.in_flight[index].0 = self.next_id;
             }

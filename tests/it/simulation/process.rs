@@ -171,6 +171,9 @@ impl<'a> Process<'a> {
 
     /// Publishes what the windows allow.
     pub fn publish(&mut self, store: &MemoryStore, now: Stamp) {
+        if self.central.is_none() {
+            return;
+        }
         if let Some(from) = self.delivery.read_from() {
             self.delivery.filled(store.read(&LogName::outbox(&self.settings.sinks[0].name), from));
         }
@@ -200,6 +203,21 @@ impl<'a> Process<'a> {
         if self.paused {
             self.cut_local(now);
         }
+    }
+
+    /// For a failure's text.
+    pub fn describe(&self) -> String {
+        format!(
+            "central {} open {} in flight {} window {}, read from {:?}, cursor {:?}, books {:?}, committing {}",
+            self.central.is_some(),
+            self.publisher.is_open(),
+            self.publisher.in_flight(),
+            self.publisher.free_window(),
+            self.delivery.read_from(),
+            self.delivery.cursor(),
+            self.gateway.delivery_start(0),
+            self.committing.is_some(),
+        )
     }
 
     /// Puts what the sessions have written on its way.

@@ -49,7 +49,11 @@ impl MemoryStore {
         Loaded {
             number: self.number,
             entries: self.entries.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-            segments: self.logs.iter().map(|(name, log)| (name.clone(), log.segments.values().map(|(meta, _)| meta.clone()).collect())).collect(),
+            segments: self
+                .logs
+                .iter()
+                .map(|(name, log)| (name.clone(), log.segments.values().map(|(meta, _)| meta.clone()).collect()))
+                .collect(),
             ..Loaded::default()
         }
     }

@@ -114,11 +114,12 @@ impl<'a> World<'a> {
             return;
         }
         self.sent += 1;
-        if self.last_payload.is_empty() || self.random.below(8) != 0 {
+        if self.last_payload.is_empty() || self.local.marks == Marks::Dup || self.random.below(8) != 0 {
             let device = self.random.below(3);
             let at_ms = self.now().wall_us / 1_000;
             let value = self.random.below(1_000);
-            self.last_payload = format!(r#"{{"device":"d{device}","ts":{at_ms},"v":{value}}}"#).into_bytes();
+            // Told apart by its number, so that only the repetition above makes equal texts.
+            self.last_payload = format!(r#"{{"device":"d{device}","ts":{at_ms},"v":{value},"number":{}}}"#, self.sent).into_bytes();
         }
         let payload = self.last_payload.clone();
         let reading: serde_json::Value = serde_json::from_slice(&payload).expect("written above");
@@ -243,7 +244,7 @@ impl<'a> World<'a> {
                 return Ok(());
             }
         }
-        Err(format!("it does not come to an end: drained {}, delivered {}", self.local.is_drained(), self.process.delivery.is_done()))
+        Err(format!("it does not come to an end: drained {}, {}", self.local.is_drained(), self.process.describe()))
     }
 
     fn compare(&self) -> Result<(), String> {
