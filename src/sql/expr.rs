@@ -11,11 +11,14 @@ use super::lex::span_of;
 use super::scope::{self, Scope};
 use super::tree;
 use super::{literal, window};
-use crate::plan::{AggregateCall, DEPTH_MAX, Expr, ExprNode, Function, OutputMode, Span};
+use crate::plan::{AggregateCall, Expr, ExprNode, Function, OutputMode, Span};
 use crate::types::{DataType, Value};
 
 /// Columns from here on stand for the aggregates of the SELECT being planned, until the aggregation's output takes their place.
 pub const AGGREGATES_FROM: usize = usize::MAX / 2;
+
+/// How deep operators and calls may nest within each other; chains of binary operators do not count.
+const NESTING_MAX: usize = 80;
 
 /// Which part of a SELECT an expression stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +72,15 @@ impl<'a> ExprPlanner<'a> {
     /// The typed expression.
     pub fn plan(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            return Err(SqlError::new(place(expr), format!("the expression nests too deep: at most {DEPTH_MAX} levels")));
+        if self.depth > NESTING_MAX {
+            return Err(SqlError::new(place(expr), format!("the expression nests too deep: at most {NESTING_MAX} levels")));
         }
         let planned = self.plan_node(expr);
         self.depth -= 1;
-        planned
+        match planned {
+            Ok(planned) if self.depth == 0 => tree::check_expr_depth(&planned).map(|()| planned),
+            planned => planned,
+        }
     }
 
     /// A condition.
@@ -170,7 +176,7 @@ impl<'a> ExprPlanner<'a> {
         Err(match parts[0].to_ascii_lowercase().as_str() {
             "session_window" => SqlError::unsupported(span, "session_window"),
             "window" => error.help("`window` is there only with window(...) in GROUP BY"),
-            "current_timestamp" | "current_date" | "now" => functions::unknown(parts[0].to_ascii_lowercase().as_str(), span),
+            "current_timestamp" | "current_date" | "now" => super::unknown::unknown(&parts[0].to_ascii_lowercase(), span),
             _ => error,
         })
     }

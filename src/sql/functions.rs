@@ -1,15 +1,16 @@
-//! Scalar functions whose arguments or results need more than a fixed signature, and what happens to names that are not there.
+//! Scalar functions whose arguments or results need more than a fixed signature.
 
 use super::budget::Budget;
 use super::coerce::{cast, castable, coerce, common, common_numeric, is_integral, is_numeric, unify};
-use super::error::{SqlError, near};
+use super::error::SqlError;
 use super::signatures::{self, check_count, number};
 use super::tree;
+use super::unknown::unknown;
 use crate::plan::{Expr, ExprNode, Function, Span};
 use crate::types::{DataType, Field, Value};
 
 /// Names of the functions made here, for suggestions.
-const SPECIAL: &[&str] = &[
+pub const SPECIAL: &[&str] = &[
     "coalesce",
     "nvl",
     "ifnull",
@@ -58,121 +59,6 @@ const SPECIAL: &[&str] = &[
     "window",
 ];
 
-/// Functions of Spark's that a user may well look for.
-const MISSING: &[&str] = &[
-    "session_window",
-    "explode",
-    "explode_outer",
-    "posexplode",
-    "inline",
-    "stack",
-    "percentile",
-    "percentile_approx",
-    "approx_percentile",
-    "median",
-    "mode",
-    "first",
-    "first_value",
-    "last",
-    "last_value",
-    "any_value",
-    "collect_list",
-    "collect_set",
-    "array_agg",
-    "listagg",
-    "string_agg",
-    "approx_count_distinct",
-    "max_by",
-    "min_by",
-    "corr",
-    "covar_pop",
-    "covar_samp",
-    "skewness",
-    "kurtosis",
-    "regr_slope",
-    "regr_intercept",
-    "histogram_numeric",
-    "lag",
-    "lead",
-    "row_number",
-    "rank",
-    "dense_rank",
-    "array",
-    "map",
-    "struct",
-    "size",
-    "element_at",
-    "sort_array",
-    "array_contains",
-    "transform",
-    "aggregate",
-    "split",
-    "from_json",
-    "to_json",
-    "get_json_object",
-    "json_tuple",
-    "md5",
-    "sha1",
-    "sha2",
-    "crc32",
-    "xxhash64",
-    "hash",
-    "base64",
-    "unbase64",
-    "unhex",
-    "bin",
-    "conv",
-    "format_number",
-    "format_string",
-    "printf",
-    "levenshtein",
-    "soundex",
-    "trunc",
-    "last_day",
-    "next_day",
-    "months_between",
-    "make_date",
-    "make_timestamp",
-    "from_utc_timestamp",
-    "to_utc_timestamp",
-    "convert_timezone",
-    "try_to_timestamp",
-    "timestampadd",
-    "timestampdiff",
-    "decimal",
-    "tinyint",
-    "smallint",
-    "binary",
-    "factorial",
-    "width_bucket",
-    "bit_count",
-    "try_sum",
-    "try_avg",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "sinh",
-    "asinh",
-    "acosh",
-    "atanh",
-    "cot",
-    "sec",
-    "csc",
-    "rint",
-    "find_in_set",
-    "overlay",
-    "regexp_count",
-    "regexp_extract_all",
-    "regexp_substr",
-    "substring_index",
-    "sentences",
-    "to_number",
-    "to_char",
-    "typeof",
-    "grouping",
-    "cube",
-];
-
 /// The call of function `name` (in lower case) with planned arguments.
 pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result<Expr, SqlError> {
     if let Some(signature) = signatures::find(name) {
@@ -198,30 +84,6 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result
         },
     };
     Ok(Expr { span, ..built })
-}
-
-/// The error for a function that is not there.
-pub fn unknown(name: &str, span: Span) -> SqlError {
-    match name {
-        "now" | "current_timestamp" | "current_date" | "curdate" | "localtimestamp" => {
-            return SqlError::new(span, format!("`{name}` is refused: a replay would give another answer than the first run"))
-                .help("the hidden column `_arrived` of each source is the time at which the row arrived");
-        }
-        "rand" | "random" | "randn" | "uuid" | "monotonically_increasing_id" => {
-            return SqlError::new(span, format!("`{name}` is refused: a replay would give another answer than the first run"));
-        }
-        "iff" => return SqlError::new(span, "there is no function `iff`").help("use if(condition, a, b)"),
-        _ => {}
-    }
-    if MISSING.contains(&name) {
-        return SqlError::unsupported(span, format_args!("the function `{name}`"));
-    }
-    let error = SqlError::new(span, format!("there is no function `{name}`"));
-    let names = signatures::names().chain(SPECIAL.iter().copied()).chain(super::aggregates::NAMES.iter().map(|(name, _)| *name));
-    match near(name, names) {
-        Some(meant) => error.help(format!("did you mean `{meant}`?")),
-        None => error,
-    }
 }
 
 fn exactly<const N: usize>(name: &str, args: Vec<Expr>, span: Span) -> Result<[Expr; N], SqlError> {

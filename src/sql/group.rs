@@ -59,7 +59,10 @@ pub fn plan_keys(exprs: &mut ExprPlanner<'_>, select: &ast::Select, items: &[Nam
             for expr in written {
                 let key = match ordinal(expr, items)? {
                     Some(item) => NamedExpr { name: item.name.clone(), expr: Expr { span: place(expr), ..exprs.budget.copy(&item.expr)? } },
-                    None => NamedExpr { name: output_name(expr), expr: exprs.plan(expr)? },
+                    None => {
+                        let planned = exprs.plan(expr)?;
+                        NamedExpr { name: output_name(expr), expr: planned }
+                    }
                 };
                 if has_aggregate(&key.expr) {
                     return Err(SqlError::new(place(expr), "an aggregate cannot be a key of GROUP BY"));
@@ -110,7 +113,7 @@ impl Planner<'_> {
         };
         computed.items.iter_mut().try_for_each(|item| onto_output(&mut item.expr))?;
         computed.having.iter_mut().try_for_each(&mut onto_output)?;
-        computed.order.iter_mut().try_for_each(|(key, _)| onto_output(key))?;
+        computed.order.iter_mut().try_for_each(|key| onto_output(&mut key.expr))?;
         let mut windows = 0;
         let mut group_keys = Vec::with_capacity(count);
         for key in keys {

@@ -77,22 +77,19 @@ fn show(expr: &ast::Expr) -> String {
             _ => format!("(NOT {})", show(expr)),
         },
         E::BinaryOp { .. } => binary(expr),
-        E::IsNull(operand) => format!("({} IS NULL)", show(operand)),
-        E::IsNotNull(operand) => format!("({} IS NOT NULL)", show(operand)),
-        E::IsTrue(operand) => format!("({} <=> true)", show(operand)),
-        E::IsFalse(operand) => format!("({} <=> false)", show(operand)),
-        E::IsNotTrue(operand) => format!("(NOT ({} <=> true))", show(operand)),
-        E::IsNotFalse(operand) => format!("(NOT ({} <=> false))", show(operand)),
-        E::IsDistinctFrom(left, right) => format!("(NOT ({} <=> {}))", show(left), show(right)),
-        E::IsNotDistinctFrom(left, right) => format!("({} <=> {})", show(left), show(right)),
-        E::InList { expr, list: values, negated } => negate(*negated, format!("({} IN ({}))", show(expr), list(values))),
-        E::Between { expr, negated, low, high } => negate(*negated, format!("between({}, {}, {})", show(expr), show(low), show(high))),
-        E::Like { expr, pattern, negated, escape_char, .. } => {
-            let escape = escape_char.as_ref().map(|escape| format!(" ESCAPE '{}'", show(escape))).unwrap_or_default();
-            negate(*negated, format!("{} LIKE {}{escape}", show(expr), show(pattern)))
-        }
-        E::ILike { expr, pattern, negated, .. } => negate(*negated, format!("ilike({}, {})", show(expr), show(pattern))),
-        E::RLike { expr, pattern, negated, .. } => negate(*negated, format!("RLIKE({}, {})", show(expr), show(pattern))),
+        E::InList { .. }
+        | E::Between { .. }
+        | E::Like { .. }
+        | E::ILike { .. }
+        | E::RLike { .. }
+        | E::IsNull(_)
+        | E::IsNotNull(_)
+        | E::IsTrue(_)
+        | E::IsFalse(_)
+        | E::IsNotTrue(_)
+        | E::IsNotFalse(_)
+        | E::IsDistinctFrom(..)
+        | E::IsNotDistinctFrom(..) => predicate(expr),
         E::Cast { kind, expr, data_type, .. } => {
             let name = if matches!(kind, ast::CastKind::TryCast) { "TRY_CAST" } else { "CAST" };
             format!("{name}({} AS {})", show(expr), data_type.to_string().to_uppercase())
@@ -109,6 +106,14 @@ fn show(expr: &ast::Expr) -> String {
             format!("CASE{}{otherwise} END", whens.collect::<String>())
         }
         E::Function(function) => call(function),
+        other => with_own_syntax(other),
+    }
+}
+
+/// Functions that the parser knows by name.
+fn with_own_syntax(expr: &ast::Expr) -> String {
+    use ast::Expr as E;
+    match expr {
         E::Extract { field, expr, .. } => format!("extract({field} FROM {})", show(expr)),
         E::Ceil { expr, .. } => format!("CEIL({})", show(expr)),
         E::Floor { expr, .. } => format!("FLOOR({})", show(expr)),
@@ -128,6 +133,29 @@ fn show(expr: &ast::Expr) -> String {
             (None, Some(ast::TrimWhereField::Trailing)) => format!("rtrim({})", show(expr)),
             (None, _) => format!("trim({})", show(expr)),
         },
+        other => other.to_string(),
+    }
+}
+
+fn predicate(expr: &ast::Expr) -> String {
+    use ast::Expr as E;
+    match expr {
+        E::IsNull(operand) => format!("({} IS NULL)", show(operand)),
+        E::IsNotNull(operand) => format!("({} IS NOT NULL)", show(operand)),
+        E::IsTrue(operand) => format!("({} <=> true)", show(operand)),
+        E::IsFalse(operand) => format!("({} <=> false)", show(operand)),
+        E::IsNotTrue(operand) => format!("(NOT ({} <=> true))", show(operand)),
+        E::IsNotFalse(operand) => format!("(NOT ({} <=> false))", show(operand)),
+        E::IsDistinctFrom(left, right) => format!("(NOT ({} <=> {}))", show(left), show(right)),
+        E::IsNotDistinctFrom(left, right) => format!("({} <=> {})", show(left), show(right)),
+        E::InList { expr, list: values, negated } => negate(*negated, format!("({} IN ({}))", show(expr), list(values))),
+        E::Between { expr, negated, low, high } => negate(*negated, format!("between({}, {}, {})", show(expr), show(low), show(high))),
+        E::Like { expr, pattern, negated, escape_char, .. } => {
+            let escape = escape_char.as_ref().map(|escape| format!(" ESCAPE '{}'", show(escape))).unwrap_or_default();
+            negate(*negated, format!("{} LIKE {}{escape}", show(expr), show(pattern)))
+        }
+        E::ILike { expr, pattern, negated, .. } => negate(*negated, format!("ilike({}, {})", show(expr), show(pattern))),
+        E::RLike { expr, pattern, negated, .. } => negate(*negated, format!("RLIKE({}, {})", show(expr), show(pattern))),
         other => other.to_string(),
     }
 }

@@ -11,7 +11,7 @@ use super::lex::span_of;
 use super::signatures::number;
 use super::tree;
 use super::{literal, window};
-use crate::plan::{Expr, ExprNode, Function, Span};
+use crate::plan::{DEPTH_MAX, Expr, ExprNode, Function, Span};
 use crate::types::{DataType, Value};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -21,7 +21,7 @@ impl ExprPlanner<'_> {
         use ast::Expr as E;
         let (planned, negated) = match expr {
             E::UnaryOp { op, expr: operand } => (self.unary(*op, operand)?, false),
-            E::BinaryOp { left, op, right } => (self.binary(expr, left, op, right)?, false),
+            E::BinaryOp { .. } => (self.binary(expr)?, false),
             E::InList { expr: input, list, negated } => (self.in_list(input, list)?, *negated),
             E::Between { expr: input, low, high, negated } => (self.between(input, low, high)?, *negated),
             E::Like { any: false, expr: input, pattern, escape_char, negated } => {
@@ -57,10 +57,34 @@ impl ExprPlanner<'_> {
         }
     }
 
-    fn binary(&mut self, whole: &ast::Expr, left: &ast::Expr, op: &B, right: &ast::Expr) -> Result<Expr, SqlError> {
+    /// A chain of binary operators: its left spine is walked, not recursed into.
+    fn binary(&mut self, whole: &ast::Expr) -> Result<Expr, SqlError> {
+        let mut spine = Vec::new();
+        let mut current = whole;
+        while let ast::Expr::BinaryOp { left, op, right } = current
+            && !matches!(op, B::And | B::Or | B::StringConcat)
+        {
+            spine.push((op, &**right));
+            current = left;
+        }
+        if spine.len() >= DEPTH_MAX {
+            return Err(SqlError::new(place(current), format!("the chain of operators is too long: at most {DEPTH_MAX} in one")));
+        }
+        let first = match (spine.pop(), current) {
+            (None, ast::Expr::BinaryOp { op, .. }) if *op == B::StringConcat => return self.concat(whole),
+            (None, ast::Expr::BinaryOp { op, .. }) => return self.logic(whole, op),
+            (None, _) => return self.plan(current),
+            (Some((B::Plus, right)), ast::Expr::Interval(interval)) => add_interval(self.plan(right)?, interval, false)?,
+            (Some((op, right)), left) => {
+                let left = self.plan(left)?;
+                self.combine(left, op, right)?
+            }
+        };
+        spine.into_iter().rev().try_fold(first, |left, (op, right)| self.combine(left, op, right))
+    }
+
+    fn combine(&mut self, left: Expr, op: &B, right: &ast::Expr) -> Result<Expr, SqlError> {
         let function = match op {
-            B::And | B::Or => return self.logic(whole, op),
-            B::StringConcat => return self.concat(whole),
             B::Plus | B::Minus => return self.sum(left, op, right),
             B::Multiply => Function::Multiply,
             B::Divide => Function::Divide,
@@ -78,9 +102,9 @@ impl ExprPlanner<'_> {
             B::BitwiseXor => Function::BitXor,
             B::PGBitwiseShiftLeft => Function::ShiftLeft,
             B::PGBitwiseShiftRight => Function::ShiftRight,
-            _ => return Err(SqlError::unsupported(place(whole), format_args!("the operator `{op}`"))),
+            _ => return Err(SqlError::unsupported(join(left.span, place(right)), format_args!("the operator `{op}`"))),
         };
-        let (left, right) = (self.plan(left)?, self.plan(right)?);
+        let right = self.plan(right)?;
         match function {
             Function::Multiply | Function::Divide | Function::Remainder | Function::IntegerDivide => arithmetic(function, left, right),
             Function::BitAnd | Function::BitOr | Function::BitXor => {
@@ -108,26 +132,17 @@ impl ExprPlanner<'_> {
     }
 
     /// `+` and `-`, also between a time and an interval.
-    fn sum(&mut self, left: &ast::Expr, op: &B, right: &ast::Expr) -> Result<Expr, SqlError> {
+    fn sum(&mut self, left: Expr, op: &B, right: &ast::Expr) -> Result<Expr, SqlError> {
         let negative = *op == B::Minus;
-        match (left, right) {
-            (time, ast::Expr::Interval(interval)) => {
-                let time = self.plan(time)?;
-                add_interval(time, interval, negative)
-            }
-            (ast::Expr::Interval(interval), time) if !negative => {
-                let time = self.plan(time)?;
-                add_interval(time, interval, false)
-            }
-            _ => {
-                let (left, right) = (self.plan(left)?, self.plan(right)?);
-                if left.data_type == DataType::Date && is_integral(&right.data_type) {
-                    let function = if negative { Function::DateSub } else { Function::DateAdd };
-                    return Ok(tree::call(function, vec![left, coerce(right, &DataType::Int)?], DataType::Date));
-                }
-                arithmetic(if negative { Function::Subtract } else { Function::Add }, left, right)
-            }
+        if let ast::Expr::Interval(interval) = right {
+            return add_interval(left, interval, negative);
         }
+        let right = self.plan(right)?;
+        if left.data_type == DataType::Date && is_integral(&right.data_type) {
+            let function = if negative { Function::DateSub } else { Function::DateAdd };
+            return Ok(tree::call(function, vec![left, coerce(right, &DataType::Int)?], DataType::Date));
+        }
+        arithmetic(if negative { Function::Subtract } else { Function::Add }, left, right)
     }
 
     fn in_list(&mut self, input: &ast::Expr, list: &[ast::Expr]) -> Result<Expr, SqlError> {

@@ -18,8 +18,7 @@ pub const ITEMS_MAX: usize = 4_096;
 pub struct Computed {
     pub items: Vec<NamedExpr>,
     pub having: Option<Expr>,
-    /// Keys of ORDER BY: descending, NULLs first.
-    pub order: Vec<(Expr, (bool, bool))>,
+    pub order: Vec<SortKey>,
 }
 
 impl Planner<'_> {
@@ -64,15 +63,15 @@ impl Planner<'_> {
         let Computed { mut items, having: _, order } = computed;
         let visible = items.len();
         let mut by = Vec::new();
-        let order_span = order.first().map_or(span, |(key, _)| key.span);
-        for (key, (descending, nulls_first)) in order {
-            let index = items.iter().position(|item| tree::same(&item.expr, &key)).unwrap_or(items.len());
-            let (data_type, place) = (key.data_type.clone(), key.span);
+        let order_span = order.first().map_or(span, |key| key.expr.span);
+        for SortKey { expr, descending, nulls_first } in order {
+            let index = items.iter().position(|item| tree::same(&item.expr, &expr)).unwrap_or(items.len());
+            let (data_type, place) = (expr.data_type.clone(), expr.span);
             if index == items.len() {
                 if distinct {
                     return Err(SqlError::new(place, "with SELECT DISTINCT, ORDER BY sees the SELECT list only"));
                 }
-                items.push(NamedExpr { name: format!("order{index}"), expr: key });
+                items.push(NamedExpr { name: format!("order{index}"), expr });
             }
             by.push(SortKey { expr: tree::column(index, data_type, place), descending, nulls_first });
         }
@@ -116,7 +115,10 @@ fn plan_items(exprs: &mut ExprPlanner<'_>, select: &ast::Select) -> Result<Vec<N
     let mut items = Vec::new();
     for item in &select.projection {
         match item {
-            SelectItem::UnnamedExpr(expr) => items.push(NamedExpr { name: output_name(expr), expr: exprs.plan(expr)? }),
+            SelectItem::UnnamedExpr(written) => {
+                let expr = exprs.plan(written)?;
+                items.push(NamedExpr { name: output_name(written), expr });
+            }
             SelectItem::ExprWithAlias { expr, alias } => {
                 if matches!(alias.quote_style, Some('\'' | '"')) {
                     return Err(
@@ -195,18 +197,15 @@ fn add_output_names(exprs: &mut ExprPlanner<'_>, items: &[NamedExpr]) -> Result<
     Ok(())
 }
 
-fn plan_order(
-    exprs: &mut ExprPlanner<'_>,
-    order_by: &[ast::OrderByExpr],
-    items: &[NamedExpr],
-) -> Result<Vec<(Expr, (bool, bool))>, SqlError> {
+fn plan_order(exprs: &mut ExprPlanner<'_>, order_by: &[ast::OrderByExpr], items: &[NamedExpr]) -> Result<Vec<SortKey>, SqlError> {
     let mut order = Vec::new();
     for key in order_by {
         let expr = match ordinal(&key.expr, items)? {
             Some(item) => exprs.budget.copy(&item.expr)?,
             None => exprs.plan(&key.expr)?,
         };
-        order.push((expr, direction(key)?));
+        let (descending, nulls_first) = direction(key)?;
+        order.push(SortKey { expr, descending, nulls_first });
     }
     Ok(order)
 }

@@ -40,32 +40,6 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
         // The walk evaluates it, for its second argument is lazy.
         F::Nanvl => None,
         F::Round | F::Bround | F::Floor | F::Ceil => rounding::apply(function, operands, frame),
-        F::Sqrt
-        | F::Cbrt
-        | F::Exp
-        | F::Ln
-        | F::Log
-        | F::Log10
-        | F::Log2
-        | F::Log1p
-        | F::Expm1
-        | F::Power
-        | F::Sin
-        | F::Cos
-        | F::Tan
-        | F::Asin
-        | F::Acos
-        | F::Atan
-        | F::Atan2
-        | F::Sinh
-        | F::Cosh
-        | F::Tanh
-        | F::Degrees
-        | F::Radians
-        | F::Sign
-        | F::Hypot
-        | F::Pi
-        | F::E => mathematics::apply(function, operands, frame),
         F::BitAnd | F::BitOr | F::BitXor | F::BitNot | F::ShiftLeft | F::ShiftRight => bits::apply(function, operands, frame),
         F::Like | F::Ilike | F::Rlike | F::RegexpExtract | F::RegexpReplace => pattern::apply(function, operands, frame),
         F::Upper
@@ -97,7 +71,7 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
         | F::Chr
         | F::Hex => strings::apply(function, operands, frame),
         F::MakeStruct => Some(make_struct(operands, frame)),
-        _ => time::apply(function, operands, frame),
+        _ => mathematics::apply(function, operands, frame).or_else(|| time::apply(function, operands, frame)),
     };
     result.unwrap_or_else(|| frame.fail_all(&Problem::Types(function).into()))
 }

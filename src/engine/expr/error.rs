@@ -90,7 +90,8 @@ impl From<Problem> for Failure {
 }
 
 fn shorten(text: &str) -> &str {
-    &text[..text.floor_char_boundary(OFFENDING_BYTES_MAX)]
+    let end = (0..=OFFENDING_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 impl fmt::Display for EvalError {

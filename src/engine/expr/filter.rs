@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::batch::Values;
 use crate::engine::expr::error::RowError;
-use crate::engine::expr::operand::{Lane, Operand};
+use crate::engine::expr::logic;
 use crate::engine::expr::walk::Walk;
 use crate::engine::expr::{Context, Rows, Selection};
 use crate::plan::{Expr, ExprNode};
-use crate::types::Value;
 
 /// The rows for which a predicate is TRUE, and those for which it failed; no row is in both.
 #[derive(Clone, Debug)]
@@ -34,40 +32,13 @@ fn keep(walk: &mut Walk<'_, '_>, predicate: &Expr, rows: &Selection) -> Selectio
     if rows.is_empty() {
         return rows.clone();
     }
-    if let ExprNode::And(left, right) = &predicate.node {
+    if let ExprNode::And(left, right) = &predicate.node
+        && !logic::cannot_fail(predicate)
+    {
         let rows = keep(walk, left, rows);
         return keep(walk, right, &rows);
     }
     let mut active = Cow::Borrowed(rows);
     let operand = walk.argument(predicate, &mut active);
-    match &operand {
-        Operand::Constant(Value::Boolean(true)) => active.into_owned(),
-        Operand::Constant(_) => Selection::Rows(Vec::new()),
-        Operand::Column(column) => match (&column.values, &column.valid) {
-            (Values::Boolean(values), None) => select(values, &active),
-            (Values::Boolean(values), Some(valid)) => active.retain(|row| values[row as usize] && valid.get(row as usize)),
-            _ => Selection::Rows(Vec::new()),
-        },
-    }
-}
-
-/// The rows whose value is true, without a branch a row.
-fn select(values: &[bool], rows: &Selection) -> Selection {
-    let lane = Lane::Each(values);
-    match rows {
-        Selection::All(count) => {
-            let mut kept = vec![0; *count];
-            let mut length = 0;
-            for (row, value) in values.iter().enumerate() {
-                kept[length.min(*count - 1)] = row as u32;
-                length += usize::from(*value);
-            }
-            if length == *count {
-                return Selection::All(*count);
-            }
-            kept.truncate(length);
-            Selection::Rows(kept)
-        }
-        Selection::Rows(_) => rows.retain(|row| lane.get(row as usize)),
-    }
+    logic::split(&operand, &active).0
 }

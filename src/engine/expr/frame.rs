@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::batch::{Bitmap, Column, ColumnBuilder, Strings, Values};
 use crate::engine::expr::error::{Failure, Problem, RowError};
-use crate::engine::expr::operand::{Operand, valid_in_all};
+use crate::engine::expr::operand::{Lane, Operand, valid_in_all};
 use crate::engine::expr::{Context, Selection, TEXT_BYTES_MAX, TEXT_COLUMN_BYTES_MAX};
 use crate::plan::Span;
 use crate::types::{DataType, Value};
@@ -147,6 +147,9 @@ impl Frame<'_> {
 
     /// Entry `row` from `operands[choice[row] - 1]`; NULL where the choice is 0. Operands are of type `data_type` or NULL.
     pub fn merge(&mut self, choice: &[u32], operands: &[Operand<'_>], data_type: &DataType) -> Column {
+        if let Some(column) = merge_fixed(choice, operands, data_type) {
+            return column;
+        }
         let mut builder = ColumnBuilder::new(data_type, choice.len());
         let mut text_bytes = 0;
         for (row, chosen) in choice.iter().enumerate() {
@@ -168,6 +171,37 @@ impl Frame<'_> {
         }
         builder.finish()
     }
+}
+
+/// [`Frame::merge`] for the common types of fixed size.
+fn merge_fixed(choice: &[u32], operands: &[Operand<'_>], data_type: &DataType) -> Option<Column> {
+    match data_type {
+        DataType::Double => merge_lanes(choice, operands, Operand::doubles, Values::Double),
+        DataType::BigInt => merge_lanes(choice, operands, Operand::bigints, Values::BigInt),
+        DataType::Int => merge_lanes(choice, operands, Operand::ints, Values::Int),
+        DataType::Timestamp => merge_lanes(choice, operands, Operand::timestamps, Values::Timestamp),
+        DataType::Boolean => merge_lanes(choice, operands, Operand::booleans, Values::Boolean),
+        _ => None,
+    }
+}
+
+fn merge_lanes<'o, 'a, T: Copy + Default>(
+    choice: &[u32],
+    operands: &'o [Operand<'a>],
+    lane: fn(&'o Operand<'a>) -> Option<Lane<'o, T>>,
+    make: fn(Vec<T>) -> Values,
+) -> Option<Column> {
+    let lanes = operands.iter().map(|operand| Some((lane(operand)?, operand.valid()))).collect::<Option<Vec<_>>>()?;
+    let mut values = vec![T::default(); choice.len()];
+    let mut valid: Option<Bitmap> = None;
+    for (row, (chosen, value)) in choice.iter().zip(&mut values).enumerate() {
+        let given = (*chosen as usize).checked_sub(1).and_then(|index| lanes.get(index));
+        match given.filter(|(_, valid)| valid.is_none_or(|valid| valid.get(row))) {
+            Some((lane, _)) => *value = lane.get(row),
+            None => valid.get_or_insert_with(|| Bitmap::filled(choice.len(), true)).set(row, false),
+        }
+    }
+    Some(Column { values: make(values), valid })
 }
 
 /// Empty entries up to `rows`.

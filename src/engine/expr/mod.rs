@@ -21,12 +21,19 @@ mod error;
 mod filter;
 mod frame;
 mod list;
+mod logic;
 mod mathematics;
 mod operand;
 mod pattern;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod recorded;
 mod rounding;
 mod selection;
 mod strings;
+#[cfg(test)]
+mod tests;
 mod time;
 mod walk;
 
@@ -48,7 +55,7 @@ pub const TEXT_BYTES_MAX: usize = 1 << 20;
 pub const TEXT_COLUMN_BYTES_MAX: usize = 64 << 20;
 
 /// Compiled patterns that a context keeps.
-pub const PATTERNS_MAX: usize = 64;
+pub const PATTERNS_MAX: usize = 32;
 
 /// The input of an expression: columns of equal length, by the index that [`ExprNode::Column`](crate::plan::ExprNode::Column) uses.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,7 @@
 //! round, bround, floor, ceil.
 //!
 //! A DOUBLE is rounded as the decimal number that it prints as: 2.675 to two places is 2.68, though the bits lie below 2.675.
+//! A FLOAT is rounded as the DOUBLE that it equals.
 
 use crate::batch::Values;
 use crate::engine::expr::error::{Failure, Problem};
@@ -42,7 +43,8 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
     if let Some(x) = input.floats() {
         return Some(frame.map(operands, Values::Float, |row| {
             let x = x.get(row);
-            let rounded = round_digits(f64::from(x), &format!("{x:e}"), scale.get(row), half);
+            let wide = f64::from(x);
+            let rounded = round_digits(wide, &format!("{wide:e}"), scale.get(row), half);
             rounded.map_or(x, |text| text.parse::<f32>().unwrap_or(x)) + 0.0
         }));
     }
@@ -61,12 +63,31 @@ fn fit<T: TryFrom<i128>>(rounded: i128, data_type: DataType) -> Result<Option<T>
 /// NaN is 0; beyond 64 bits fails.
 fn to_bigint(x: f64) -> Result<i64, Failure> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if x.is_nan() || (-LIMIT..=LIMIT).contains(&x) { Ok(x as i64) } else { Err(Failure::with(Problem::CastRange(DataType::BigInt), x)) }
+    if x.is_nan() || (-LIMIT..LIMIT).contains(&x) { Ok(x as i64) } else { Err(Failure::with(Problem::CastRange(DataType::BigInt), x)) }
 }
 
 fn round_double(x: f64, scale: i64, half: Half) -> f64 {
+    if let Some(rounded) = round_clear(x, scale) {
+        return rounded;
+    }
     round_digits(x, &format!("{x:e}"), scale, half).map_or(x, |text| text.parse().unwrap_or(x)) + 0.0
 }
+
+/// The result where it is plain without looking at the digits: far enough from a half that neither the multiplication nor the shortest
+/// digits can move the number across it. A whole number by a power of ten is then the nearest DOUBLE to the rounded decimal.
+fn round_clear(x: f64, scale: i64) -> Option<f64> {
+    const SCALED_MAX: f64 = 1e9;
+    const MARGIN: f64 = 1e-6;
+    let power = POWERS.get(usize::try_from(scale).ok()?)?;
+    let scaled = x * power;
+    let whole = scaled.floor();
+    let clear = scaled.abs() < SCALED_MAX && (scaled - whole - 0.5).abs() > MARGIN;
+    let nearest = if scaled - whole > 0.5 { whole + 1.0 } else { whole };
+    clear.then_some(nearest / power + 0.0)
+}
+
+/// Powers of ten that are exact.
+const POWERS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
 /// The rounded number as text, from the shortest digits of `x` in scientific notation; `None` where `x` needs no rounding.
 fn round_digits(x: f64, scientific: &str, scale: i64, half: Half) -> Option<String> {
@@ -150,6 +171,19 @@ mod tests {
         }
         assert!(round_double(-0.0, 1, Half::Up).is_sign_positive());
         assert!(round_double(-0.04, 1, Half::Up).is_sign_positive());
+    }
+
+    #[test]
+    fn the_short_way_agrees_with_the_digits() {
+        for i in -20_000..20_000 {
+            let x = f64::from(i) * 0.00437;
+            for scale in 0..8 {
+                for half in [Half::Up, Half::Even] {
+                    let digits = round_digits(x, &format!("{x:e}"), scale, half).map_or(x, |text| text.parse().expect("a number")) + 0.0;
+                    assert_eq!(round_double(x, scale, half).to_bits(), digits.to_bits(), "{x} {scale}");
+                }
+            }
+        }
     }
 
     #[test]

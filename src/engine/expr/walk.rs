@@ -7,10 +7,11 @@ use crate::engine::expr::call;
 use crate::engine::expr::cast;
 use crate::engine::expr::error::{Failure, Problem, RowError};
 use crate::engine::expr::frame::Frame;
+use crate::engine::expr::logic;
 use crate::engine::expr::operand::Operand;
 use crate::engine::expr::{Context, Rows, Selection};
 use crate::plan::{Expr, ExprNode, Function};
-use crate::types::{DataType, Value};
+use crate::types::Value;
 
 /// One evaluation over one input. A row that has failed is not evaluated further.
 pub(super) struct Walk<'a, 'c> {
@@ -40,8 +41,8 @@ impl<'a> Walk<'a, '_> {
         match &expr.node {
             ExprNode::Column(_) | ExprNode::Literal(_) => self.eval(expr, rows),
             ExprNode::Cast { input, fallible } => self.cast(expr, input, *fallible, rows),
-            ExprNode::And(left, right) => self.connect(expr, left, right, false, rows),
-            ExprNode::Or(left, right) => self.connect(expr, left, right, true, rows),
+            ExprNode::And(left, right) => self.connect(left, right, false, rows),
+            ExprNode::Or(left, right) => self.connect(left, right, true, rows),
             ExprNode::Not(input) => {
                 let mut active = Cow::Borrowed(rows);
                 let operands = [self.argument(input, &mut active)];
@@ -131,45 +132,6 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// AND (`decisive` false) and OR (`decisive` true): the right side is evaluated where the left does not decide.
-    fn connect(&mut self, expr: &Expr, left: &Expr, right: &Expr, decisive: bool, rows: &Selection) -> Operand<'a> {
-        let mut active = Cow::Borrowed(rows);
-        let left = self.argument(left, &mut active);
-        if let Operand::Constant(Value::Boolean(x)) = left {
-            return if x == decisive { left } else { self.eval(right, &active) };
-        }
-        let left_values = left.booleans();
-        let open = match left_values {
-            Some(values) => {
-                let kept = active.retain(|row| left.is_null(row as usize) || values.get(row as usize) != decisive);
-                Cow::Owned(kept)
-            }
-            None => active.clone(),
-        };
-        if open.is_empty() {
-            return left;
-        }
-        let mut open = open;
-        let right = self.argument(right, &mut open);
-        let right_values = right.booleans();
-        let mut values = vec![decisive; self.input.count];
-        let mut valid: Option<Bitmap> = None;
-        for row in open.iter().map(|row| row as usize) {
-            let right_value = right_values.filter(|_| !right.is_null(row)).map(|values| values.get(row));
-            let left_null = left_values.is_none() || left.is_null(row);
-            match right_value {
-                Some(value) if value == decisive => {}
-                Some(_) if !left_null => values[row] = !decisive,
-                _ => {
-                    values[row] = false;
-                    valid.get_or_insert_with(|| Bitmap::filled(values.len(), true)).set(row, false);
-                }
-            }
-        }
-        debug_assert_eq!(expr.data_type, DataType::Boolean);
-        Operand::owned(Column { values: Values::Boolean(values), valid })
-    }
-
     fn case(&mut self, expr: &Expr, branches: &[(Expr, Expr)], otherwise: Option<&Expr>, rows: &Selection) -> Operand<'a> {
         let mut left = rows.clone();
         let mut taken = Taken::new(self.input.count);
@@ -179,9 +141,7 @@ impl<'a> Walk<'a, '_> {
             }
             let mut active = Cow::Borrowed(&left);
             let condition = self.argument(condition, &mut active);
-            let holds = |row: u32| !condition.is_null(row as usize) && condition.booleans().is_some_and(|x| x.get(row as usize));
-            let chosen = active.retain(holds);
-            let rest = active.retain(|row| !holds(row));
+            let (chosen, rest) = logic::split(&condition, &active);
             if !chosen.is_empty() {
                 let mut chosen = Cow::Owned(chosen);
                 let operand = self.argument(value, &mut chosen);

@@ -145,7 +145,7 @@ impl<'o> Source<'o> {
         let truncate = |x: f64| {
             // The bounds as doubles round to 2^63, which then saturates, as in Java.
             let inside = x.floor() <= greatest as f64 && x.ceil() >= least as f64;
-            if inside { Ok(x as i64) } else { Err(beyond(show::double_text(x))) }
+            if inside { Ok(x as i64) } else { Err(beyond(format!("{x:?}"))) }
         };
         Some(match self {
             Source::Boolean(x) => frame.map(operands, make, |row| i64::from(x.get(row))),
@@ -246,7 +246,7 @@ fn to_text(input: &Operand<'_>, frame: &mut Frame<'_>) -> Operand<'static> {
 fn column_text(column: &Column, row: usize, out: &mut String) {
     match (&column.values, column.text(row)) {
         (_, Some(text)) => out.push_str(text),
-        (Values::Double(values), _) => out.push_str(&show::double_text(values[row])),
+        (Values::Double(values), _) => show::double(values[row], out),
         _ => value_text(&column.value(row), out),
     }
 }
@@ -257,8 +257,8 @@ fn value_text(value: &Value, out: &mut String) {
         Value::Boolean(x) => out.push_str(if *x { "true" } else { "false" }),
         Value::Int(x) => out.push_str(&x.to_string()),
         Value::BigInt(x) => out.push_str(&x.to_string()),
-        Value::Float(x) => out.push_str(&show::float_text(*x)),
-        Value::Double(x) => out.push_str(&show::double_text(*x)),
+        Value::Float(x) => show::float(*x, out),
+        Value::Double(x) => show::double(*x, out),
         Value::String(text) => out.push_str(text),
         Value::Timestamp(time) => show::timestamp(*time, out),
         Value::Date(days) => show::date(*days, out),

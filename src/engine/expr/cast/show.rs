@@ -6,28 +6,30 @@ use crate::engine::expr::calendar::{Day, split};
 use crate::engine::expr::time::write_year;
 
 /// The shortest digits that read back as `x`: plain from 0.001 up to 10,000,000, else with an exponent; always with a decimal point.
-pub fn double_text(x: f64) -> String {
-    match special(x) {
-        Some(text) => text.to_owned(),
-        None => {
-            let shortest = format!("{x:e}");
-            // Java writes at least two digits, those nearest to the number: 4.9E-324 where one digit would do.
-            let scientific = if shortest.contains('.') { shortest } else { format!("{x:.1e}") };
-            java(&scientific, (1e-3..1e7).contains(&x.abs()))
-        }
-    }
+pub fn double(x: f64, out: &mut String) {
+    // Writing to a string does not fail.
+    let _ = match special(x) {
+        Some(text) => write!(out, "{text}"),
+        // In this range Rust writes the same.
+        None if (1e-3..1e7).contains(&x.abs()) => write!(out, "{x:?}"),
+        None => scientific(&format!("{x:e}"), &format!("{x:.1e}"), out),
+    };
 }
 
-/// As [`double_text`] for single precision.
-pub fn float_text(x: f32) -> String {
-    match special(f64::from(x)) {
-        Some(text) => text.to_owned(),
-        None => {
-            let shortest = format!("{x:e}");
-            let scientific = if shortest.contains('.') { shortest } else { format!("{x:.1e}") };
-            java(&scientific, (1e-3..1e7).contains(&x.abs()))
-        }
-    }
+/// As [`double`] for single precision.
+pub fn float(x: f32, out: &mut String) {
+    // Writing to a string does not fail.
+    let _ = match special(f64::from(x)) {
+        Some(text) => write!(out, "{text}"),
+        None if (1e-3..1e7).contains(&x.abs()) => write!(out, "{x:?}"),
+        None => scientific(&format!("{x:e}"), &format!("{x:.1e}"), out),
+    };
+}
+
+/// Java writes at least two digits, and of all numbers with two the nearest: 4.9E-324 where one digit would do.
+fn scientific(shortest: &str, two_digits: &str, out: &mut String) -> std::fmt::Result {
+    let (mantissa, exponent) = if shortest.contains('.') { shortest } else { two_digits }.split_once('e').unwrap_or((shortest, "0"));
+    write!(out, "{mantissa}E{exponent}")
 }
 
 fn special(x: f64) -> Option<&'static str> {
@@ -37,22 +39,6 @@ fn special(x: f64) -> Option<&'static str> {
         f64::NEG_INFINITY => Some("-Infinity"),
         x if x == 0.0 => Some(if x.is_sign_negative() { "-0.0" } else { "0.0" }),
         _ => None,
-    }
-}
-
-/// From Rust's `-1.25e-7`.
-fn java(scientific: &str, plain: bool) -> String {
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
-    if !plain {
-        return format!("{mantissa}E{exponent}");
-    }
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |digits| ("-", digits));
-    let digits: String = mantissa.strip_suffix(".0").unwrap_or(mantissa).chars().filter(char::is_ascii_digit).collect();
-    match usize::try_from(exponent) {
-        Ok(exponent) if digits.len() > exponent + 1 => format!("{sign}{}.{}", &digits[..=exponent], &digits[exponent + 1..]),
-        Ok(exponent) => format!("{sign}{digits:0<width$}.0", width = exponent + 1),
-        Err(_) => format!("{sign}0.{:0>width$}", digits, width = digits.len() + exponent.unsigned_abs() as usize - 1),
     }
 }
 
@@ -103,11 +89,13 @@ mod tests {
             (f64::NEG_INFINITY, "-Infinity"),
         ];
         for (x, expected) in cases {
-            assert_eq!(double_text(x), expected);
+            let mut out = String::new();
+            double(x, &mut out);
+            assert_eq!(out, expected);
         }
-        assert_eq!(float_text(3.4e38), "3.4E38");
-        assert_eq!(float_text(0.1), "0.1");
-        assert_eq!(float_text(16_777_216.0), "1.6777216E7");
+        let mut out = String::new();
+        [3.4e38, 0.1, 16_777_216.0, 1e-45].iter().for_each(|x| float(*x, &mut out));
+        assert_eq!(out, "3.4E380.11.6777216E71.4E-45");
     }
 
     #[test]

@@ -61,7 +61,8 @@ impl Part {
             return text.strip_prefix(literal.as_str());
         }
         let mut rest = text.chars();
-        self.characters.iter().all(|unit| rest.next().is_some_and(|c| unit.is_none_or(|wanted| wanted == c))).then(|| rest.as_str())
+        let all = self.characters.iter().all(|unit| rest.next().is_some_and(|c| unit.is_none_or(|wanted| wanted == c)));
+        all.then_some(rest.as_str())
     }
 
     /// What follows the first place of this part in `text`.

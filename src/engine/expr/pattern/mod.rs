@@ -19,7 +19,7 @@ use crate::plan::Function;
 use like::Like;
 
 /// Bytes of one compiled regular expression.
-pub const REGEX_BYTES_MAX: usize = 1 << 20;
+pub const REGEX_BYTES_MAX: usize = 512 << 10;
 
 /// Groups within groups of a regular expression.
 const REGEX_DEPTH_MAX: u32 = 64;
@@ -27,8 +27,11 @@ const REGEX_DEPTH_MAX: u32 = 64;
 /// Compiled regular expressions by their text. When [`PATTERNS_MAX`] are held, all are dropped.
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
-    compiled: RefCell<BTreeMap<Box<str>, Result<Regex, Box<str>>>>,
+    compiled: RefCell<BTreeMap<Box<str>, Compiled>>,
 }
+
+/// Or why it cannot be used.
+type Compiled = Result<Regex, Box<str>>;
 
 impl Patterns {
     fn get(&self, pattern: &str) -> Result<Regex, Failure> {
@@ -46,7 +49,7 @@ pub fn check_regex(pattern: &str) -> Result<(), String> {
     compile(pattern).map(|_| ()).map_err(String::from)
 }
 
-fn compile(pattern: &str) -> Result<Regex, Box<str>> {
+fn compile(pattern: &str) -> Compiled {
     let translated = java::translate(pattern).map_err(Box::<str>::from)?;
     let built = RegexBuilder::new(&translated).crlf(true).size_limit(REGEX_BYTES_MAX).nest_limit(REGEX_DEPTH_MAX).build();
     built.map_err(|error| match error {

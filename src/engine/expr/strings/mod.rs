@@ -48,10 +48,10 @@ fn number_of_text(function: Function, operands: &[Operand<'_>], frame: &mut Fram
     Some(frame.map(operands, Values::Int, |row| f(text.get(row))))
 }
 
-/// The first place of `part` at or after character `from`; 0 where there is none.
+/// The first place of `part` at or after character `from`; 0 where there is none. An empty part is always at 1.
 fn position(text: &str, part: &str, from: i64) -> i32 {
     let Some(start) = from.checked_sub(1).and_then(|skipped| usize::try_from(skipped).ok()) else { return 0 };
-    if part.is_empty() && start == 0 {
+    if part.is_empty() {
         return 1;
     }
     let Some(begin) = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(start) else { return 0 };
@@ -143,17 +143,32 @@ fn append(out: &mut String, text: &str) -> Result<bool, Failure> {
 
 /// The first character of each word in upper case, the others in lower case; words are parted by spaces.
 fn initcap(text: &str, out: &mut String) -> Result<bool, Failure> {
-    let lower = text.to_lowercase();
-    let mut at_start = true;
-    for c in lower.chars() {
-        if at_start {
-            out.extend(c.to_uppercase());
-        } else {
-            out.push(c);
+    for word in text.split_inclusive(' ') {
+        let Some(first) = word.chars().next() else { continue };
+        match titled(first) {
+            Some(title) => out.push(title),
+            None => {
+                let mut upper = first.to_uppercase();
+                out.extend(upper.next());
+                out.extend(upper.flat_map(char::to_lowercase));
+            }
         }
-        at_start = c == ' ';
+        let first_length: usize = first.to_lowercase().map(char::len_utf8).sum();
+        append(out, word.to_lowercase().get(first_length..).unwrap_or_default())?;
     }
     Ok(true)
+}
+
+/// The letters whose title case is not their upper case.
+fn titled(c: char) -> Option<char> {
+    match c {
+        'Ǆ' | 'ǆ' => Some('ǅ'),
+        'Ǉ' | 'ǉ' => Some('ǈ'),
+        'Ǌ' | 'ǌ' => Some('ǋ'),
+        'Ǳ' | 'ǳ' => Some('ǲ'),
+        'ǅ' | 'ǈ' | 'ǋ' | 'ǲ' => Some(c),
+        _ => None,
+    }
 }
 
 fn replace(text: &str, from: &str, to: &str, out: &mut String) -> Result<bool, Failure> {

@@ -99,8 +99,10 @@ fn split_part<'t>(text: &'t str, delimiter: &str, number: i64) -> Result<&'t str
         return Ok(if skipped == 0 { text } else { "" });
     }
     let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
-    let part = if number > 0 { text.split(delimiter).nth(skipped) } else { text.rsplit(delimiter).nth(skipped) };
-    Ok(part.unwrap_or_default())
+    // Delimiters are found from the left, also where parts are counted from the right.
+    let index =
+        if number > 0 { Some(skipped) } else { text.split(delimiter).count().checked_sub(1).and_then(|last| last.checked_sub(skipped)) };
+    Ok(index.and_then(|index| text.split(delimiter).nth(index)).unwrap_or_default())
 }
 
 /// To exactly `length` characters: cut at the end, or filled with `padding` (not at all where it is empty).

@@ -21,12 +21,13 @@ fn write_items(items: &[Item], has_era: bool, day: Day, time: Time, out: &mut St
     for item in items {
         match item {
             Item::Text(text) => out.push_str(text),
-            Item::Number(field, width) => write!(out, "{:0width$}", number(*field, day, time))?,
+            Item::Number(field, width) => push_number(number(*field, day, time), *width, out),
             Item::Fraction(digits) => {
-                let nanos = format!("{:06}000", time.micros);
-                out.push_str(&nanos[..*digits]);
+                let start = out.len();
+                push_number(time.micros * 1_000, 9, out);
+                out.truncate(start + digits);
             }
-            Item::ShortYear => write!(out, "{:02}", year.rem_euclid(100))?,
+            Item::ShortYear => push_number(year.rem_euclid(100) as u32, 2, out),
             Item::Year(width) => write_year(year, *width, out)?,
             Item::MonthName { full } => out.push_str(name(&MONTHS, day.month as usize - 1, *full)),
             Item::DayName { full } => out.push_str(name(&DAYS, weekday(day.to_days()) as usize, *full)),
@@ -46,6 +47,17 @@ fn write_items(items: &[Item], has_era: bool, day: Day, time: Time, out: &mut St
     Ok(())
 }
 
+/// Decimal digits, filled with zeros to `width` (at most 9).
+fn push_number(number: u32, width: usize, out: &mut String) {
+    let mut divisor = 1_000_000_000;
+    for place in (0..10).rev() {
+        if number >= divisor || place < width.max(1) {
+            out.push(char::from(b'0' + (number / divisor % 10) as u8));
+        }
+        divisor /= 10;
+    }
+}
+
 /// The whole name, or its first three letters.
 fn name(names: &[&'static str], index: usize, full: bool) -> &'static str {
     if full { names[index] } else { &names[index][..3] }
@@ -57,7 +69,7 @@ fn number(field: NumberField, day: Day, time: Time) -> u32 {
         NumberField::Day => day.day,
         NumberField::DayOfYear => day.of_year(),
         NumberField::Quarter => (day.month - 1) / 3 + 1,
-        NumberField::WeekOfMonth => (day.day - 1) / 7 + 1,
+        NumberField::DayOfMonthWeek => (day.day - 1) % 7 + 1,
         NumberField::Hour => time.hour,
         NumberField::HourFromOne => (time.hour + 23) % 24 + 1,
         NumberField::HalfHour => time.hour % 12,

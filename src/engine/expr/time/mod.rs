@@ -12,7 +12,6 @@ use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::{Lane, Operand, Texts};
 use crate::plan::Function;
-use crate::types::DataType;
 pub(super) use format::write_year;
 use pattern::Pattern;
 
@@ -143,7 +142,8 @@ fn parse_time(function: Function, operands: &[Operand<'_>], frame: &mut Frame<'_
         Function::ToDate => {
             frame.try_map(operands, Values::Date, |row| parse(row).map(|time| Some(time.div_euclid(MICROS_PER_DAY) as i32)))
         }
-        _ => frame.try_map(operands, Values::BigInt, |row| parse(row).map(|time| Some(time.div_euclid(MICROS_PER_SECOND)))),
+        // Towards zero, as in Spark; unix_seconds rounds down.
+        _ => frame.try_map(operands, Values::BigInt, |row| parse(row).map(|time| Some(time / MICROS_PER_SECOND))),
     })
 }
 
@@ -162,7 +162,7 @@ fn time_of_time(function: Function, input: &Operand<'_>, frame: &mut Frame<'_>) 
     Some(match function {
         Function::ToTimestamp => frame.map(operands, Values::Timestamp, time),
         Function::ToDate => frame.map(operands, Values::Date, |row| time(row).div_euclid(MICROS_PER_DAY) as i32),
-        _ => frame.map(operands, Values::BigInt, |row| time(row).div_euclid(MICROS_PER_SECOND)),
+        _ => frame.map(operands, Values::BigInt, |row| time(row) / MICROS_PER_SECOND),
     })
 }
 
@@ -206,29 +206,23 @@ fn add_months(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand
 
 /// The tumbling window that holds a time: `(time, size, slide, offset)`, microseconds, slide as long as size.
 fn window_of(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
-    let [time, rest @ ..] = operands else { return None };
-    let times = time.timestamps()?;
-    let constant = |index: usize| match rest.get(index).and_then(Operand::integers) {
-        Some(integers) if rest[index].is_constant() => Some(integers.get(0)),
-        _ => None,
-    };
-    let (size_us, slide_us, offset_us) = (constant(0)?, constant(1).or(constant(0))?, constant(2).unwrap_or(0));
-    if size_us <= 0 || slide_us != size_us {
-        return Some(frame.fail_all(&Problem::Argument("a window outside GROUP BY must be tumbling").into()));
-    }
+    let [time, size, slide, offset] = operands else { return None };
+    let (time, size, slide, offset) = (time.timestamps()?, size.integers()?, slide.integers()?, offset.integers()?);
     let start = |row: usize| {
-        let time = times.get(row);
-        let into = (i128::from(time) - i128::from(offset_us)).rem_euclid(i128::from(size_us)) as i64;
-        let start = time.checked_sub(into)?;
-        start.checked_add(size_us).map(|end| (start, end))
+        let size_us = size.get(row);
+        if size_us <= 0 || slide.get(row) != size_us {
+            return Err(Problem::Argument("a window outside GROUP BY must be tumbling").into());
+        }
+        let since_offset = i128::from(time.get(row)) - i128::from(offset.get(row));
+        let start = time.get(row).checked_sub(since_offset.rem_euclid(i128::from(size_us)) as i64);
+        in_range(start.filter(|start| start.checked_add(size_us).is_some()))
     };
-    let starts = frame.try_map(&operands[..1], Values::Timestamp, |row| in_range(start(row).map(|(start, _)| start)));
-    let Operand::Column(starts) = starts else { return None };
+    let Operand::Column(starts) = frame.try_map(operands, Values::Timestamp, start) else { return None };
     let starts = starts.into_owned();
     let Values::Timestamp(values) = &starts.values else { return None };
-    let mut ends: Vec<i64> = values.iter().map(|start| start.saturating_add(size_us)).collect();
-    if let Some(valid) = &starts.valid {
-        valid.unset().for_each(|row| ends[row] = 0);
+    let mut ends = vec![0; values.len()];
+    for row in frame.rows.iter().map(|row| row as usize).filter(|row| !starts.is_null(*row)) {
+        ends[row] = values[row] + size.get(row);
     }
     let valid = starts.valid.clone();
     let ends = Column { values: Values::Timestamp(ends), valid: valid.clone() };
@@ -252,7 +246,6 @@ fn window_time(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operan
         },
         Operand::Constant(_) => return None,
     };
-    debug_assert_eq!(*frame.data_type, DataType::Timestamp);
     Some(frame.try_map(operands, Values::Timestamp, |row| {
         if valid.as_ref().is_some_and(|valid| !valid.get(row)) { Ok(None) } else { in_range(ends.get(row).checked_sub(1)) }
     }))

@@ -15,6 +15,7 @@ struct Fields {
     year: Option<i64>,
     month: Option<u32>,
     day: Option<u32>,
+    day_of_year: Option<u32>,
     hour: Option<u32>,
     /// 0 to 11.
     half_hour: Option<u32>,
@@ -80,7 +81,8 @@ fn read_items<'t>(items: &[Item], text: &'t str, fields: &mut Fields) -> Option<
             Item::Year(width) => read_year(rest, *width, fixed_digits(&items[index + 1..]), fields)?,
             Item::Number(field, width) => {
                 let reserved = fixed_digits(&items[index + 1..]);
-                let longest = if *width == 1 { digit_count(rest).saturating_sub(reserved).clamp(1, DIGITS_MAX) } else { *width };
+                let open = *width == 1 || *field == NumberField::DayOfYear;
+                let longest = if open { digit_count(rest).saturating_sub(reserved).clamp(1, DIGITS_MAX) } else { *width };
                 let (number, after) = read_number(rest, *width, longest)?;
                 fields.set(*field, u32::try_from(number).ok()?)?;
                 after
@@ -146,13 +148,14 @@ impl Fields {
         let (place, range) = match field {
             NumberField::Month => (&mut self.month, 1..=12),
             NumberField::Day => (&mut self.day, 1..=31),
+            NumberField::DayOfYear => (&mut self.day_of_year, 1..=366),
             NumberField::Hour => (&mut self.hour, 0..=23),
             NumberField::HourFromOne => (&mut self.hour, 1..=24),
             NumberField::HalfHour => (&mut self.half_hour, 0..=11),
             NumberField::HalfHourFromOne => (&mut self.half_hour, 1..=12),
             NumberField::Minute => (&mut self.minute, 0..=59),
             NumberField::Second => (&mut self.second, 0..=59),
-            NumberField::DayOfYear | NumberField::Quarter | NumberField::WeekOfMonth => return None,
+            NumberField::Quarter | NumberField::DayOfMonthWeek => return None,
         };
         if !range.contains(&number) {
             return None;
@@ -166,7 +169,12 @@ impl Fields {
     }
 
     fn resolve(&self) -> Option<i64> {
-        let day = Day { year: self.year.unwrap_or(1970), month: self.month.unwrap_or(1), day: self.day.unwrap_or(1) };
+        let mut day = Day { year: self.year.unwrap_or(1970), month: self.month.unwrap_or(1), day: self.day.unwrap_or(1) };
+        if let Some(of_year) = self.day_of_year {
+            let found = Day::from_days(Day { month: 1, day: 1, ..day }.to_days() + i64::from(of_year) - 1);
+            let agrees = self.month.is_none_or(|month| month == found.month) && self.day.is_none_or(|day| day == found.day);
+            day = Some(found).filter(|found| agrees && found.year == day.year)?;
+        }
         if day.day > days_in_month(day.year, day.month) || day.year.abs() > 300_000 {
             return None;
         }
@@ -209,6 +217,8 @@ mod tests {
             ("yyyy-MM-dd", "2026-01-02x", None),
             ("yyyy-MM-dd", "12026-01-02", None),
             ("yyyy-MM-dd", "+12026-01-02", Some(at(12026, 1, 2, 0))),
+            ("yyyy-D", "2024-366", Some(at(2024, 12, 31, 0))),
+            ("yyyy-D", "2026-366", None),
             ("HH", "24", None),
             ("yyyy", "größe", None),
         ];

@@ -1,6 +1,6 @@
 //! Date-time patterns in the letters of Java's DateTimeFormatter, as far as Spark takes them.
 //!
-//! Formatting: `G y M L d D Q q E F a h H k K m s S V z O X x Z`, `'text'`, `[optional]`. Parsing: the same without `G D Q q E F`.
+//! Formatting: `G y M L d D Q q E F a h H k K m s S V z O X x Z`, `'text'`, `[optional]`. Parsing: the same without `G Q q E F`.
 
 use crate::engine::expr::error::{Failure, Problem};
 
@@ -51,8 +51,8 @@ pub(super) enum NumberField {
     Day,
     DayOfYear,
     Quarter,
-    /// Which of its weekday in the month it is.
-    WeekOfMonth,
+    /// 1 to 7, where weeks begin with the month.
+    DayOfMonthWeek,
     /// 0 to 23.
     Hour,
     /// 1 to 24.
@@ -153,7 +153,7 @@ fn field(letter: char, length: usize, parsing: bool) -> Option<Item> {
         _ => None,
     };
     match (letter, length) {
-        ('G' | 'D' | 'Q' | 'q' | 'E' | 'F', _) if parsing => None,
+        ('G' | 'Q' | 'q' | 'E' | 'F', _) if parsing => None,
         ('y', 2) => Some(Item::ShortYear),
         ('y', 1..=10) => Some(Item::Year(length)),
         ('M' | 'L', 3 | 4) => Some(Item::MonthName { full: length == 4 }),
@@ -162,7 +162,7 @@ fn field(letter: char, length: usize, parsing: bool) -> Option<Item> {
         ('Q' | 'q', _) => number(NumberField::Quarter, 2),
         ('d', _) => number(NumberField::Day, 2),
         ('D', _) => number(NumberField::DayOfYear, 3),
-        ('F', _) => number(NumberField::WeekOfMonth, 1),
+        ('F', _) => number(NumberField::DayOfMonthWeek, 1),
         ('E', 1..=4) => Some(Item::DayName { full: length == 4 }),
         ('G', 1..=4) => Some(Item::Era { full: length == 4 }),
         ('a', 1) => Some(Item::HalfDay),
