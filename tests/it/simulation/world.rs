@@ -87,7 +87,9 @@ impl<'a> World<'a> {
                 12..36 => self.bytes_to_gateway(),
                 36..56 => self.bytes_to_brokers(),
                 56..72 => {
-                    self.mono_us += self.random.below(400_000);
+                    // Now and then past the time for which a moved cursor may wait to become durable.
+                    let longest_us = if self.random.below(20) == 0 { 8_000_000 } else { 400_000 };
+                    self.mono_us += self.random.below(longest_us);
                     self.process.tick(self.now());
                 }
                 72..84 => self.disk_works(),
@@ -186,6 +188,8 @@ impl<'a> World<'a> {
     fn connect(&mut self) {
         let now = self.now();
         if self.process.local.is_none() && !self.process.paused {
+            // The gateway may have left by itself.
+            self.local.disconnected();
             self.process.connect_local(now);
         }
         if self.process.central.is_none() {
