@@ -61,6 +61,9 @@ use crate::plan::Program;
 /// Beginning of every state key.
 const STATE_PREFIX: &str = "s/";
 
+/// Bytes of a query's name: it is part of each of its state keys.
+const NAME_BYTES_MAX: usize = 128;
+
 /// What the engine needs to know beside the plan.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
@@ -89,7 +92,7 @@ impl Engine {
     pub fn new(program: &Program, settings: EngineSettings) -> Result<Engine, EngineError> {
         let mut names = BTreeSet::new();
         for query in &program.queries {
-            if query.name.is_empty() || query.name.contains('/') {
+            if query.name.is_empty() || query.name.len() > NAME_BYTES_MAX || query.name.contains('/') {
                 return Err(EngineError::Name(query.name.clone()));
             }
             if !names.insert(&query.name) {
