@@ -48,9 +48,8 @@ impl Query {
         let Leaf::Scan { source, columns } = &self.compiled.leaf else { return };
         let Some(input) = batch.inputs.iter().find(|input| input.source == *source) else { return };
         let before = self.watermark_us();
-        if input.table.rows > 0
-            && let Some(chunk) = Chunk::of_table(&input.table, columns)
-        {
+        if input.table.rows > 0 {
+            let chunk = Chunk::of_table(&input.table, columns).expect("the decoder fills every column that a query reads");
             self.flow(0, chunk, before, complaints, results);
         } else if input.idle {
             self.follow_clock(batch);
