@@ -16,9 +16,11 @@
 //! | [`gateway`] | the pure core: events in, actions out | engine, format, store's change sets | IO, clock |
 //! | [`store`] | sled, segment files | | engine |
 //! | [`uplink`] | delivery window, sinks | mqtt, store's change sets | engine |
+//! | [`batch_query`] | `tidemill query`: a query over a whole file | sql, format, engine | IO of its own, clock |
 //! | [`daemon`] | threads, wiring, shutdown | all | |
 
 pub mod batch;
+pub mod batch_query;
 pub mod config;
 pub mod daemon;
 pub mod engine;

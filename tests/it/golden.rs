@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 use tidemill::plan::{OutputMode, Program, Query, TableColumn, TableSchema};
-use tidemill::sql::{Catalog, parse_schema, plan_query};
+use tidemill::sql::{Catalog, SchemaColumn, parse_schema, plan_query};
 use tidemill::types::{DataType, Field};
 
 /// Cases that ask for what is not there yet.
@@ -69,10 +69,14 @@ impl Case {
         Case { name, sql, mode, inputs, expected, left_out, output, meta }
     }
 
+    /// The JSON's members.
+    pub fn columns(&self) -> Vec<SchemaColumn> {
+        parse_schema(self.meta["input_schema"].as_str().unwrap()).unwrap()
+    }
+
     /// `raw_readings`, all of the JSON's members as they came.
     pub fn source(&self) -> TableSchema {
-        let columns = parse_schema(self.meta["input_schema"].as_str().unwrap()).unwrap();
-        let columns = columns.into_iter().map(|column| TableColumn { field: Field::new(column.name, column.data_type), hidden: false });
+        let columns = self.columns().into_iter().map(|column| TableColumn { field: Field::new(column.name, column.data_type), hidden: false });
         TableSchema { name: "raw_readings".into(), columns: columns.collect(), event_time: None }
     }
 
