@@ -55,11 +55,8 @@ impl FileTable {
     pub fn new(name: &str, columns: Vec<SchemaColumn>, timestamp_unit: TimestampUnit) -> FileTable {
         let shown = |column: &SchemaColumn| TableColumn { field: Field::new(column.name.clone(), column.data_type.clone()), hidden: false };
         let schema = TableSchema { name: name.to_owned(), columns: columns.iter().map(shown).collect(), event_time: None };
-        let layout = |column: SchemaColumn| ColumnLayout {
-            name: column.name,
-            data_type: column.data_type,
-            origin: Origin::Payload(column.path),
-        };
+        let layout =
+            |column: SchemaColumn| ColumnLayout { name: column.name, data_type: column.data_type, origin: Origin::Payload(column.path) };
         let decode = DecodeSettings {
             format: Format::Json,
             columns: columns.into_iter().map(layout).collect(),

@@ -32,17 +32,17 @@ fn result(input: &str, format: OutputFormat, sql: &str) -> String {
 
 #[test]
 fn tables_are_aligned_and_harmless() {
-    let table = result(LINES, OutputFormat::Table, "SELECT *, window(ts, '1 second') AS w FROM t");
+    let table = result(LINES, OutputFormat::Table, "SELECT *, named_struct('at', ts, 'n', 1) AS s FROM t");
     let expected = r#"
-+-------------------------+----------------------+------------------+------------------------------------------+
-|device                   |ts                    |AM2301.Temperature|w                                         |
-+-------------------------+----------------------+------------------+------------------------------------------+
-|a                        |2026-01-01 00:00:00.25|21.5              |{2026-01-01 00:00:00, 2026-01-01 00:00:01}|
-|b                        |2026-01-01 00:00:01   |1.0E7             |{2026-01-01 00:00:01, 2026-01-01 00:00:02}|
-|NULL                     |NULL                  |NULL              |NULL                                      |
-|say "hi", a\nb\u{1b}[2J|NULL                  |NULL              |NULL                                      |
-|                         |NULL                  |NULL              |NULL                                      |
-+-------------------------+----------------------+------------------+------------------------------------------+
++-----------------------+----------------------+------------------+---------------------------+
+|device                 |ts                    |AM2301.Temperature|s                          |
++-----------------------+----------------------+------------------+---------------------------+
+|a                      |2026-01-01 00:00:00.25|21.5              |{2026-01-01 00:00:00.25, 1}|
+|b                      |2026-01-01 00:00:01   |1.0E7             |{2026-01-01 00:00:01, 1}   |
+|NULL                   |NULL                  |NULL              |{NULL, 1}                  |
+|say "hi", a\nb\u{1b}[2J|NULL                  |NULL              |{NULL, 1}                  |
+|                       |NULL                  |NULL              |{NULL, 1}                  |
++-----------------------+----------------------+------------------+---------------------------+
 "#;
     assert_eq!(table, expected.trim_start());
     assert_eq!(result("", OutputFormat::Table, "SELECT device FROM t"), "+------+\n|device|\n+------+\n+------+\n");
@@ -137,5 +137,8 @@ fn long_lines_are_an_error() {
 fn lines_of_too_many_rows_are_rejected() {
     let line = format!("[{}{{}}]\n{{\"device\":\"a\"}}\n", "{},".repeat(crate::batch::ROWS_MAX));
     let (out, summary) = query(line.as_bytes(), OutputFormat::Csv, "SELECT device FROM t");
-    assert_eq!((out.as_str(), summary.unwrap().rejects), ("device\na\n", vec!["line 1: the payload has more rows or text than a batch holds".to_owned()]));
+    assert_eq!(
+        (out.as_str(), summary.unwrap().rejects),
+        ("device\na\n", vec!["line 1: the payload has more rows or text than a batch holds".to_owned()])
+    );
 }

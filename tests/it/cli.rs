@@ -116,19 +116,6 @@ fn explain_shows_all_queries_or_one() {
 }
 
 #[test]
-fn errors_in_a_query_over_a_file_show_their_place() {
-    let directory = directory_with(&[("readings.jsonl", "{}\n")]);
-    let (code, out, err) =
-        run(directory.path(), &["query", "--from", "readings.jsonl", "--schema", "device STRING", "SELECT\n  FROM FROM readings"]);
-    assert_eq!((code, out.as_str()), (1, ""));
-    assert!(err.starts_with("error: ") && err.contains("--> query:2:"), "{err}");
-    let (code, _, err) =
-        run(directory.path(), &["query", "--from", "readings.jsonl", "--schema", "device STRIG", "SELECT * FROM readings"]);
-    assert_eq!(code, 1);
-    assert!(err.starts_with("error: ") && err.contains("--> --schema:1:"), "{err}");
-}
-
-#[test]
 fn the_configuration_is_refused_in_the_log_format() {
     let directory = directory_with(&[("wrong.toml", "x = 1\n")]);
     let (code, out, err) = run(directory.path(), &["run", "-c", "wrong.toml", "--log-format", "json"]);
