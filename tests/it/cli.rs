@@ -84,6 +84,7 @@ fn wrong_command_lines_exit_with_2() {
         (&["run", "-c", "gateway.toml", "--log-format", "xml"], "[possible values: text, json]"),
         (&["run", "-c", "gateway.toml", "--log-level", "loud"], "`loud` is not a log level"),
         (&["query", "--from", "x.jsonl", "SELECT 1"], "--schema"),
+        (&["query", "--from", "x.jsonl", "--schema", "a INT", "--timestamp-unit", "ns", "SELECT 1"], "[possible values: s, ms, us]"),
     ] {
         let (code, out, err) = run(directory.path(), arguments);
         assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {err}");
