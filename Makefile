@@ -8,5 +8,6 @@ test:
 demo:
 	cargo run --release --example demo
 
+# Benchmarks, each beside what it is compared with; ends with a table. Installs DuckDB into target/bench.
 bench:
-	cargo bench
+	@bash scripts/bench.sh

@@ -1,16 +1,24 @@
 //! Replay: 2,000,000 generated readings through the core, with commits to the disk, at full speed.
 //!
-//! `cargo bench --bench replay [-- --readings N] [-- --file FILE]`. 1,000 devices, two hours, up to 5 s out of order; decode, windows,
-//! aggregates, commits with sync. Prints records/s, CPU seconds per million and peak memory for tumbling and sliding windows, each
-//! measured in a process of its own; `scripts/bench.sh` runs DuckDB on the same file beside it.
+//! `cargo bench --bench replay [-- --readings N] [--file FILE] [--quick]`. 1,000 devices, two hours, up to 5 s out of order; decode, windows,
+//! aggregates, commits with sync, results in an outbox. Prints records/s, CPU seconds per million and peak memory for tumbling and sliding
+//! windows, each measured in a process of its own; `scripts/bench.sh` runs DuckDB on the same file beside it.
+//!
+//! The payloads are handed over as a socket's reads would bring them; every acknowledgement is proven at once, as by a broker on this machine.
 
+#[expect(dead_code, reason = "another benchmark looks at another process")]
+#[path = "measure/mod.rs"]
+mod measure;
+
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use measure::{Call, Process, figure};
 use tidemill::batch::Stamp;
 use tidemill::config::{self, Environment};
 use tidemill::gateway::{Action, Event, Gateway, Seeds};
@@ -18,6 +26,7 @@ use tidemill::mqtt::{Inbound, InboundPayload};
 use tidemill::store::{DiskStore, StoreSettings};
 
 const READINGS: u64 = 2_000_000;
+const READINGS_QUICK: u64 = 20_000;
 const DEVICES: u64 = 1_000;
 const SPAN_MS: u64 = 2 * 3_600 * 1_000;
 const DISORDER_MS: u64 = 5_000;
@@ -28,19 +37,21 @@ const READ_BYTES: usize = 64 << 10;
 const QUERIES: [(&str, &str); 2] = [("tumbling", "'1 minute'"), ("sliding", "'10 minutes', '1 minute'")];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1)).cloned();
-    let file = value("--file").map_or_else(|| std::env::temp_dir().join("tidemill-readings.jsonl"), PathBuf::from);
-    let readings = value("--readings").and_then(|text| text.parse().ok()).unwrap_or(READINGS);
-    if let Some(window) = value("--measure") {
-        return measure(&file, &window, readings);
+    let call = Call::of_process();
+    let readings = call.number("--readings").unwrap_or(if call.is_quick() { READINGS_QUICK } else { READINGS });
+    if let (Some(window), Some(file)) = (call.value("--measure"), call.path("--file")) {
+        return measure(&file, window, readings);
     }
+    if call.is_for_others("replay") {
+        return;
+    }
+    let temporary = tempfile::tempdir().expect("a directory");
+    let file = call.path("--file").unwrap_or_else(|| temporary.path().join("readings.jsonl"));
     generate(&file, readings);
     let own = std::env::current_exe().expect("a process knows its program");
     for (name, _) in QUERIES {
-        let readings = readings.to_string();
-        let path = file.display().to_string();
-        let status = Command::new(&own).args(["--measure", name, "--file", &path, "--readings", &readings]).status();
+        let (readings, file) = (readings.to_string(), file.display().to_string());
+        let status = Command::new(&own).args(["--measure", name, "--file", &file, "--readings", &readings]).status();
         assert!(status.expect("started").success(), "{name} failed");
     }
 }
@@ -118,15 +129,24 @@ impl Replay {
         Stamp { wall_us: (BEGAN_MS * 1_000 + mono_us) as i64, mono_us, synchronised: true }
     }
 
+    /// Handles an event and all that follow from it.
     fn on(&mut self, event: Event) {
-        let now = self.now();
-        let mut actions = self.gateway.on(event, now);
-        while let Some(at) = actions.iter().position(|action| matches!(action, Action::Commit(_))) {
-            let Action::Commit(changes) = actions.swap_remove(at) else { unreachable!("found above") };
-            self.store.commit(&changes).expect("committed");
-            self.commits += 1;
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
             let now = self.now();
-            actions = self.gateway.on(Event::Committed { number: changes.number }, now);
+            for action in self.gateway.on(event, now) {
+                match action {
+                    Action::Commit(changes) => {
+                        self.store.commit(&changes).expect("committed");
+                        self.commits += 1;
+                        events.push_back(Event::Committed { number: changes.number });
+                    }
+                    Action::Acknowledge { source, connection, through_seq } => {
+                        events.push_back(Event::Proven { source, connection, through_seq });
+                    }
+                    Action::Deliver { .. } | Action::PauseSources | Action::ResumeSources | Action::Stopped => {}
+                }
+            }
         }
     }
 }
@@ -141,22 +161,19 @@ fn measure(file: &Path, window: &str, readings: u64) {
     let gateway = Gateway::start(&settings, &loaded, Seeds { epoch: 1, hash: 1 }, &[], stamp).expect("started");
     let mut replay = Replay { gateway, store, began, commits: 0 };
     replay.on(Event::Connected { source: 0, connection: 1, resumed: false });
-    let cpu_before = cpu_seconds();
+    let cpu_before_us = Process::own().cpu_us();
     feed(&mut replay, file);
     replay.on(Event::Stop);
-    let cpu = cpu_seconds() - cpu_before;
+    let cpu_us = Process::own().cpu_us() - cpu_before_us;
     let seconds = replay.began.elapsed().as_secs_f64();
     let status = replay.gateway.status();
     assert_eq!(status.rows, readings, "every reading was decoded");
     assert_eq!(status.queries[0].late_rows, 0, "none was late");
-    println!(
-        "replay {window:9} {:.0} records/s  {:.3} CPU-s per million  {} results  {} commits  peak memory {:.1} MB",
-        readings as f64 / seconds,
-        cpu / readings as f64 * 1e6,
-        status.queries[0].results,
-        replay.commits,
-        peak_memory_bytes() as f64 / 1e6,
-    );
+    figure(&format!("replay.{window}.records_per_s"), readings as f64 / seconds);
+    figure(&format!("replay.{window}.cpu_s_per_million"), cpu_us / readings as f64);
+    figure(&format!("replay.{window}.peak_mb"), Process::own().peak_mb());
+    figure(&format!("replay.{window}.results"), status.queries[0].results as f64);
+    figure(&format!("replay.{window}.commits"), replay.commits as f64);
 }
 
 /// Reads the file as a socket is read, and hands over what each read brought.
@@ -199,17 +216,4 @@ fn messages(lines: &Bytes, seq: &mut u64) -> Vec<Inbound> {
         start = end + 1;
     }
     messages
-}
-
-fn cpu_seconds() -> f64 {
-    let usage = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields: Vec<&str> = usage.rsplit(')').next().expect("a process line").split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().expect("user time") + fields[12].parse::<u64>().expect("system time");
-    ticks as f64 / 100.0
-}
-
-fn peak_memory_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("peak");
-    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("kB") * 1_024
 }

@@ -1,0 +1,100 @@
+//! What the benchmarks share: how they are called, and what the kernel says of a process. Linux only.
+
+use std::path::PathBuf;
+
+/// How a benchmark was called. `cargo bench` runs it in full; `cargo test` runs it small, so that it cannot rot.
+pub struct Call {
+    arguments: Vec<String>,
+}
+
+impl Call {
+    pub fn of_process() -> Call {
+        Call { arguments: std::env::args().skip(1).collect() }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.arguments.iter().any(|argument| argument == name)
+    }
+
+    /// What follows `name`.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let at = self.arguments.iter().position(|argument| argument == name)?;
+        self.arguments.get(at + 1).map(String::as_str)
+    }
+
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.value(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} takes a number, not {text:?}")))
+    }
+
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.value(name).map(PathBuf::from)
+    }
+
+    pub fn is_quick(&self) -> bool {
+        self.has("--quick") || !self.has("--bench")
+    }
+
+    /// Whether `cargo test` asks for tests of other names, or only for a list.
+    pub fn is_for_others(&self, own_name: &str) -> bool {
+        let filter = self.arguments.first().filter(|first| !first.starts_with('-'));
+        self.has("--list") || filter.is_some_and(|filter| !own_name.contains(filter.as_str()))
+    }
+}
+
+/// Prints one figure, as `name value`: `scripts/bench.sh` makes its table of these.
+pub fn figure(name: &str, value: f64) {
+    let decimals = if value.abs() >= 1_000.0 { 0 } else { 3 };
+    println!("{name:<44} {value:.decimals$}");
+}
+
+/// A process by its number; `"self"` is this one.
+#[derive(Clone)]
+pub struct Process {
+    directory: PathBuf,
+}
+
+impl Process {
+    pub fn own() -> Process {
+        Process { directory: PathBuf::from("/proc/self") }
+    }
+
+    pub fn numbered(pid: u32) -> Process {
+        Process { directory: PathBuf::from(format!("/proc/{pid}")) }
+    }
+
+    /// CPU time of all threads that are alive, µs.
+    pub fn cpu_us(&self) -> f64 {
+        let threads = std::fs::read_dir(self.directory.join("task")).expect("the process lives");
+        let nanoseconds = threads.map(|thread| {
+            // A thread may end between the two looks.
+            let text = std::fs::read_to_string(thread.expect("a thread").path().join("schedstat")).unwrap_or_default();
+            text.split_whitespace().next().and_then(|first| first.parse::<f64>().ok()).unwrap_or(0.0)
+        });
+        nanoseconds.sum::<f64>() / 1e3
+    }
+
+    /// Resident now, MB (10⁶ bytes).
+    pub fn resident_mb(&self) -> f64 {
+        self.kilobytes("VmRSS:")
+    }
+
+    /// The most that was ever resident, MB.
+    pub fn peak_mb(&self) -> f64 {
+        self.kilobytes("VmHWM:")
+    }
+
+    fn kilobytes(&self, name: &str) -> f64 {
+        self.number_after("status", name) * 1_024.0 / 1e6
+    }
+
+    /// Bytes that the process has sent towards the disk.
+    pub fn written_bytes(&self) -> f64 {
+        self.number_after("io", "write_bytes:")
+    }
+
+    fn number_after(&self, file: &str, name: &str) -> f64 {
+        let text = std::fs::read_to_string(self.directory.join(file)).expect("the process lives");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in {file}"));
+        line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+    }
+}

@@ -1,0 +1,134 @@
+//! One run of each side: brokers and process started, readings sent, everything taken and counted, figures read.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::bare;
+use super::measure::Process;
+use super::producer::{self, CLOSER, Pace};
+use super::support::child::{ChildGuard, wait_until};
+use super::support::client::Client;
+use super::support::mosquitto::{Mosquitto, MosquittoOptions};
+use super::support::packet::{Incoming, Version};
+
+/// For a gateway to start, and for results to come after the last reading.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// After which a connected gateway without messages counts as idle.
+const IDLE: Duration = Duration::from_secs(3);
+const CLOSE_INTERVAL: Duration = Duration::from_millis(500);
+
+pub struct BareRun {
+    pub cpu_us: f64,
+    pub seconds: f64,
+    pub peak_mb: f64,
+}
+
+pub struct GatewayRun {
+    pub cpu_us: f64,
+    pub seconds: f64,
+    pub idle_mb: f64,
+    pub peak_mb: f64,
+    pub written_bytes: f64,
+}
+
+/// A broker with the limits that the package's configuration sets.
+fn broker() -> Mosquitto {
+    let limits = include_str!("../../configs/mosquitto.conf").lines().filter(|line| line.starts_with("max_"));
+    MosquittoOptions::new().config(&limits.collect::<Vec<_>>().join("\n")).start()
+}
+
+pub fn bare(messages: u64, pace: Pace) -> BareRun {
+    let broker = broker();
+    let own = std::env::current_exe().expect("a process knows its program");
+    let (port, count) = (broker.port().to_string(), messages.to_string());
+    let child = Command::new(own).args(["--bare", &port, "--messages", &count]).stdout(Stdio::piped()).spawn().expect("started");
+    broker.wait_for_subscription(bare::FILTER);
+    producer::run(broker.address(), messages, pace);
+    let output = child.wait_with_output().expect("waited for");
+    assert!(output.status.success(), "the bare subscriber failed");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let figures: Vec<f64> = text.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+    BareRun { cpu_us: figures[0], seconds: figures[1], peak_mb: figures[2] }
+}
+
+pub fn gateway(messages: u64, pace: Pace, window: &str) -> GatewayRun {
+    let (local, central) = (broker(), broker());
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = directory.path().join("gateway.toml");
+    std::fs::write(&config, config_text(&local, &central, directory.path(), window)).expect("written");
+    let mut results = Client::connect(central.address(), Version::V5, "consumer", true).expect("connected");
+    results.subscribe("results/#", 1).expect("subscribed");
+    let arguments = ["run", "-c", &config.display().to_string(), "--log-format", "json"].map(str::to_owned);
+    let log = directory.path().join("gateway.log");
+    let mut child = ChildGuard::spawn(env!("CARGO_BIN_EXE_tidemill"), &arguments, &[], &log);
+    local.wait_for_subscription(bare::FILTER);
+    std::thread::sleep(IDLE);
+    let gateway = Process::numbered(child.pid());
+    let (idle_mb, cpu_before_us, written_before) = (gateway.resident_mb(), gateway.cpu_us(), gateway.written_bytes());
+    let began = Instant::now();
+    producer::run(local.address(), messages, pace);
+    let counted = count_results(&mut results, &local, messages);
+    let log = || std::fs::read_to_string(&log).unwrap_or_default();
+    assert_eq!(counted, messages, "the results count what was sent:\n{}", log());
+    let run = GatewayRun {
+        cpu_us: gateway.cpu_us() - cpu_before_us,
+        seconds: began.elapsed().as_secs_f64(),
+        idle_mb,
+        peak_mb: gateway.peak_mb(),
+        written_bytes: gateway.written_bytes() - written_before,
+    };
+    child.terminate();
+    assert!(child.wait(PATIENCE).is_some_and(|status| status.success()), "the gateway does not stop:\n{}", log());
+    run
+}
+
+/// Closes the windows and sums their counts until all are there, or no more come.
+fn count_results(results: &mut Client, local: &Mosquitto, messages: u64) -> u64 {
+    let mut counted = 0;
+    wait_until(PATIENCE, || {
+        producer::close_windows(local.address());
+        while let Some(packet) = results.receive(CLOSE_INTERVAL).expect("the central broker is there") {
+            let Incoming::Publish(publish) = packet else { continue };
+            results.acknowledge(publish.packet_id).expect("written");
+            let result: serde_json::Value = serde_json::from_slice(&publish.payload).expect("JSON");
+            if result["device"] != CLOSER {
+                counted += result["n"].as_u64().expect("a count");
+            }
+        }
+        counted >= messages
+    });
+    counted
+}
+
+fn config_text(local: &Mosquitto, central: &Mosquitto, directory: &Path, window: &str) -> String {
+    format!(
+        r#"
+        [gateway]
+        id = "bench"
+        data_dir = "{}"
+
+        [source.readings]
+        type = "mqtt"
+        broker = "mqtt://127.0.0.1:{}"
+        topics = ["sensors/{{device}}/climate"]
+        schema = "ts TIMESTAMP, temperature DOUBLE, humidity DOUBLE"
+        timestamp_unit = "ms"
+        event_time = "ts"
+        watermark = "5 seconds"
+
+        [query.climate]
+        sql = """SELECT device, window.start AS start, count(*) AS n, avg(temperature) AS mean, min(temperature) AS low, max(temperature) AS high
+                 FROM readings GROUP BY device, window(ts, '{window}')"""
+
+        [sink.central]
+        type = "mqtt"
+        broker = "mqtt://127.0.0.1:{}"
+        from = ["climate"]
+        topic = "results/{{device}}"
+        "#,
+        directory.join("data").display(),
+        local.port(),
+        central.port(),
+    )
+}
