@@ -135,6 +135,11 @@ impl Engine {
         self.run(Query::finish)
     }
 
+    /// Whether more rows could change any result. Not where each query reads no source or has a LIMIT that is used up.
+    pub fn wants_input(&self) -> bool {
+        self.queries.iter().any(Query::wants_input)
+    }
+
     fn run(&mut self, mut act: impl FnMut(&mut Query, &mut Complaints<'_>, &mut Vec<QueryResult>)) -> StepOutput {
         let mut output = StepOutput::default();
         let (mut results, mut reject_bytes) = (Vec::new(), 0);

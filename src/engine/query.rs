@@ -72,6 +72,12 @@ impl Query {
         self.release(0, true, complaints, results);
     }
 
+    /// Whether more rows could change what comes out: there is a source, and no LIMIT has let all its rows pass.
+    pub fn wants_input(&self) -> bool {
+        let full = |stage: &Stage| matches!(stage, Stage::Limit(limit) if limit.is_full());
+        matches!(self.compiled.leaf, Leaf::Scan { .. }) && !self.compiled.stages.iter().any(full)
+    }
+
     fn watermark_us(&self) -> i64 {
         self.compiled.watermark.as_ref().map_or(0, |watermark| watermark.current_us())
     }
