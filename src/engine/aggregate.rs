@@ -213,9 +213,8 @@ impl Aggregate {
         pane.grow();
         let sums: Vec<(&Lane, &Input<'_>)> = self
             .lanes_of_inputs()
-            .filter_map(|(lane, input)| {
-                matches!(self.kinds[lane], LaneKind::SumLong).then(|| (&pane.lanes()[lane], &prepared.inputs[input]))
-            })
+            .filter(|(lane, _)| self.kinds[*lane] == LaneKind::SumLong)
+            .map(|(lane, input)| (&pane.lanes()[lane], &prepared.inputs[input]))
             .collect();
         let overflowing = overflowing(&sums, &scratch.rows, &scratch.slots);
         for index in overflowing.into_iter().rev() {

@@ -130,7 +130,7 @@ pub(super) fn rings_for(time: &TimeKey, evicts_after_us: Option<i64>) -> u64 {
     let (panes, length) = match time {
         TimeKey::Window { windows, .. } => (time.panes_per_frame(), windows.slide),
         TimeKey::Interval { size, .. } => (1, (*size).max(1)),
-        TimeKey::None | TimeKey::Instant { .. } => (16, 1_000_000),
+        TimeKey::None | TimeKey::Moment { .. } => (16, 1_000_000),
     };
     let open = (panes as u64).saturating_add(2 * (delay.max(0) as u64).div_ceil(length as u64)).saturating_add(2);
     open.min(RINGS_MAX).next_power_of_two()

@@ -205,7 +205,7 @@ impl Compiler<'_> {
                 let Some(event) = events.iter().find(|event| event.column == column) else { continue };
                 let time = match event.window_size {
                     Some(size) => TimeKey::Interval { window: named.expr.clone(), size },
-                    None => TimeKey::Instant { time: named.expr.clone() },
+                    None => TimeKey::Moment { time: named.expr.clone() },
                 };
                 return Ok((Some((index, time)), true));
             }
@@ -230,7 +230,7 @@ fn time_text(time: &TimeKey, fields: &[Field]) -> String {
         TimeKey::Window { time, windows } => {
             format!("window({}, {} µs, {} µs, {} µs)", describe(time, fields), windows.size, windows.slide, windows.offset)
         }
-        TimeKey::Instant { time } => format!("instant {}", describe(time, fields)),
+        TimeKey::Moment { time } => format!("moment {}", describe(time, fields)),
         TimeKey::Interval { window, size } => format!("window column {} of {size} µs", describe(window, fields)),
     }
 }

@@ -226,6 +226,7 @@ impl Aggregate {
                 }
             }
         }
+        self.count_loose_bytes();
     }
 }
 
@@ -325,7 +326,7 @@ fn time_column(time: &TimeKey, frames: &[i64]) -> Column {
         Column { values: Values::Timestamp(times), valid: valid.clone() }
     };
     let size = match time {
-        TimeKey::None | TimeKey::Instant { .. } => return at(0),
+        TimeKey::None | TimeKey::Moment { .. } => return at(0),
         TimeKey::Window { windows, .. } => windows.size,
         TimeKey::Interval { size, .. } => *size,
     };

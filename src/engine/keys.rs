@@ -131,13 +131,6 @@ impl Keys {
         true
     }
 
-    /// Drops a key that no pane took up after all.
-    pub fn drop_unheld(&mut self, id: KeyId) {
-        if self.entries[id as usize].references == 0 {
-            self.forget(id);
-        }
-    }
-
     fn forget(&mut self, id: KeyId) {
         let key = &mut self.entries[id as usize];
         let bytes = std::mem::take(&mut key.bytes);

@@ -19,6 +19,9 @@ const DENSE_KEYS: usize = 4096;
 /// Above that, a pane that holds at least one key in this many has one.
 const DENSE_SHARE: usize = 16;
 
+/// Rows that a stored cell may claim: far above what comes, far below what overflows when panes are combined.
+const ROWS_COUNTED_MAX: u64 = 1 << 48;
+
 /// What a pane costs beside its cells, roughly.
 pub(super) const PANE_OVERHEAD_BYTES: usize = 400;
 
@@ -136,6 +139,9 @@ impl Pane {
     /// Reads one stored cell into the last place of every lane.
     pub fn read_last_cell(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         let rows = reader.varint()?;
+        if rows > ROWS_COUNTED_MAX {
+            return Err(Malformed("a count of rows is out of range"));
+        }
         if let Lane::Count(counts) = &mut self.lanes[0]
             && let Some(count) = counts.last_mut()
         {

@@ -11,10 +11,13 @@ use crate::engine::compile::{Compiled, Leaf, Stage, compile};
 use crate::engine::error::EngineError;
 use crate::engine::expr::{Context, EvalError, RowError, Selection};
 use crate::engine::output::{Complaints, QueryResult, QueryStatus};
-use crate::engine::render::render_row;
+use crate::engine::render::{render_row, shorten};
 use crate::engine::state_codec::{put_signed, put_varint};
 use crate::plan::{Expr, OutputMode, Program, Query as PlannedQuery, Span};
 use crate::types::Field;
+
+/// Bytes of the query's text that an error quotes.
+const PIECE_BYTES_MAX: usize = 120;
 
 /// A query and its state.
 pub(super) struct Query {
@@ -281,7 +284,7 @@ fn explain(error: &EvalError, text: &str) -> String {
     let Span { start, end } = error.span;
     match text.get(start as usize..end as usize) {
         Some(piece) if !piece.is_empty() => {
-            let shown = &piece[..piece.floor_char_boundary(120)];
+            let shown = shorten(piece, PIECE_BYTES_MAX);
             let dots = if shown.len() < piece.len() { "…" } else { "" };
             format!("{error} (in {shown}{dots})")
         }

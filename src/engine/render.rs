@@ -69,9 +69,18 @@ fn put_value(out: &mut String, value: &Value) {
     };
 }
 
+/// The beginning of `text`, at most so many bytes, whole characters.
+pub(super) fn shorten(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 fn put_text(out: &mut String, text: &str) {
     out.push('"');
-    let shown = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
+    let shown = shorten(text, TEXT_BYTES_MAX);
     for c in shown.chars() {
         let _ = match c {
             '"' => out.write_str("\\\""),

@@ -4,7 +4,7 @@ use crate::engine::describe::describe;
 use crate::engine::error::EngineError;
 use crate::engine::lanes::LaneKind;
 use crate::engine::window::{TIME_ABS_MAX_US, Windows};
-use crate::plan::{AggregateCall, AggregateFunction, Expr, ExprNode, Span};
+use crate::plan::{AggregateCall, AggregateFunction, Expr, ExprNode};
 use crate::types::{DataType, Field};
 
 /// Stands for a NULL time among pane starts.
@@ -18,7 +18,7 @@ pub(super) enum TimeKey {
     /// `window(time, …)`.
     Window { time: Expr, windows: Windows },
     /// Grouped by the event time itself: closed when the watermark reaches it.
-    Instant { time: Expr },
+    Moment { time: Expr },
     /// Grouped by a window of an operator below: closed at its end.
     Interval { window: Expr, size: i64 },
 }
@@ -28,7 +28,7 @@ impl TimeKey {
     pub fn expr(&self) -> Option<&Expr> {
         match self {
             TimeKey::None => None,
-            TimeKey::Window { time, .. } | TimeKey::Instant { time } => Some(time),
+            TimeKey::Window { time, .. } | TimeKey::Moment { time } => Some(time),
             TimeKey::Interval { window, .. } => Some(window),
         }
     }
@@ -47,7 +47,7 @@ impl TimeKey {
             TimeKey::None => i64::MAX,
             _ if pane == NULL_TIME => i64::MAX,
             TimeKey::Window { windows, .. } => windows.last_over(pane) + windows.size,
-            TimeKey::Instant { .. } => pane,
+            TimeKey::Moment { .. } => pane,
             TimeKey::Interval { size, .. } => pane + size,
         }
     }
@@ -186,7 +186,6 @@ pub(super) struct OutputSpec {
     pub reading: Reading,
     pub data_type: DataType,
     pub arg_type: DataType,
-    pub span: Span,
 }
 
 /// Lanes and what is read from them.
@@ -210,7 +209,7 @@ impl LanePlan {
             }
             let reading = plan.add(call, fields).ok_or_else(|| problem("the aggregate does not take an argument of this type"))?;
             let arg_type = call.args.first().map_or(DataType::Null, |arg| arg.data_type.clone());
-            plan.outputs.push(OutputSpec { reading, data_type: call.data_type.clone(), arg_type, span: call.span });
+            plan.outputs.push(OutputSpec { reading, data_type: call.data_type.clone(), arg_type });
         }
         plan.text = plan.describe(fields);
         Ok(plan)

@@ -17,6 +17,7 @@ pub(super) struct Converter {
     pub coerce: Coerce,
     /// Power of ten from the unit of numeric timestamps to microseconds.
     unit_power: u32,
+    unit_scale: i64,
     zone: Zone,
 }
 
@@ -30,11 +31,11 @@ impl Converter {
             TimestampUnit::Millis => 3,
             TimestampUnit::Micros => 0,
         };
-        Converter { coerce, unit_power, zone }
+        Converter { coerce, unit_power, unit_scale: 10i64.pow(unit_power), zone }
     }
 
     /// The slot for a JSON value; `payload` is what the token points into, strings with escapes go to `unescaped`.
-    pub fn token(&self, target: Target, token: &Token, payload: &str, unescaped: &mut String) -> Result<Slot, Unfit> {
+    pub fn token(&self, target: Target, token: &Token, payload: &[u8], unescaped: &mut String) -> Result<Slot, Unfit> {
         let raw = &payload[token.start..token.end];
         match token.kind {
             TokenKind::Null => Ok(Slot::Null),
@@ -43,11 +44,11 @@ impl Converter {
                 if !escaped {
                     return match target {
                         Target::Text => Ok(Slot::Text(TextRef::in_payload(start, end))),
-                        _ => self.text(target, &payload[start..end]),
+                        _ => self.text(target, utf8(&payload[start..end])),
                     };
                 }
                 let from = unescaped.len();
-                super::json::scan::unescape(&payload[start..end], unescaped);
+                super::json::scan::unescape(utf8(&payload[start..end]), unescaped);
                 match target {
                     Target::Text => Ok(Slot::Text(TextRef::in_unescaped(from, unescaped.len()))),
                     _ => self.text(target, &unescaped[from..]),
@@ -61,8 +62,13 @@ impl Converter {
         }
     }
 
-    #[inline]
-    pub fn number(&self, target: Target, number: Number, raw: &str) -> Result<Slot, Unfit> {
+    /// A TIMESTAMP from an integer in the source's unit; `None` out of range.
+    #[inline(always)]
+    pub fn micros(&self, value: i64) -> Option<i64> {
+        value.checked_mul(self.unit_scale)
+    }
+
+    pub fn number(&self, target: Target, number: Number, raw: &[u8]) -> Result<Slot, Unfit> {
         let lenient = self.coerce == Coerce::Lenient;
         let slot = match target {
             Target::Double => Some(Slot::Double(number.to_f64(raw))),
@@ -108,7 +114,7 @@ impl Converter {
         if let Some(number) = number::scan(unsigned.as_bytes(), 0)
             && number.end == unsigned.len()
         {
-            return self.number(target, number, unsigned);
+            return self.number(target, number, unsigned.as_bytes());
         }
         match text.to_ascii_lowercase().as_str() {
             "nan" => special(target, f64::NAN),
@@ -130,6 +136,11 @@ impl Converter {
     }
 }
 
+/// A piece of a payload, which is UTF-8 throughout, between ASCII characters.
+pub(super) fn utf8(piece: &[u8]) -> &str {
+    std::str::from_utf8(piece).expect("the payload is UTF-8")
+}
+
 fn special(target: Target, value: f64) -> Result<Slot, Unfit> {
     match target {
         Target::Double => Ok(Slot::Double(value)),
@@ -139,7 +150,7 @@ fn special(target: Target, value: f64) -> Result<Slot, Unfit> {
 }
 
 /// An integer also where it is written as `1.0` or `1e3`.
-fn integral(number: Number, raw: &str) -> Option<i64> {
+fn integral(number: Number, raw: &[u8]) -> Option<i64> {
     if number.integer {
         return number.to_i64();
     }

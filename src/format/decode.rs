@@ -123,18 +123,19 @@ impl From<TableFull> for BadRecord {
 }
 
 /// Where a needed column is fed from.
-#[derive(Clone, Copy, Debug)]
 enum Feed {
     Slot(usize),
+    /// A slot of STRING.
+    Text(usize, Box<Interner>),
     /// Number of the part in the cached topic.
-    Topic(usize),
-    SourceName,
+    Topic(usize, Box<Interner>),
+    SourceName(Box<Interner>),
     Arrived,
     Retained,
 }
 
 enum Reader {
-    Json(JsonReader),
+    Json(Box<JsonReader>),
     Value { columns: Vec<PayloadColumn>, slots: Vec<Slot> },
 }
 
@@ -149,9 +150,8 @@ pub struct Decoder {
 
 /// Puts rows into the table.
 struct RowWriter {
-    feeds: Vec<(usize, Feed)>,
-    /// By column, for string columns.
-    interners: Vec<Option<Interner>>,
+    /// One for each column of the table.
+    feeds: Vec<Feed>,
     topics: Option<TopicCache>,
     source_name: String,
     event_time: Option<EventTimeRule>,
@@ -168,25 +168,22 @@ impl Decoder {
     /// `needed[i]` says whether some query reads column i; `hash_seed` should be random in each process.
     pub fn new(settings: &DecodeSettings, needed: &[bool], hash_seed: u64) -> Result<Decoder, FormatError> {
         let hasher = TextHasher::new(hash_seed);
-        let layout = Layout::new(settings, needed)?;
+        let layout = Layout::new(settings, needed, &hasher)?;
         let zone = match &settings.timestamp_zone {
             Some(zone) => Zone::parse(zone).ok_or_else(|| FormatError::Zone { zone: zone.clone() })?,
             None => Zone::UTC,
         };
         let slots = layout.payload.len();
         let (reader, coerce) = match settings.format {
-            Format::Json => (Reader::Json(JsonReader::new(&layout.payload, slots)?), settings.coerce),
+            Format::Json => (Reader::Json(Box::new(JsonReader::new(&layout.payload, slots)?)), settings.coerce),
             Format::Value => (Reader::Value { columns: layout.payload, slots: vec![Slot::Null; slots] }, Coerce::Lenient),
         };
-        let is_text = |index: usize| needed[index] && settings.columns[index].data_type == DataType::String;
-        let interners = (0..settings.columns.len()).map(|index| is_text(index).then(|| Interner::new(hasher.clone()))).collect();
         let topics = (!layout.topic.is_empty()).then(|| TopicCache::new(settings.patterns.clone(), layout.topic, hasher));
         Ok(Decoder {
             reader,
             converter: Converter::new(coerce, settings.timestamp_unit, zone),
             rows: RowWriter {
                 feeds: layout.feeds,
-                interners,
                 topics,
                 source_name: String::new(),
                 event_time: layout.event_time,
@@ -225,7 +222,7 @@ impl Decoder {
                 start: 0,
                 end: message.payload.len(),
                 slots: &self.null_slots,
-                texts: Texts { payload: "", unescaped: "" },
+                texts: Texts { payload: b"", unescaped: "" },
                 nulled: 0,
             };
             result = self.rows.write(&row, message, table, &mut decoded);
@@ -244,16 +241,9 @@ impl Decoder {
             return Err(BadRecord::TooLarge);
         }
         self.rows.find_topic(message.topic)?;
-        // What follows the payload's value is ignored, in whatever encoding; a fault at the end of the valid text is one of encoding.
-        let (payload, encoding_fault) = match std::str::from_utf8(message.payload) {
-            Ok(payload) => (payload, None),
-            Err(error) => {
-                let valid = &message.payload[..error.valid_up_to()];
-                (std::str::from_utf8(valid).expect("text is valid up to there"), Some(error.valid_up_to()))
-            }
-        };
+        let (payload, encoding_fault) = utf8_prefix(message.payload);
         if let Some(at) = encoding_fault
-            && payload.trim_start_matches('\u{feff}').trim().is_empty()
+            && payload.trim_ascii().is_empty()
         {
             return Err(BadRecord::Malformed { what: "not UTF-8", at });
         }
@@ -284,24 +274,41 @@ impl Decoder {
     }
 }
 
+/// The part of a payload that is UTF-8, and where it ends if that is not the end. What follows the payload's value is ignored, in whatever
+/// encoding; a fault at the end of the valid part is one of encoding.
+#[inline]
+fn utf8_prefix(payload: &[u8]) -> (&[u8], Option<usize>) {
+    if payload.is_ascii() {
+        return (payload, None);
+    }
+    match std::str::from_utf8(payload) {
+        Ok(_) => (payload, None),
+        Err(error) => (&payload[..error.valid_up_to()], Some(error.valid_up_to())),
+    }
+}
+
 /// Who feeds which column.
 struct Layout {
-    feeds: Vec<(usize, Feed)>,
+    feeds: Vec<Feed>,
     payload: Vec<PayloadColumn>,
     topic: Vec<TopicPart>,
     event_time: Option<EventTimeRule>,
 }
 
 impl Layout {
-    fn new(settings: &DecodeSettings, needed: &[bool]) -> Result<Layout, FormatError> {
+    fn new(settings: &DecodeSettings, needed: &[bool], hasher: &TextHasher) -> Result<Layout, FormatError> {
+        let interner = || Box::new(Interner::new(hasher.clone()));
         let mut layout = Layout { feeds: Vec::new(), payload: Vec::new(), topic: Vec::new(), event_time: None };
         for (index, column) in settings.columns.iter().enumerate().filter(|(index, _)| is_read(settings, needed, *index)) {
             let (feed, fixed_type) = match &column.origin {
-                Origin::Payload(path) => (layout.payload_feed(settings, index, path)?, None),
+                Origin::Payload(path) => match layout.payload_slot(settings, index, path)? {
+                    (slot, Target::Text) => (Feed::Text(slot, interner()), None),
+                    (slot, _) => (Feed::Slot(slot), None),
+                },
                 Origin::Topic(_) if settings.patterns.is_empty() => return Err(FormatError::Capture { column: column.name.clone() }),
-                Origin::Topic(number) => (layout.topic_feed(TopicPart::Capture(*number)), Some(DataType::String)),
-                Origin::WholeTopic => (layout.topic_feed(TopicPart::Whole), Some(DataType::String)),
-                Origin::SourceName => (Feed::SourceName, Some(DataType::String)),
+                Origin::Topic(number) => (Feed::Topic(layout.topic_part(TopicPart::Capture(*number)), interner()), Some(DataType::String)),
+                Origin::WholeTopic => (Feed::Topic(layout.topic_part(TopicPart::Whole), interner()), Some(DataType::String)),
+                Origin::SourceName => (Feed::SourceName(interner()), Some(DataType::String)),
                 Origin::Arrived => (Feed::Arrived, Some(DataType::Timestamp)),
                 Origin::Retained => (Feed::Retained, Some(DataType::Boolean)),
             };
@@ -309,13 +316,13 @@ impl Layout {
                 return Err(column_type(column));
             }
             if needed[index] {
-                layout.feeds.push((index, feed));
+                layout.feeds.push(feed);
             }
         }
         Ok(layout)
     }
 
-    fn payload_feed(&mut self, settings: &DecodeSettings, index: usize, path: &[String]) -> Result<Feed, FormatError> {
+    fn payload_slot(&mut self, settings: &DecodeSettings, index: usize, path: &[String]) -> Result<(usize, Target), FormatError> {
         let column = &settings.columns[index];
         let target = Target::of(&column.data_type).ok_or_else(|| column_type(column))?;
         if settings.format == Format::Value && !path.is_empty() {
@@ -329,12 +336,12 @@ impl Layout {
             }
             self.event_time = Some(EventTimeRule { slot, missing: settings.event_time_missing });
         }
-        Ok(Feed::Slot(slot))
+        Ok((slot, target))
     }
 
-    fn topic_feed(&mut self, part: TopicPart) -> Feed {
+    fn topic_part(&mut self, part: TopicPart) -> usize {
         self.topic.push(part);
-        Feed::Topic(self.topic.len() - 1)
+        self.topic.len() - 1
     }
 }
 
@@ -344,9 +351,13 @@ fn column_type(column: &ColumnLayout) -> FormatError {
 
 impl RowWriter {
     /// Chooses the form of the string columns; the table has no rows.
+    ///
+    /// Panics if the table was made for other columns.
     fn begin_table(&mut self, table: &mut OpenTable) {
-        for (index, interner) in self.interners.iter_mut().enumerate() {
-            if let (Some(interner), Some(column)) = (interner, table.column_mut(index)) {
+        let columns = table.columns_mut();
+        assert_eq!(columns.len(), self.feeds.len(), "decoder and table are made for the same columns");
+        for (feed, column) in self.feeds.iter_mut().zip(columns) {
+            if let Feed::Text(_, interner) | Feed::Topic(_, interner) | Feed::SourceName(interner) = feed {
                 open_table::begin_text(column, interner);
             }
         }
@@ -397,27 +408,24 @@ impl RowWriter {
     /// `arrival_slot`: the slot that takes the arrival time.
     #[inline]
     fn push(&mut self, row: &ReadRow, message: &Message, table: &mut OpenTable, arrival_slot: Option<usize>) -> Result<(), TableFull> {
-        for (index, feed) in &self.feeds {
-            let Some(column) = table.column_mut(*index) else { continue };
-            let interner = self.interners[*index].as_mut();
-            match *feed {
-                Feed::Slot(slot) if arrival_slot == Some(slot) => open_table::push(column, Slot::Timestamp(message.arrived_us)),
-                Feed::Slot(slot) => open_table::push_slot(column, interner, row.slots[slot], row.texts)?,
-                Feed::Arrived => open_table::push(column, Slot::Timestamp(message.arrived_us)),
-                Feed::Retained => open_table::push(column, Slot::Boolean(message.retained)),
-                Feed::SourceName | Feed::Topic(_) => {
-                    let (text, known) = match (*feed, &mut self.topics) {
-                        (Feed::Topic(part), Some(topics)) => {
-                            let (text, known) = topics.part(message.topic, part);
-                            (text, Some(known))
-                        }
-                        _ => (self.source_name.as_str(), None),
-                    };
-                    match interner {
-                        Some(interner) => open_table::push_text(column, interner, text, known)?,
-                        None => open_table::push_null(column),
+        for (feed, column) in self.feeds.iter_mut().zip(table.columns_mut()) {
+            match feed {
+                Feed::Slot(slot) if arrival_slot == Some(*slot) => open_table::push(column, &Slot::Timestamp(message.arrived_us)),
+                Feed::Slot(slot) => open_table::push(column, &row.slots[*slot]),
+                Feed::Text(slot, interner) => match &row.slots[*slot] {
+                    Slot::Text(text) => open_table::push_text(column, interner, text.get(row.texts), None)?,
+                    _ => open_table::push_null(column),
+                },
+                Feed::Topic(part, interner) => match &mut self.topics {
+                    Some(topics) => {
+                        let (text, known) = topics.part(message.topic, *part);
+                        open_table::push_text(column, interner, text.as_bytes(), Some(known))?;
                     }
-                }
+                    None => open_table::push_null(column),
+                },
+                Feed::SourceName(interner) => open_table::push_text(column, interner, self.source_name.as_bytes(), None)?,
+                Feed::Arrived => open_table::push(column, &Slot::Timestamp(message.arrived_us)),
+                Feed::Retained => open_table::push(column, &Slot::Boolean(message.retained)),
             }
         }
         Ok(())

@@ -17,6 +17,8 @@ use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 use hashbrown::HashTable;
 
+use super::convert::utf8;
+use super::words;
 use crate::batch::Dictionary;
 
 pub const ENTRIES_MAX: usize = 65_536;
@@ -35,9 +37,9 @@ impl TextHasher {
     }
 
     #[inline]
-    pub fn hash(&self, text: &str) -> u64 {
+    pub fn hash(&self, text: &[u8]) -> u64 {
         let mut hasher = FoldHasher::with_seed(0, &self.0);
-        hasher.write(text.as_bytes());
+        hasher.write(text);
         hasher.finish()
     }
 }
@@ -100,22 +102,22 @@ impl Interner {
         }
     }
 
-    /// The code of `text`, or `None` if it has none and gets none: the table's column must go on as plain strings.
+    /// The code of `text`, which is UTF-8, or `None` if it has none and gets none: the table's column must go on as plain strings.
     ///
     /// `snapshot` is the table's, of this generation; it is brought up to date with a new entry.
     #[inline]
-    pub fn intern(&mut self, text: &str, snapshot: &mut Dictionary) -> Option<u32> {
+    pub fn intern(&mut self, text: &[u8], snapshot: &mut Dictionary) -> Option<u32> {
         self.rows_seen += 1;
         let hash = self.hasher.hash(text);
         let entries = &self.current.entries;
-        match self.index.find(hash, |code| &*entries[*code as usize] == text) {
+        match self.index.find(hash, |code| words::same(entries[*code as usize].as_bytes(), text)) {
             Some(code) => Some(*code),
             None => self.add(hash, text, snapshot),
         }
     }
 
     #[cold]
-    fn add(&mut self, hash: u64, text: &str, snapshot: &mut Dictionary) -> Option<u32> {
+    fn add(&mut self, hash: u64, text: &[u8], snapshot: &mut Dictionary) -> Option<u32> {
         if text.len() > ENTRY_BYTES_MAX || !matches!(self.phase, Phase::Open) {
             return None;
         }
@@ -132,10 +134,10 @@ impl Interner {
         }
         // Without the table's hold on the entries they need not be copied to grow.
         snapshot.entries = Arc::default();
-        Arc::make_mut(&mut self.current.entries).push(Arc::from(text));
+        Arc::make_mut(&mut self.current.entries).push(Arc::from(utf8(text)));
         self.text_bytes += text.len();
         let (hasher, entries) = (&self.hasher, &self.current.entries);
-        self.index.insert_unique(hash, count as u32, |code| hasher.hash(&entries[*code as usize]));
+        self.index.insert_unique(hash, count as u32, |code| hasher.hash(entries[*code as usize].as_bytes()));
         *snapshot = self.snapshot();
         Some(count as u32)
     }

@@ -2,9 +2,10 @@
 //!
 //! Limits: [`crate::batch::ROWS_MAX`] rows, and [`COLUMN_TEXT_BYTES_MAX`] of plain strings a column.
 
+use super::DecodeSettings;
+use super::convert::utf8;
 use super::dictionary::Interner;
 use super::row::Slot;
-use super::{DecodeSettings, Texts};
 use crate::batch::{Bitmap, Column, DictColumn, Strings, Table, Values};
 use crate::types::DataType;
 
@@ -17,7 +18,10 @@ const RESERVED_ROWS_MAX: usize = 8192;
 /// Columns as in [`Table`], open at the end.
 pub struct OpenTable {
     rows: usize,
-    columns: Vec<Option<Column>>,
+    /// The columns that some query reads, in the schema's order.
+    columns: Vec<Column>,
+    /// By column of the schema, whether it is among them.
+    needed: Vec<bool>,
 }
 
 /// The table cannot take the row: close the batch.
@@ -27,9 +31,9 @@ pub(super) struct TableFull;
 impl OpenTable {
     /// An empty table of the source; `needed[i]` says whether some query reads column i: the others stay `None`.
     pub fn new(settings: &DecodeSettings, needed: &[bool]) -> OpenTable {
-        let columns = settings.columns.iter().zip(needed);
-        let columns = columns.map(|(layout, needed)| needed.then(|| Column::new(empty(&layout.data_type)))).collect();
-        OpenTable { rows: 0, columns }
+        let columns = settings.columns.iter().zip(needed).filter(|(_, needed)| **needed);
+        let columns = columns.map(|(layout, _)| Column::new(empty(&layout.data_type))).collect();
+        OpenTable { rows: 0, columns, needed: needed.to_vec() }
     }
 
     pub fn rows(&self) -> usize {
@@ -38,36 +42,36 @@ impl OpenTable {
 
     /// Roughly what the rows take in memory, without the dictionaries.
     pub fn bytes(&self) -> usize {
-        self.columns.iter().flatten().map(column_bytes).sum()
+        self.columns.iter().map(column_bytes).sum()
     }
 
     /// Forgets the rows from number `rows` on.
     pub fn truncate(&mut self, rows: usize) {
         if rows < self.rows {
             self.rows = rows;
-            self.columns.iter_mut().flatten().for_each(|column| truncate(column, rows));
+            self.columns.iter_mut().for_each(|column| truncate(column, rows));
         }
     }
 
     /// The rows gathered; the table is empty afterwards.
     pub fn take(&mut self) -> Table {
         let rows = std::mem::take(&mut self.rows);
-        let columns = self
-            .columns
-            .iter_mut()
-            .map(|column| column.as_mut().map(|column| std::mem::replace(column, begun_like(column, rows))))
-            .collect();
-        Table { rows, columns }
+        let mut columns = self.columns.iter_mut();
+        let mut take_column =
+            |needed: &bool| if *needed { columns.next().map(|column| std::mem::replace(column, begun_like(column, rows))) } else { None };
+        Table { rows, columns: self.needed.iter().map(&mut take_column).collect() }
     }
 
-    pub(super) fn column_mut(&mut self, index: usize) -> Option<&mut Column> {
-        self.columns.get_mut(index)?.as_mut()
+    /// The columns that some query reads, in the schema's order.
+    #[inline(always)]
+    pub(super) fn columns_mut(&mut self) -> &mut [Column] {
+        &mut self.columns
     }
 
     /// Every column has been given its value for one more row.
     pub(super) fn end_row(&mut self) {
         self.rows += 1;
-        debug_assert!(self.columns.iter().flatten().all(|column| column.len() == self.rows));
+        debug_assert!(self.columns.iter().all(|column| column.len() == self.rows));
     }
 }
 
@@ -133,27 +137,28 @@ fn truncate(column: &mut Column, rows: usize) {
 }
 
 /// Appends a value that is not a string; NULL for a slot of another type.
-#[inline]
-pub(super) fn push(column: &mut Column, slot: Slot) {
+#[inline(always)]
+pub(super) fn push(column: &mut Column, slot: &Slot) {
     match (&mut column.values, slot) {
-        (Values::Double(v), Slot::Double(value)) => v.push(value),
-        (Values::BigInt(v), Slot::BigInt(value)) => v.push(value),
-        (Values::Timestamp(v), Slot::Timestamp(value)) => v.push(value),
-        (Values::Int(v), Slot::Int(value)) => v.push(value),
-        (Values::Float(v), Slot::Float(value)) => v.push(value),
-        (Values::Boolean(v), Slot::Boolean(value)) => v.push(value),
+        (Values::Double(v), Slot::Double(value)) => v.push(*value),
+        (Values::BigInt(v), Slot::BigInt(value)) => v.push(*value),
+        (Values::Timestamp(v), Slot::Timestamp(value)) => v.push(*value),
+        (Values::Int(v), Slot::Int(value)) => v.push(*value),
+        (Values::Float(v), Slot::Float(value)) => v.push(*value),
+        (Values::Boolean(v), Slot::Boolean(value)) => v.push(*value),
         _ => return push_null(column),
     }
     push_valid(column);
 }
 
-#[inline]
+#[inline(always)]
 fn push_valid(column: &mut Column) {
     if let Some(valid) = &mut column.valid {
         valid.push(true);
     }
 }
 
+#[cold]
 pub(super) fn push_null(column: &mut Column) {
     let rows = column.len();
     match &mut column.values {
@@ -183,24 +188,23 @@ pub(super) fn begin_text(column: &mut Column, interner: &mut Interner) {
     };
 }
 
-/// Appends a string. `known` is a code that the caller has cached, with its generation; it is brought up to date.
+/// Appends a string, which is UTF-8. `known` is a code that the caller has cached, with its generation; it is brought up to date.
 #[inline]
-pub(super) fn push_text(column: &mut Column, interner: &mut Interner, text: &str, known: Option<&mut KnownCode>) -> Result<(), TableFull> {
-    if let Values::Dict(dict) = &mut column.values {
-        let code = if dict.dictionary.generation != interner.generation() {
-            None
-        } else {
-            match known {
-                Some(known) if known.generation == Some(interner.generation()) => {
-                    interner.count_known();
-                    Some(known.code)
-                }
-                Some(known) => {
-                    let code = interner.intern(text, &mut dict.dictionary);
-                    *known = KnownCode { generation: code.map(|_| interner.generation()), code: code.unwrap_or_default() };
-                    code
-                }
-                None => interner.intern(text, &mut dict.dictionary),
+pub(super) fn push_text(column: &mut Column, interner: &mut Interner, text: &[u8], known: Option<&mut KnownCode>) -> Result<(), TableFull> {
+    let generation = interner.generation();
+    if let Values::Dict(dict) = &mut column.values
+        && dict.dictionary.generation == generation
+    {
+        let code = match known {
+            None => interner.intern(text, &mut dict.dictionary),
+            Some(known) if known.generation == Some(generation) => {
+                interner.count_known();
+                Some(known.code)
+            }
+            Some(known) => {
+                let code = interner.intern(text, &mut dict.dictionary);
+                *known = KnownCode { generation: code.map(|_| generation), code: code.unwrap_or_default() };
+                code
             }
         };
         if let Some(code) = code {
@@ -212,7 +216,7 @@ pub(super) fn push_text(column: &mut Column, interner: &mut Interner, text: &str
             return Ok(());
         }
     }
-    push_plain(column, interner, text)
+    push_plain(column, interner, utf8(text))
 }
 
 /// A code that was given to a text earlier.
@@ -222,6 +226,7 @@ pub(super) struct KnownCode {
     pub code: u32,
 }
 
+#[cold]
 fn push_plain(column: &mut Column, interner: &mut Interner, text: &str) -> Result<(), TableFull> {
     if matches!(column.values, Values::Dict(_)) {
         make_plain(column)?;
@@ -253,16 +258,4 @@ fn make_plain(column: &mut Column) -> Result<(), TableFull> {
     }
     column.values = Values::String(strings);
     Ok(())
-}
-
-/// Appends a slot of any type.
-#[inline]
-pub(super) fn push_slot(column: &mut Column, interner: Option<&mut Interner>, slot: Slot, texts: Texts) -> Result<(), TableFull> {
-    match (slot, interner) {
-        (Slot::Text(text), Some(interner)) => push_text(column, interner, text.get(texts), None),
-        _ => {
-            push(column, slot);
-            Ok(())
-        }
-    }
 }

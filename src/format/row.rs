@@ -55,7 +55,8 @@ pub(super) struct TextRef {
 /// The texts that the [`TextRef`]s of a row point into.
 #[derive(Clone, Copy)]
 pub(super) struct Texts<'a> {
-    pub payload: &'a str,
+    /// UTF-8 throughout.
+    pub payload: &'a [u8],
     pub unescaped: &'a str,
 }
 
@@ -70,8 +71,8 @@ impl TextRef {
     }
 
     #[inline]
-    pub fn get<'a>(&self, texts: Texts<'a>) -> &'a str {
-        let text = if self.unescaped { texts.unescaped } else { texts.payload };
+    pub fn get<'a>(&self, texts: Texts<'a>) -> &'a [u8] {
+        let text = if self.unescaped { texts.unescaped.as_bytes() } else { texts.payload };
         &text[self.start as usize..self.end as usize]
     }
 }

@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 
 use super::dictionary::TextHasher;
 use super::open_table::KnownCode;
+use super::words;
 use super::{PatternLevel, TopicPattern};
 
 pub const CACHED_TOPICS_MAX: usize = 16_384;
@@ -97,9 +98,12 @@ impl TopicCache {
     /// Makes `topic` the current one; `false` if there are patterns and none matches it.
     #[inline]
     pub fn find(&mut self, topic: &str) -> bool {
-        let hash = self.hasher.hash(topic);
+        let hash = self.hasher.hash(topic.as_bytes());
         let topics = &self.topics;
-        let found = self.index.find(hash, |number| &*topics[*number as usize].topic == topic).map(|number| *number as usize);
+        let found = self
+            .index
+            .find(hash, |number| words::same(topics[*number as usize].topic.as_bytes(), topic.as_bytes()))
+            .map(|number| *number as usize);
         match found.or_else(|| self.add(hash, topic)) {
             Some(number) => {
                 self.current = number;
@@ -137,7 +141,7 @@ impl TopicCache {
         self.topics.push(CachedTopic { topic: topic.into(), parts });
         let number = self.topics.len() - 1;
         let (hasher, topics) = (&self.hasher, &self.topics);
-        self.index.insert_unique(hash, number as u32, |number| hasher.hash(&topics[*number as usize].topic));
+        self.index.insert_unique(hash, number as u32, |number| hasher.hash(topics[*number as usize].topic.as_bytes()));
         Some(number)
     }
 }

@@ -3,22 +3,23 @@
 //! STRING takes the payload as it is. For other types white space around it is ignored, `null` is NULL, numbers, switch positions and
 //! timestamps are read as `coerce = "lenient"` reads text; what does not fit is a bad record.
 
-use super::convert::Converter;
+use super::convert::{Converter, utf8};
 use super::json::scan::Fault;
 use super::row::{PayloadColumn, Slot, Target, TextRef};
 
 /// Fills the slots of all payload columns from the one value.
-pub(super) fn read(payload: &str, columns: &[PayloadColumn], converter: &Converter, slots: &mut [Slot]) -> Result<(), Fault> {
+pub(super) fn read(payload: &[u8], columns: &[PayloadColumn], converter: &Converter, slots: &mut [Slot]) -> Result<(), Fault> {
     for column in columns {
         slots[column.slot] = slot(payload, column.target, converter)?;
     }
     Ok(())
 }
 
-fn slot(payload: &str, target: Target, converter: &Converter) -> Result<Slot, Fault> {
+fn slot(payload: &[u8], target: Target, converter: &Converter) -> Result<Slot, Fault> {
     if target == Target::Text {
         return Ok(Slot::Text(TextRef::in_payload(0, payload.len())));
     }
+    let payload = utf8(payload);
     let text = payload.trim();
     if text == "null" {
         return Ok(Slot::Null);

@@ -7,6 +7,7 @@ mod brokers;
 mod cli;
 mod config;
 mod golden;
+mod golden_run;
 mod ledger;
 mod mqtt;
 mod power_cut;

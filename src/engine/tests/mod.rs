@@ -1,1 +1,124 @@
-//! tests
+//! Tests of whole queries over the engine: planned from SQL, fed with tables, compared row by row.
+
+mod clock;
+mod limits;
+mod model;
+mod modes;
+mod restart;
+
+use crate::batch::{Batch, ColumnBuilder, SourceInput, Stamp, Table};
+use crate::engine::{Engine, EngineSettings, StepOutput};
+use crate::plan::{EventTime, OutputMode, Program, TableColumn, TableSchema};
+use crate::sql::{Catalog, plan_query};
+use crate::types::{DataType, Field, Value};
+
+const SECOND: i64 = 1_000_000;
+
+/// A row of the source `readings`: seconds, device, temperature, number.
+#[derive(Clone, Debug, PartialEq)]
+struct Reading {
+    seconds: Option<f64>,
+    device: Option<&'static str>,
+    temperature: Option<f64>,
+    number: Option<i64>,
+}
+
+fn reading(seconds: f64, device: &'static str, temperature: f64) -> Reading {
+    Reading { seconds: Some(seconds), device: Some(device), temperature: Some(temperature), number: Some(temperature as i64) }
+}
+
+fn columns() -> Vec<TableColumn> {
+    let column = |(name, data_type): (&str, DataType), hidden| TableColumn { field: Field::new(name, data_type), hidden };
+    let shown =
+        [("ts", DataType::Timestamp), ("device", DataType::String), ("temperature", DataType::Double), ("number", DataType::BigInt)];
+    let mut columns: Vec<TableColumn> = shown.into_iter().map(|shown| column(shown, false)).collect();
+    columns.push(column(("_arrived", DataType::Timestamp), true));
+    columns
+}
+
+/// `readings` with event time `ts`, 10 s delay; `arrivals` with stream time, 10 s delay.
+fn sources() -> Vec<TableSchema> {
+    let source = |name: &str, column| TableSchema {
+        name: name.into(),
+        columns: columns(),
+        event_time: Some(EventTime { column, delay_us: Some(10 * SECOND) }),
+    };
+    vec![source("readings", 0), source("arrivals", 4)]
+}
+
+/// A program of these queries, each (name, mode, text); a query may read those before it.
+fn program(queries: &[(&str, OutputMode, &str)]) -> Program {
+    let mut program = Program { sources: sources(), queries: Vec::new() };
+    for (name, mode, text) in queries {
+        let catalog = Catalog { sources: &program.sources, queries: &program.queries };
+        let query = plan_query(name, text, *mode, &catalog).unwrap_or_else(|error| panic!("{}", error.in_text(text)));
+        program.queries.push(query);
+    }
+    program
+}
+
+fn engine(mode: OutputMode, text: &str) -> Engine {
+    Engine::new(&program(&[("q", mode, text)]), settings()).unwrap()
+}
+
+fn settings() -> EngineSettings {
+    EngineSettings { idle_timeout_us: vec![5 * SECOND; 2], ..EngineSettings::default() }
+}
+
+fn table(rows: &[Reading]) -> Table {
+    let mut builders: Vec<ColumnBuilder> = columns().iter().map(|column| ColumnBuilder::new(&column.field.data_type, rows.len())).collect();
+    for row in rows {
+        let time = row.seconds.map_or(Value::Null, |seconds| Value::Timestamp((seconds * 1e6) as i64));
+        let values = [
+            time.clone(),
+            row.device.map_or(Value::Null, |device| Value::String(device.into())),
+            row.temperature.map_or(Value::Null, Value::Double),
+            row.number.map_or(Value::Null, Value::BigInt),
+            time,
+        ];
+        builders.iter_mut().zip(values).for_each(|(builder, value)| builder.push(&value));
+    }
+    Table { rows: rows.len(), columns: builders.into_iter().map(|builder| Some(builder.finish())).collect() }
+}
+
+/// A batch in which both sources have these rows; without rows they are idle at wall time `seconds`.
+fn batch(rows: &[Reading], seconds: i64) -> Batch {
+    let input = |source| SourceInput { source, table: table(rows), idle: rows.is_empty() };
+    Batch { number: 1, stamp: Stamp { wall_us: seconds * SECOND, mono_us: 0, synchronised: true }, inputs: vec![input(0), input(1)] }
+}
+
+fn step(engine: &mut Engine, rows: &[Reading]) -> StepOutput {
+    let mut batch = batch(rows, 0);
+    batch.inputs.iter_mut().for_each(|input| input.idle = false);
+    engine.step(&batch)
+}
+
+/// The result rows of query 0, as text, in the order in which they came: `a 1 NULL 2.5`. Times in seconds.
+fn shown(output: &StepOutput) -> Vec<String> {
+    shown_of(output, 0)
+}
+
+fn shown_of(output: &StepOutput, query: usize) -> Vec<String> {
+    let mut rows = Vec::new();
+    for result in output.results.iter().filter(|result| result.query == query) {
+        for row in 0..result.table.rows {
+            let values = result.table.columns.iter().map(|column| show(&column.as_ref().unwrap().value(row)));
+            rows.push(values.collect::<Vec<_>>().join(" "));
+        }
+    }
+    rows
+}
+
+fn show(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".into(),
+        Value::Boolean(x) => x.to_string(),
+        Value::Int(x) | Value::Date(x) => x.to_string(),
+        Value::BigInt(x) => x.to_string(),
+        Value::Float(x) => x.to_string(),
+        Value::Double(x) => x.to_string(),
+        Value::String(x) => x.clone(),
+        Value::Timestamp(us) => format!("{}s", *us as f64 / 1e6),
+        Value::Struct(members) => format!("[{}]", members.iter().map(show).collect::<Vec<_>>().join(",")),
+    }
+}

@@ -3,10 +3,25 @@
 //!
 //! Limits: containers nest at most [`DEPTH_MAX`] deep (Spark: 1000). Text is UTF-8 already.
 
-use crate::format::number::{self, Number};
+use super::super::number::{self, Number};
+use super::super::words;
 
 /// Nesting of objects and arrays in one payload.
 pub const DEPTH_MAX: usize = 128;
+
+/// Bytes at which a string may end or needs care.
+const STOPS: [bool; 256] = {
+    let mut stops = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        stops[byte] = true;
+        byte += 1;
+    }
+    stops[b'"' as usize] = true;
+    stops[b'\'' as usize] = true;
+    stops[b'\\' as usize] = true;
+    stops
+};
 
 /// What is wrong with a payload, and at which byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +51,8 @@ pub enum TokenKind {
     /// An object or array, read to its end and well formed.
     Container,
 }
+
+const SHORT_STRING_BYTES: usize = 16;
 
 const SPECIALS: [(&str, f64); 6] = [
     ("NaN", f64::NAN),
@@ -125,19 +142,27 @@ pub fn string(text: &[u8], start: usize) -> Result<(usize, bool), Fault> {
 }
 
 /// The first byte at or after `at` that is `quote`, a backslash or a control character; the text's end if none is.
-#[inline]
-fn plain(text: &[u8], mut at: usize, quote: u8) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let quotes = ONES * u64::from(quote);
-    while let Some(chunk) = text.get(at..at + 8) {
-        let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes were taken"));
-        let quote_marks = (word ^ quotes).wrapping_sub(ONES) & !(word ^ quotes);
-        let slashes = word ^ (ONES * u64::from(b'\\'));
+#[inline(always)]
+pub fn plain(text: &[u8], mut at: usize, quote: u8) -> usize {
+    const ONES: u64 = words::repeated(1);
+    // Short strings byte by byte: branches are predicted where messages are alike, so the next field need not wait for the position.
+    let start = at;
+    while let Some(byte) = text.get(at)
+        && at - start < SHORT_STRING_BYTES
+    {
+        if STOPS[usize::from(*byte)] && (!matches!(byte, b'"' | b'\'') || *byte == quote) {
+            return at;
+        }
+        at += 1;
+    }
+    while let Some(word) = words::word(text, at) {
+        let quotes = word ^ words::repeated(quote);
+        let quote_marks = quotes.wrapping_sub(ONES) & !quotes;
+        let slashes = word ^ words::repeated(b'\\');
         let slash_marks = slashes.wrapping_sub(ONES) & !slashes;
-        let control_marks = word.wrapping_sub(ONES * 0x20) & !word;
+        let control_marks = word.wrapping_sub(words::repeated(0x20)) & !word;
         // A mark is exact up to the first one; only bytes above it can be marked wrongly.
-        let marks = (quote_marks | slash_marks | control_marks) & HIGH;
+        let marks = (quote_marks | slash_marks | control_marks) & words::repeated(0x80);
         if marks != 0 {
             return at + marks.trailing_zeros() as usize / 8;
         }

@@ -7,6 +7,7 @@
 //! Limits: [`STEPS_MAX`] values and [`LITERAL_BYTES_MAX`] between them.
 
 use super::super::row::Target;
+use super::super::words;
 use super::{Row, scan};
 
 pub const STEPS_MAX: usize = 256;
@@ -49,6 +50,11 @@ impl Trace {
         if self.values.len() < STEPS_MAX { self.values.push((start, end, action)) } else { self.failed = true }
     }
 
+    /// Where each value begins and ends; `None` if the message must not be learned from.
+    pub fn values(&self) -> Option<&[(usize, usize, Action)]> {
+        (!self.failed).then_some(&self.values)
+    }
+
     /// The message is one that no template can stand for.
     pub fn fail(&mut self) {
         self.failed = true;
@@ -64,12 +70,9 @@ pub struct Template {
 impl Template {
     /// The template of the object at `start..end` of `text`; `None` if it is too long or must not be one.
     pub fn learn(trace: &Trace, text: &[u8], start: usize, end: usize) -> Option<Template> {
-        if trace.failed {
-            return None;
-        }
         let mut template = Template::default();
         let mut at = start;
-        for (value_start, value_end, action) in &trace.values {
+        for (value_start, value_end, action) in trace.values()? {
             template.literals.extend_from_slice(&text[at..*value_start]);
             if template.literals.len() > LITERAL_BYTES_MAX {
                 return None;
@@ -83,8 +86,7 @@ impl Template {
 
     /// Reads an object that repeats the template, into `row.slots`; returns where it ends. `None`: it does not, and the slots hold anything.
     #[inline]
-    pub fn read(&self, payload: &str, start: usize, row: &mut Row) -> Option<usize> {
-        let text = payload.as_bytes();
+    pub fn read(&self, text: &[u8], start: usize, row: &mut Row) -> Option<usize> {
         let mut at = start;
         let mut literal_start = 0;
         for step in &self.steps {
@@ -93,7 +95,7 @@ impl Template {
             literal_start = literal_end;
             at = match step.action {
                 Action::Skip { depth } => scan::value(text, at, usize::from(depth)).ok()?.end,
-                Action::Read { slot, target, depth } => row.read_value(payload, at, usize::from(slot), target, usize::from(depth)).ok()?,
+                Action::Read { slot, target, depth } => row.read_value(text, at, usize::from(slot), target, usize::from(depth)).ok()?,
             };
         }
         after(text, at, &self.literals[literal_start..])
@@ -101,29 +103,8 @@ impl Template {
 }
 
 /// Where `text` goes on after `literal`, if that stands at `at`.
-#[inline]
+#[inline(always)]
 fn after(text: &[u8], at: usize, literal: &[u8]) -> Option<usize> {
     let end = at + literal.len();
-    same(text.get(at..end)?, literal).then_some(end)
-}
-
-/// Equality of slices of one length, by words: names are too short for a call to pay.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    let word = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes were taken"));
-    let len = b.len();
-    if a.len() != len {
-        return false;
-    }
-    if len < 8 {
-        return a.iter().zip(b).all(|(a, b)| a == b);
-    }
-    let mut at = 0;
-    while at + 8 < len {
-        if word(a, at) != word(b, at) {
-            return false;
-        }
-        at += 8;
-    }
-    word(a, len - 8) == word(b, len - 8)
+    words::same(text.get(at..end)?, literal).then_some(end)
 }

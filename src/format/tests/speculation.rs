@@ -22,7 +22,7 @@ fn value_text() -> impl Strategy<Value = String> {
         "{\"a\":1.5,\"b\":{\"c\":\"x\"}}",
         "{\"a\":1,\"a\":\"y\"}",
     ];
-    let broken = ["tru", "01", "1.", "-", "[1,]", "{\"a\"}", "\"open", "\"\\x\"", "+1", "1e", "\u{1}"];
+    let broken = ["tru", "01", "1.", "-", "[1,]", "{\"a\"}", "\"open", "\"\\x\"", "+1", "1e", ".5", "-.5", "1.2.3", "\u{1}"];
     prop_oneof![
         8 => any::<i32>().prop_map(|number| number.to_string()),
         8 => (any::<i16>(), 0u32..1000).prop_map(|(whole, fraction)| format!("{whole}.{fraction}")),
@@ -83,15 +83,49 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Messages of one length that differ in a few bytes, as readings do, and as damaged ones do.
+fn same_length() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let text = "[a-zé]{0,20}";
+    let base = (text, any::<u32>(), -9999i32..9999, 0usize..4, any::<i32>(), any::<bool>(), text).prop_map(|(device, ts, number, places, count, on, extra)| {
+        let scaled = f64::from(number) / 10f64.powi(places as i32);
+        format!("{{\"device\":\"{device}\",\"ts\":{ts},\"temperature\":{scaled:.places$},\"extra\":\"{extra}\",\"count\":{count},\"small\":-7,\"on\":{on},\"in\":{{\"a\":{number}}}}}")
+    });
+    let bytes = b"0123456789000111.-+eE\"'\\ ,:}ax\x01\xc3\xa9".to_vec();
+    let edits = proptest::collection::vec((any::<proptest::sample::Index>(), proptest::sample::select(bytes)), 0..4);
+    (base, proptest::collection::vec(edits, 2..12)).prop_map(|(base, variants)| {
+        let values: Vec<usize> =
+            base.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_digit() || *byte == b'.').map(|(at, _)| at).collect();
+        let variant = |edits: Vec<(proptest::sample::Index, u8)>| {
+            let mut message = base.clone().into_bytes();
+            for (number, (index, byte)) in edits.into_iter().enumerate() {
+                // Mostly within the numbers, now and then anywhere.
+                let at = if number < 2 { values[index.index(values.len())] } else { index.index(message.len()) };
+                message[at] = byte;
+            }
+            message
+        };
+        std::iter::repeat_n(base.clone().into_bytes(), 2).chain(variants.into_iter().map(variant)).collect()
+    })
+}
+
 fn messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let similar = repeated_shape().prop_map(|texts| texts.into_iter().map(String::into_bytes).collect::<Vec<_>>());
-    let groups = prop_oneof![similar, proptest::collection::vec(payload(), 1..4)];
+    let groups = prop_oneof![similar, same_length(), proptest::collection::vec(payload(), 1..4)];
     proptest::collection::vec(groups, 1..4).prop_map(|groups| groups.concat())
 }
 
 /// Equal, NaN to NaN and the sign of zero too.
 fn same(a: &[Vec<Value>], b: &[Vec<Value>]) -> bool {
     format!("{a:?}") == format!("{b:?}")
+}
+
+#[test]
+fn an_integer_zero_has_no_sign() {
+    let mut rig = Rig::new(&settings("v DOUBLE, device STRING"));
+    for (number, expected) in [("-5", -5.0), ("-5", -5.0), ("-5", -5.0), ("-0", 0.0), ("-7", -7.0)] {
+        let row = rig.row(format!("{{\"device\":\"dev-1\",\"v\":{number}}}"));
+        assert!(matches!(row[0], Value::Double(value) if value.to_bits() == f64::to_bits(expected)), "{number}: {row:?}");
+    }
 }
 
 proptest! {

@@ -1,0 +1,219 @@
+//! State taken up again: an engine that is stopped after every step gives the same results and stores the same bytes as one that runs on.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::RestoreError;
+
+type Store = BTreeMap<Vec<u8>, Vec<u8>>;
+
+const NAMES: usize = 100;
+
+fn name(number: usize) -> &'static str {
+    const ALL: &str = "device-00 device-01 device-02 device-03 device-04 device-05 device-06 device-07 device-08 device-09";
+    // Ten known names, the others made once and kept for the test's life.
+    match ALL.split(' ').nth(number) {
+        Some(name) => name,
+        None => Box::leak(format!("device-{number:02}").into_boxed_str()),
+    }
+}
+
+const QUERIES: [(OutputMode, &str); 9] = [
+    (
+        OutputMode::Append,
+        "SELECT window.start AS s, device, count(*) AS n, avg(temperature) AS a, min(device) AS lo, max(number) AS hi FROM readings GROUP BY device, window(ts, '10 seconds')",
+    ),
+    (
+        OutputMode::Append,
+        "SELECT window.start AS s, device, stddev(temperature) AS d, sum(temperature) AS t FROM readings GROUP BY device, window(ts, '20 seconds', '3 seconds')",
+    ),
+    (
+        OutputMode::Append,
+        "SELECT window.start AS s, device, count(number) AS n, sum(number) AS t FROM readings GROUP BY device, window(ts, '20 seconds', '2 seconds')",
+    ),
+    (
+        OutputMode::Update,
+        "SELECT window.start AS s, device, sum(temperature) AS n FROM readings GROUP BY device, window(ts, '20 seconds', '5 seconds')",
+    ),
+    (
+        OutputMode::Complete,
+        "SELECT window.start AS s, count(*) AS n, max(temperature) AS t FROM readings GROUP BY window(ts, '10 seconds')",
+    ),
+    (OutputMode::Update, "SELECT count(*) AS n, sum(number) AS t FROM readings"),
+    (OutputMode::Update, "SELECT device, number > 10 AS big, max(device) AS m FROM readings GROUP BY device, number > 10"),
+    (OutputMode::Append, "SELECT ts, device, count(*) AS n FROM readings GROUP BY ts, device"),
+    (
+        OutputMode::Append,
+        "SELECT window(wt, '30 seconds').start AS s, sum(n) AS n FROM (SELECT window_time(window) AS wt, count(*) AS n FROM readings GROUP BY device, window(ts, '10 seconds')) GROUP BY window(wt, '30 seconds')",
+    ),
+];
+
+fn all_queries() -> Program {
+    let names: Vec<String> = (0..QUERIES.len()).map(|number| format!("q{number}")).collect();
+    let queries: Vec<(&str, OutputMode, &str)> =
+        QUERIES.iter().zip(&names).map(|((mode, text), name)| (name.as_str(), *mode, *text)).collect();
+    program(&queries)
+}
+
+fn apply(store: &mut Store, output: &StepOutput) {
+    for (key, value) in &output.state {
+        match value {
+            Some(value) => store.insert(key.clone(), value.clone()),
+            None => store.remove(key),
+        };
+    }
+}
+
+fn entries(store: &Store) -> Vec<(Vec<u8>, Vec<u8>)> {
+    store.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn restored(program: &Program, store: &Store) -> Engine {
+    let mut engine = Engine::new(program, settings()).unwrap();
+    assert_eq!(engine.restore(&entries(store)), Ok(Vec::new()));
+    engine
+}
+
+/// Rows by (half seconds, device, temperature), or a tick of the clock.
+fn steps() -> impl Strategy<Value = Vec<(Vec<Reading>, i64)>> {
+    let row = |from: i64| {
+        (0i64..80, 0..NAMES, prop_oneof![4 => (-50i32..50).prop_map(|x| Some(f64::from(x) / 3.0)), 1 => Just(None)]).prop_map(
+            move |(half, device, x)| Reading {
+                seconds: Some((from * 10 + half) as f64 / 2.0),
+                device: Some(name(device)),
+                temperature: x,
+                number: x.map(|x| x as i64),
+            },
+        )
+    };
+    let step = (0i64..30).prop_flat_map(move |from| (prop::collection::vec(row(from), 0..50), Just(from * 5 + 60)));
+    prop::collection::vec(step, 1..10)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_restart_after_every_step_changes_nothing(steps in steps()) {
+        let program = all_queries();
+        let mut running = Engine::new(&program, settings()).unwrap();
+        let mut store = Store::new();
+        for (rows, wall) in steps {
+            let batch = batch(&rows, wall);
+            let mut stopped = restored(&program, &store);
+            let (expected, output) = (running.step(&batch), stopped.step(&batch));
+            for query in 0..QUERIES.len() {
+                prop_assert_eq!(shown_of(&output, query), shown_of(&expected, query), "query {}", query);
+            }
+            prop_assert_eq!(&output.state, &expected.state);
+            prop_assert_eq!(stopped.status(), running.status());
+            apply(&mut store, &output);
+        }
+    }
+
+    #[test]
+    fn damaged_state_is_an_error_or_harmless(steps in steps(), damage in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let program = all_queries();
+        let mut engine = Engine::new(&program, settings()).unwrap();
+        let mut store = Store::new();
+        for (rows, wall) in &steps {
+            apply(&mut store, &engine.step(&batch(rows, *wall)));
+        }
+        let mut entries = entries(&store);
+        prop_assume!(!entries.is_empty());
+        for (entry, position, byte) in damage {
+            let (_, value) = entry.get_mut(&mut entries);
+            let position = position.index(value.len());
+            value[position] = byte;
+            if byte < 8 {
+                value.truncate(position + 1);
+            }
+        }
+        let mut again = Engine::new(&program, settings()).unwrap();
+        if again.restore(&entries).is_ok() {
+            for (rows, wall) in &steps {
+                again.step(&batch(rows, *wall));
+            }
+        }
+    }
+}
+
+const COUNTS: &str = "SELECT window.start AS s, device, count(*) AS n FROM readings GROUP BY device, window(ts, '10 seconds')";
+
+fn stored_counts() -> Store {
+    let mut store = Store::new();
+    apply(&mut store, &step(&mut engine(OutputMode::Append, COUNTS), &[reading(1.0, "a", 1.0), reading(25.0, "a", 1.0)]));
+    store
+}
+
+#[test]
+fn a_changed_query_is_told_apart_from_a_rewritten_one() {
+    let store = stored_counts();
+    let restore = |text: &str| Engine::new(&program(&[("q", OutputMode::Append, text)]), settings()).unwrap().restore(&entries(&store));
+    let rewritten =
+        "select window.start as s, device, count(*) as n  from readings where temperature > 0 group by device, window(ts, '10 seconds')";
+    assert_eq!(restore(rewritten), Ok(Vec::new()));
+    let changed = [
+        "SELECT window.start AS s, device, count(*) AS n FROM readings GROUP BY device, window(ts, '20 seconds')",
+        "SELECT window.start AS s, number, count(*) AS n FROM readings GROUP BY number, window(ts, '10 seconds')",
+        "SELECT window.start AS s, device, sum(number) AS n FROM readings GROUP BY device, window(ts, '10 seconds')",
+        "SELECT device FROM readings",
+    ];
+    for text in changed {
+        let error = restore(text).unwrap_err();
+        assert!(matches!(&error, RestoreError::PlanChanged { query, .. } if query == "q"), "{error}");
+    }
+    assert!(restore(changed[0]).unwrap_err().to_string().contains("20000000 µs"));
+}
+
+#[test]
+fn state_of_other_queries_is_named_and_discarded_by_name() {
+    let mut store = stored_counts();
+    store.insert(b"other/x".to_vec(), vec![9]);
+    let mut engine = Engine::new(&program(&[("q2", OutputMode::Append, COUNTS)]), settings()).unwrap();
+    assert_eq!(engine.restore(&entries(&store)), Ok(vec!["q".to_owned()]));
+    let gone = Engine::discard("q", &entries(&store));
+    assert_eq!(gone.len(), store.len() - 1);
+    assert!(Engine::discard("q2", &entries(&store)).is_empty());
+}
+
+#[test]
+fn a_newer_version_and_a_missing_layout_are_refused() {
+    let program = program(&[("q", OutputMode::Append, COUNTS)]);
+    let restore = |store: &Store| Engine::new(&program, settings()).unwrap().restore(&entries(store));
+    for key in stored_counts().keys() {
+        let mut store = stored_counts();
+        store.get_mut(key).unwrap()[0] = 2;
+        assert!(matches!(restore(&store), Err(RestoreError::Newer { found: 2, known: 1, .. })), "{}", String::from_utf8_lossy(key));
+        store.get_mut(key).unwrap().clear();
+        assert!(matches!(restore(&store), Err(RestoreError::Malformed { .. })));
+    }
+    let mut store = stored_counts();
+    store.remove(&b"s/q/0/meta"[..]);
+    assert!(matches!(restore(&store), Err(RestoreError::Malformed { .. })));
+}
+
+#[test]
+fn entries_are_written_over_not_added() {
+    let mut engine = engine(OutputMode::Append, COUNTS);
+    let mut store = Store::new();
+    for minute in 0..200 {
+        let rows: Vec<Reading> = (0..50).map(|device| reading(f64::from(minute) * 60.0, name(device), 1.0)).collect();
+        apply(&mut store, &step(&mut engine, &rows));
+        assert!(store.len() <= 4 * 2 + 2, "{} entries", store.len());
+    }
+    assert_eq!(engine.status()[0].cells, 50);
+}
+
+#[test]
+fn a_key_and_window_takes_few_bytes() {
+    let text = "SELECT device, count(*) AS n, avg(temperature) AS a, min(temperature) AS lo, max(temperature) AS hi FROM readings \
+                GROUP BY device, window(ts, '1 minute')";
+    let mut engine = engine(OutputMode::Append, text);
+    let rows: Vec<Reading> = (0..NAMES).map(|device| reading(1.0, name(device), 20.5)).collect();
+    let output = step(&mut engine, &rows);
+    let bytes: usize = output.state.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
+    assert!(bytes < 50 * NAMES, "{bytes} bytes for {NAMES} keys");
+}
