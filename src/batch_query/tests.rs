@@ -88,8 +88,8 @@ fn batches_do_not_show() {
     let lines: String = (0..count).map(|n| format!("{{\"device\":\"d{}\",\"ts\":{n}}}\n", n % 3)).collect();
     let sql = "SELECT device, count(*) AS n, max(unix_seconds(ts)) AS last FROM t GROUP BY device ORDER BY device";
     let groups = (0..3).map(|device| {
-        let numbers = (0..count).filter(|n| n % 3 == device);
-        format!("d{device},{},{}\n", numbers.clone().count(), numbers.last().unwrap())
+        let mut numbers = (0..count).filter(|n| n % 3 == device);
+        format!("d{device},{},{}\n", numbers.clone().count(), numbers.next_back().unwrap())
     });
     assert_eq!(result(&lines, OutputFormat::Csv, sql), format!("device,n,last\n{}", groups.collect::<String>()));
     let total = result(&lines, OutputFormat::Csv, "SELECT count(*) AS n, count(DISTINCT ts) AS d FROM t");
