@@ -5,6 +5,8 @@
 //! - Sequence numbers rise by one a record within an epoch, also over records that were dropped before they were stored: a gap shows.
 //! - What the policy drops is named by a tombstone in the same change set.
 //!
+//! - A change set appends to no segment that it drops, and drops none that the store does not have.
+//!
 //! Limits: `bytes_max` counts undelivered bytes; one batch's results may pass it under `block`, and one segment of delivered bytes is kept.
 
 use std::collections::VecDeque;
@@ -20,6 +22,8 @@ const SEGMENT_BYTES_MAX: u64 = 4 << 20;
 const SEGMENT_BYTES_MIN: u64 = 16 << 10;
 /// Records of one batch are cut into chunks of about this size, so that a reader holds little.
 const CHUNK_BYTES_MAX: usize = 128 << 10;
+/// The smallest log that a configuration allows still holds this many chunks.
+const CHUNKS_MIN: u64 = 4;
 /// A log is cut into at least this many segments.
 const SEGMENTS_MIN: u64 = 16;
 
@@ -121,11 +125,12 @@ impl Outbox {
     /// Appends records to the change set, or drops by the policy. Their sequence numbers are `next_seq()..`; `created_ms` is 0 where the
     /// clock is not to be trusted.
     pub fn append(&mut self, records: Vec<Vec<u8>>, created_ms: i64, changes: &mut ChangeSet) {
-        let chunk_bytes_max = CHUNK_BYTES_MAX.min(usize::try_from(self.segment_bytes()).unwrap_or(usize::MAX));
         let mut part = Vec::new();
         let mut part_bytes = 0;
+        let part_bytes_max =
+            usize::try_from(self.settings.bytes_max / CHUNKS_MIN).map_or(CHUNK_BYTES_MAX, |bytes| bytes.min(CHUNK_BYTES_MAX));
         for record in records {
-            if part_bytes + record.len() > chunk_bytes_max && !part.is_empty() {
+            if part_bytes + record.len() > part_bytes_max && !part.is_empty() {
                 self.append_chunk(std::mem::take(&mut part), created_ms, changes);
                 part_bytes = 0;
             }
@@ -164,9 +169,10 @@ impl Outbox {
         match self.settings.when_full {
             WhenFull::Block => true,
             WhenFull::DropNewest => false,
-            // Nothing is driven out for what does not fit into an empty outbox.
-            WhenFull::DropOldest if size > self.settings.bytes_max => false,
             WhenFull::DropOldest => {
+                if size > self.settings.bytes_max {
+                    return false; // No room helps: the others stay.
+                }
                 while self.waiting_bytes() + size > self.settings.bytes_max && !self.segments.is_empty() {
                     self.drop_front(Some(DropReason::Full), at_ms, changes);
                 }
@@ -192,9 +198,12 @@ impl Outbox {
 
     fn drop_front(&mut self, reason: Option<DropReason>, at_ms: i64, changes: &mut ChangeSet) {
         let Some(segment) = self.segments.pop_front() else { return };
-        // What this batch itself had put there need not be written first.
-        changes.appends.retain(|append| append.log != self.log || append.segment.base != segment.base);
-        changes.drops.push((self.log.clone(), segment.base));
+        let appended = |append: &Append| append.log == self.log && append.segment.base == segment.base;
+        let begun = changes.appends.iter().any(|append| appended(append) && append.offset == segment.base);
+        changes.appends.retain(|append| !appended(append));
+        if !begun {
+            changes.drops.push((self.log.clone(), segment.base));
+        }
         if self.cursor.offset < segment.end {
             self.cursor = Cursor { offset: segment.end, index: 0 };
             if let Some(reason) = reason {
@@ -280,7 +289,8 @@ mod tests {
     #[test]
     fn drop_oldest_moves_the_cursor_and_buries_what_it_drops() {
         let mut outbox = outbox(WhenFull::DropOldest);
-        let changes = fill(&mut outbox, 200, 1);
+        fill(&mut outbox, 100, 1);
+        let changes = fill(&mut outbox, 100, 1);
         let tombstones = outbox.take_dropped();
         assert_eq!(tombstones.len(), 1, "neighbours are one range: {tombstones:?}");
         let buried = &tombstones[0];
@@ -352,6 +362,36 @@ mod tests {
         outbox.trim(Some(62_000), &mut changes);
         assert_eq!(outbox.take_dropped()[0].reason, DropReason::Age);
         assert_eq!(outbox.waiting_bytes(), 0);
+    }
+
+    #[test]
+    fn a_batch_larger_than_the_log_keeps_its_newest_and_appends_to_nothing_that_it_drops() {
+        for bytes_max in [64 << 10, 256 << 10, 1 << 20] {
+            let mut outbox = outbox(WhenFull::DropOldest);
+            outbox.settings.bytes_max = bytes_max;
+            let mut first = ChangeSet::default();
+            outbox.append(vec![vec![0; RECORD_BYTES]; 3], 1, &mut first);
+            let stored: Vec<u64> = first.appends.iter().map(|append| append.segment.base).collect();
+            let mut changes = ChangeSet::default();
+            outbox.append(vec![vec![0; RECORD_BYTES]; 200], 2, &mut changes);
+            let appended: Vec<u64> = changes.appends.iter().map(|append| append.segment.base).collect();
+            assert!(changes.drops.iter().all(|(_, base)| stored.contains(base) && !appended.contains(base)), "{:?}", changes.drops);
+            assert!(!appended.is_empty() && outbox.waiting_bytes() <= bytes_max);
+            assert_eq!(outbox.segments.back().unwrap().last, (5, 203), "the newest stays");
+            let first_kept = outbox.segments.front().unwrap().first.1;
+            assert_eq!(outbox.take_dropped().last().unwrap().last.1 + 1, first_kept);
+        }
+    }
+
+    #[test]
+    fn a_record_that_never_fits_drops_nothing_else() {
+        let mut outbox = outbox(WhenFull::DropOldest);
+        fill(&mut outbox, 5, 1);
+        let mut changes = ChangeSet::default();
+        outbox.append(vec![vec![0; 2 << 20]], 1, &mut changes);
+        assert!(changes.appends.is_empty() && changes.drops.is_empty());
+        let buried = outbox.take_dropped();
+        assert_eq!((buried[0].first, buried[0].last, buried.len()), ((5, 6), (5, 6), 1));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod support;
 
 mod brokers;
 mod cli;
+mod cli_query;
 mod config;
 mod daemon;
 mod golden;
