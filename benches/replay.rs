@@ -39,14 +39,14 @@ const QUERIES: [(&str, &str); 2] = [("tumbling", "'1 minute'"), ("sliding", "'10
 fn main() {
     let call = Call::of_process();
     let readings = call.number("--readings").unwrap_or(if call.is_quick() { READINGS_QUICK } else { READINGS });
-    if let (Some(window), Some(file)) = (call.value("--measure"), call.path("--file")) {
+    if let (Some(window), Some(file)) = (call.value("--measure"), call.value("--file").map(PathBuf::from)) {
         return measure(&file, window, readings);
     }
     if call.is_for_others("replay") {
         return;
     }
     let temporary = tempfile::tempdir().expect("a directory");
-    let file = call.path("--file").unwrap_or_else(|| temporary.path().join("readings.jsonl"));
+    let file = call.value("--file").map(PathBuf::from).unwrap_or_else(|| temporary.path().join("readings.jsonl"));
     generate(&file, readings);
     let own = std::env::current_exe().expect("a process knows its program");
     for (name, _) in QUERIES {

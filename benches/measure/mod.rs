@@ -1,7 +1,5 @@
 //! What the benchmarks share: how they are called, and what the kernel says of a process. Linux only.
 
-use std::path::PathBuf;
-
 /// How a benchmark was called. `cargo bench` runs it in full; `cargo test` runs it small, so that it cannot rot.
 pub struct Call {
     arguments: Vec<String>,
@@ -24,10 +22,6 @@ impl Call {
 
     pub fn number(&self, name: &str) -> Option<u64> {
         self.value(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} takes a number, not {text:?}")))
-    }
-
-    pub fn path(&self, name: &str) -> Option<PathBuf> {
-        self.value(name).map(PathBuf::from)
     }
 
     pub fn is_quick(&self) -> bool {
