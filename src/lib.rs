@@ -16,11 +16,13 @@
 //! | [`gateway`] | the pure core: events in, actions out | engine, format, store's change sets | IO, clock |
 //! | [`store`] | sled, segment files | | engine, gateway |
 //! | [`uplink`] | delivery window, sinks | mqtt, gateway's events, store's logs | engine |
+//! | [`batch_query`] | `tidemill query`: a query over a whole file | sql, format, engine | IO of its own, clock |
 //! | [`daemon`] | threads, wiring, shutdown | all | |
 //!
 //! Beside them: [`status`] (counters), [`logging`], [`sabotage`] (faults for the tests that must catch them).
 
 pub mod batch;
+pub mod batch_query;
 pub mod config;
 pub mod daemon;
 pub mod engine;

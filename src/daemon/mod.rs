@@ -46,6 +46,10 @@ pub enum DaemonError {
     StoreFailed(CommitError),
     #[error("the core has stopped working")]
     CoreGone,
+    #[error("the store's thread has stopped working; what was not acknowledged is still with the broker")]
+    StoreGone,
+    #[error("the task of a source or sink has stopped working: {0}")]
+    TaskGone(tokio::task::JoinError),
     #[error("the last batch could not be made durable within {0:?}; what was not acknowledged is still with the broker")]
     NotDurable(Duration),
 }
@@ -104,7 +108,8 @@ impl Running {
         drop(loaded);
 
         let (events, core_events) = mpsc::channel(EVENTS_MAX);
-        let (store_requests, requests) = mpsc::channel(REQUESTS_MAX);
+        // Each sink has one read at a time, and an aborted one's may still lie there: the core's commit always finds room.
+        let (store_requests, requests) = mpsc::channel(REQUESTS_MAX + settings.sinks.len());
         let (store_thread, store_failed) = spawn_store(store, requests, events.downgrade())?;
         let mut sources = JoinSet::new();
         let mut sinks = JoinSet::new();
@@ -145,8 +150,10 @@ impl Running {
     async fn failed(&mut self) -> DaemonError {
         tokio::select! {
             biased;
-            Ok(error) = &mut self.store_failed => DaemonError::StoreFailed(error),
+            error = store_failure(&mut self.store_failed) => error,
             _ = &mut self.core_ended => DaemonError::CoreGone,
+            error = task_failure(&mut self.sources) => DaemonError::TaskGone(error),
+            error = task_failure(&mut self.sinks) => DaemonError::TaskGone(error),
         }
     }
 
@@ -183,6 +190,22 @@ impl Running {
                 Err(_) => Err(DaemonError::NotDurable(SETTLE_TIMEOUT)),
             },
             error = self.failed() => Err(error),
+        }
+    }
+}
+
+/// Completes when nothing more can be committed: the store has said why, or its thread is gone without a word.
+async fn store_failure(failed: &mut oneshot::Receiver<CommitError>) -> DaemonError {
+    failed.await.map_or(DaemonError::StoreGone, DaemonError::StoreFailed)
+}
+
+/// Completes when a task has panicked: without it a source or a sink would be silent for ever.
+async fn task_failure(tasks: &mut JoinSet<()>) -> tokio::task::JoinError {
+    loop {
+        match tasks.join_next().await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return error,
+            None => std::future::pending().await,
         }
     }
 }
@@ -288,4 +311,24 @@ fn spawn_store(
     };
     let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || service::serve(store, requests, tell))?;
     Ok((thread, failed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_thread_that_ends_without_a_word_ends_the_gateway() {
+        let (tell, mut failed) = oneshot::channel();
+        drop(tell);
+        assert!(matches!(store_failure(&mut failed).await, DaemonError::StoreGone));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_ends_the_gateway_and_one_that_ends_does_not() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async {});
+        tasks.spawn(async { panic!("planted by the test") });
+        assert!(task_failure(&mut tasks).await.is_panic());
+    }
 }

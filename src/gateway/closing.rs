@@ -1,7 +1,7 @@
 //! When a batch closes, and what its change set holds.
 
 use super::dead_letters::DeadLetter;
-use super::intake::Receipt;
+use super::intake::{Intake, Receipt};
 use super::restore::{SCHEMA, StoredStart};
 use super::{Action, CURSOR_DELAY_US, CURSOR_RECORDS_MAX, Committing, Gateway, TRIM_INTERVAL_US};
 use crate::batch::{Batch, Stamp};
@@ -33,12 +33,14 @@ impl Gateway {
 
     /// When the open batch closes if nothing else happens.
     pub(super) fn batch_due_us(&self, stamp: Stamp) -> Option<u64> {
-        if self.intakes.iter().map(|intake| intake.rows()).sum::<usize>() >= self.batch_rows_max {
+        let rows: usize = self.intakes.iter().map(Intake::rows).sum();
+        if rows >= self.batch_rows_max || self.intakes.iter().any(Intake::has_waiting) {
             return Some(stamp.mono_us);
         }
         let interval = self.opened_us.map(|opened| opened + self.batch_interval_us);
         let stalled = self.opened_us.and_then(|_| self.intakes.iter().filter_map(|intake| intake.deadline_us()).min());
-        let idle = self.intakes.iter().filter_map(|intake| intake.idle_at_us()).min();
+        let idle = self.intakes.iter().filter_map(Intake::idle_at_us).min();
+        let idle = idle.map(|at_us| at_us.max(self.last_step_us + self.batch_interval_us));
         let idle_at_us: Vec<Option<i64>> = self.intakes.iter().map(|intake| Some(intake.idle_at_wall_us(stamp))).collect();
         let clock = self.engine.next_deadline(&idle_at_us, stamp.synchronised).map(|wall_us| {
             let ahead_us = u64::try_from(wall_us.saturating_sub(stamp.wall_us)).unwrap_or(0);
@@ -186,7 +188,7 @@ impl Gateway {
     fn acknowledge(&mut self, receipts: Vec<Receipt>, stamp: Stamp, actions: &mut Vec<Action>) {
         for receipt in receipts {
             if self.intakes[receipt.source].acknowledged(receipt, stamp) {
-                let Receipt { source, connection, through_seq } = receipt;
+                let Receipt { source, connection, through_seq, .. } = receipt;
                 actions.push(Action::Acknowledge { source, connection, through_seq });
             }
         }

@@ -31,6 +31,8 @@ pub struct Receipt {
     pub source: usize,
     pub connection: u64,
     pub through_seq: u64,
+    /// QoS 1 messages among them, received since the receipt before.
+    pub acknowledgements: u64,
 }
 
 pub struct Intake {
@@ -52,8 +54,9 @@ pub struct Intake {
     /// Through which the closed batches cover the current connection.
     closed_seq: u64,
     acknowledged_seq: u64,
-    /// QoS 1 messages received and not acknowledged on this connection.
+    /// QoS 1 messages received and not acknowledged on this connection; those of them in the open batch.
     unacknowledged: u64,
+    open_unacknowledged: u64,
     last_message_us: u64,
     idle_told: bool,
     pub status: SourceStatus,
@@ -81,6 +84,7 @@ impl Intake {
             closed_seq: 0,
             acknowledged_seq: 0,
             unacknowledged: 0,
+            open_unacknowledged: 0,
             last_message_us: stamp.mono_us,
             idle_told: false,
             status: SourceStatus { name: settings.name.clone(), ..SourceStatus::default() },
@@ -96,7 +100,8 @@ impl Intake {
             self.status.sessions_lost += 1;
             tracing::warn!(source = %self.name, unproven = voided, "the broker has lost our session: messages that it held for us may be lost");
         }
-        (self.connection, self.received_seq, self.closed_seq, self.acknowledged_seq, self.unacknowledged) = (connection, 0, 0, 0, 0);
+        (self.connection, self.received_seq, self.closed_seq, self.acknowledged_seq) = (connection, 0, 0, 0);
+        (self.unacknowledged, self.open_unacknowledged) = (0, 0);
         self.status.connected = true;
         self.status.connections += 1;
         self.status.trouble = None;
@@ -185,6 +190,7 @@ impl Intake {
     fn received(&mut self, message: &Inbound, length: usize) {
         self.received_seq = message.seq;
         self.unacknowledged += u64::from(message.qos > 0);
+        self.open_unacknowledged += u64::from(message.qos > 0);
         self.status.received += 1;
         self.status.received_bytes += length as u64;
     }
@@ -244,6 +250,11 @@ impl Intake {
         self.open.rows()
     }
 
+    /// Whether messages wait because the open batch has no room for them.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Whether the open batch has something to make durable or to acknowledge.
     pub fn has_news(&self) -> bool {
         self.open.rows() > 0 || self.received_seq > self.closed_seq
@@ -276,6 +287,7 @@ impl Intake {
             source: self.index,
             connection: self.connection,
             through_seq: self.received_seq,
+            acknowledgements: std::mem::take(&mut self.open_unacknowledged),
         });
         self.closed_seq = self.received_seq;
         (SourceInput { source: self.index, table: self.open.take(), idle }, receipt)
@@ -286,10 +298,9 @@ impl Intake {
         if receipt.connection != self.connection || receipt.through_seq <= self.acknowledged_seq {
             return false;
         }
-        let count = receipt.through_seq - self.acknowledged_seq;
         self.acknowledged_seq = receipt.through_seq;
-        self.unacknowledged = self.unacknowledged.saturating_sub(count);
-        self.status.acknowledged += count;
+        self.unacknowledged = self.unacknowledged.saturating_sub(receipt.acknowledgements);
+        self.status.acknowledged += receipt.acknowledgements;
         self.stall.acknowledged(stamp.mono_us);
         true
     }
@@ -300,7 +311,7 @@ impl Intake {
 
     /// The last message looked at, for a build that acknowledges too early on purpose.
     pub fn receipt(&self) -> Receipt {
-        Receipt { source: self.index, connection: self.connection, through_seq: self.received_seq }
+        Receipt { source: self.index, connection: self.connection, through_seq: self.received_seq, acknowledgements: 0 }
     }
 }
 

@@ -127,7 +127,7 @@ impl Gateway {
             self.opened_us.get_or_insert(stamp.mono_us);
         }
         if planted(Fault::EarlyAck) {
-            let Receipt { source, connection, through_seq } = intake.receipt();
+            let Receipt { source, connection, through_seq, .. } = intake.receipt();
             actions.push(Action::Acknowledge { source, connection, through_seq });
         }
     }

@@ -5,6 +5,8 @@
 //! - Sequence numbers rise by one a record within an epoch, also over records that were dropped before they were stored: a gap shows.
 //! - What the policy drops is named by a tombstone in the same change set.
 //!
+//! - A change set appends to no segment that it drops, and drops none that the store does not have.
+//!
 //! Limits: `bytes_max` counts undelivered bytes; one batch's results may pass it under `block`, and one segment of delivered bytes is kept.
 
 use std::collections::VecDeque;
@@ -17,9 +19,11 @@ use crate::store::{Append, ChangeSet, Chunk, LogName, SegmentMeta};
 
 /// Bytes at which a new segment file begins: small enough that dropping the oldest drops little.
 const SEGMENT_BYTES_MAX: u64 = 4 << 20;
-const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+const SEGMENT_BYTES_MIN: u64 = 16 << 10;
 /// Records of one batch are cut into chunks of about this size, so that a reader holds little.
 const CHUNK_BYTES_MAX: usize = 128 << 10;
+/// The smallest log that a configuration allows still holds this many chunks.
+const CHUNKS_MIN: u64 = 4;
 /// A log is cut into at least this many segments.
 const SEGMENTS_MIN: u64 = 16;
 
@@ -123,8 +127,10 @@ impl Outbox {
     pub fn append(&mut self, records: Vec<Vec<u8>>, created_ms: i64, changes: &mut ChangeSet) {
         let mut part = Vec::new();
         let mut part_bytes = 0;
+        let part_bytes_max =
+            usize::try_from(self.settings.bytes_max / CHUNKS_MIN).map_or(CHUNK_BYTES_MAX, |bytes| bytes.min(CHUNK_BYTES_MAX));
         for record in records {
-            if part_bytes + record.len() > CHUNK_BYTES_MAX && !part.is_empty() {
+            if part_bytes + record.len() > part_bytes_max && !part.is_empty() {
                 self.append_chunk(std::mem::take(&mut part), created_ms, changes);
                 part_bytes = 0;
             }
@@ -164,10 +170,13 @@ impl Outbox {
             WhenFull::Block => true,
             WhenFull::DropNewest => false,
             WhenFull::DropOldest => {
+                if size > self.settings.bytes_max {
+                    return false; // No room helps: the others stay.
+                }
                 while self.waiting_bytes() + size > self.settings.bytes_max && !self.segments.is_empty() {
                     self.drop_front(Some(DropReason::Full), at_ms, changes);
                 }
-                size <= self.settings.bytes_max
+                true
             }
         }
     }
@@ -189,7 +198,12 @@ impl Outbox {
 
     fn drop_front(&mut self, reason: Option<DropReason>, at_ms: i64, changes: &mut ChangeSet) {
         let Some(segment) = self.segments.pop_front() else { return };
-        changes.drops.push((self.log.clone(), segment.base));
+        let appended = |append: &Append| append.log == self.log && append.segment.base == segment.base;
+        let begun = changes.appends.iter().any(|append| appended(append) && append.offset == segment.base);
+        changes.appends.retain(|append| !appended(append));
+        if !begun {
+            changes.drops.push((self.log.clone(), segment.base));
+        }
         if self.cursor.offset < segment.end {
             self.cursor = Cursor { offset: segment.end, index: 0 };
             if let Some(reason) = reason {
@@ -275,7 +289,8 @@ mod tests {
     #[test]
     fn drop_oldest_moves_the_cursor_and_buries_what_it_drops() {
         let mut outbox = outbox(WhenFull::DropOldest);
-        let changes = fill(&mut outbox, 200, 1);
+        fill(&mut outbox, 100, 1);
+        let changes = fill(&mut outbox, 100, 1);
         let tombstones = outbox.take_dropped();
         assert_eq!(tombstones.len(), 1, "neighbours are one range: {tombstones:?}");
         let buried = &tombstones[0];
@@ -285,6 +300,30 @@ mod tests {
         let kept = outbox.segments.front().unwrap();
         assert_eq!(buried.last.1 + 1, kept.first.1, "no record is lost between the tombstone and the log");
         assert!(!changes.drops.is_empty());
+        let appends_to = |base: u64| changes.appends.iter().any(|append| append.segment.base == base);
+        assert!(!changes.drops.iter().any(|(_, base)| appends_to(*base)), "a set does not append to what it drops");
+    }
+
+    #[test]
+    fn one_batch_larger_than_the_outbox_leaves_as_much_as_fits() {
+        for when_full in [WhenFull::DropOldest, WhenFull::DropNewest] {
+            let settings = OutboxSettings { bytes_max: 64 << 10, age_max: Duration::from_secs(60), when_full };
+            let mut outbox = Outbox::restore(LogName::outbox("s"), settings, Vec::new(), Cursor::default(), 5);
+            outbox.append(vec![vec![0; 2_000]; 100], 1, &mut ChangeSet::default());
+            let (kept, buried) = (outbox.segments.iter().map(|segment| segment.records).sum::<u64>(), outbox.take_dropped());
+            assert!((20..=32).contains(&kept), "{when_full:?} keeps {kept} of the 32 that fit");
+            assert_eq!(buried.iter().map(|tombstone| tombstone.records).sum::<u64>(), 100 - kept);
+            assert_eq!(buried[0].first.1 == 1, when_full == WhenFull::DropOldest, "{buried:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_larger_than_the_outbox_does_not_drive_out_the_others() {
+        let mut outbox = outbox(WhenFull::DropOldest);
+        fill(&mut outbox, 5, 1);
+        let waiting = outbox.waiting_bytes();
+        outbox.append(vec![vec![0; 2 << 20]], 1, &mut ChangeSet::default());
+        assert_eq!((outbox.waiting_bytes(), outbox.take_dropped()[0].first), (waiting, (5, 6)));
     }
 
     #[test]
@@ -323,6 +362,36 @@ mod tests {
         outbox.trim(Some(62_000), &mut changes);
         assert_eq!(outbox.take_dropped()[0].reason, DropReason::Age);
         assert_eq!(outbox.waiting_bytes(), 0);
+    }
+
+    #[test]
+    fn a_batch_larger_than_the_log_keeps_its_newest_and_appends_to_nothing_that_it_drops() {
+        for bytes_max in [64 << 10, 256 << 10, 1 << 20] {
+            let mut outbox = outbox(WhenFull::DropOldest);
+            outbox.settings.bytes_max = bytes_max;
+            let mut first = ChangeSet::default();
+            outbox.append(vec![vec![0; RECORD_BYTES]; 3], 1, &mut first);
+            let stored: Vec<u64> = first.appends.iter().map(|append| append.segment.base).collect();
+            let mut changes = ChangeSet::default();
+            outbox.append(vec![vec![0; RECORD_BYTES]; 200], 2, &mut changes);
+            let appended: Vec<u64> = changes.appends.iter().map(|append| append.segment.base).collect();
+            assert!(changes.drops.iter().all(|(_, base)| stored.contains(base) && !appended.contains(base)), "{:?}", changes.drops);
+            assert!(!appended.is_empty() && outbox.waiting_bytes() <= bytes_max);
+            assert_eq!(outbox.segments.back().unwrap().last, (5, 203), "the newest stays");
+            let first_kept = outbox.segments.front().unwrap().first.1;
+            assert_eq!(outbox.take_dropped().last().unwrap().last.1 + 1, first_kept);
+        }
+    }
+
+    #[test]
+    fn a_record_that_never_fits_drops_nothing_else() {
+        let mut outbox = outbox(WhenFull::DropOldest);
+        fill(&mut outbox, 5, 1);
+        let mut changes = ChangeSet::default();
+        outbox.append(vec![vec![0; 2 << 20]], 1, &mut changes);
+        assert!(changes.appends.is_empty() && changes.drops.is_empty());
+        let buried = outbox.take_dropped();
+        assert_eq!((buried[0].first, buried[0].last, buried.len()), ((5, 6), (5, 6), 1));
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Delivery {
             while self.queue.front().is_some_and(|pending| pending.next <= (Cursor { offset: start, index: 0 })) {
                 self.pop();
             }
-            self.cursor = Cursor { offset: start, index: 0 };
+            self.cursor = self.cursor.max(Cursor { offset: start, index: 0 });
             self.read_offset = self.read_offset.max(start);
         }
     }
@@ -150,9 +150,7 @@ impl Delivery {
     /// What lies before `next` in the log can't be read: delivery goes on there.
     pub fn skip_damage(&mut self, next: u64) {
         self.read_offset = self.read_offset.max(next);
-        if self.queue.is_empty() {
-            self.cursor = self.cursor.max(Cursor { offset: self.read_offset, index: 0 });
-        }
+        self.pass_damage();
     }
 
     /// The next record to send, now in flight; `None` while the window is full or nothing waits.
@@ -293,6 +291,14 @@ impl Delivery {
             self.cursor = pending.next;
             self.first_token += 1;
             self.scan = self.scan.saturating_sub(1);
+            self.pass_damage();
+        }
+    }
+
+    /// With nothing left to deliver, everything that was read is done, what could not be read too.
+    fn pass_damage(&mut self) {
+        if self.queue.is_empty() {
+            self.cursor = self.cursor.max(Cursor { offset: self.read_offset, index: 0 });
         }
     }
 }
@@ -394,5 +400,17 @@ mod tests {
         delivery.acknowledged(2);
         assert_eq!(delivery.take_progress(), Some((Cursor { offset: 200, index: 0 }, 1)));
         assert_eq!(delivery.read_from(), Some(200));
+    }
+
+    #[test]
+    fn damage_at_the_end_does_not_hold_the_cursor_back() {
+        let mut delivery = Delivery::new(Cursor::default(), 300);
+        delivery.filled(vec![chunk(0, 1, 1)]);
+        sent(&mut delivery, 0);
+        delivery.skip_damage(300);
+        assert_eq!(delivery.take_progress(), None, "the first is in flight");
+        delivery.acknowledged(0);
+        assert_eq!(delivery.take_progress(), Some((Cursor { offset: 300, index: 0 }, 1)), "an outbox that blocks would never have room");
+        assert!(delivery.is_done());
     }
 }

@@ -35,7 +35,9 @@ pub async fn run(output: Output, mut feed: Feed) {
             lines.push(outgoing.record.payload.to_vec());
         }
         if tokens.is_empty() {
-            if feed.is_finished() || !feed.changed().await {
+            // Where the log could not be read, nothing but time brings news.
+            let retry = if feed.delivery.read_from().is_some() { RETRY } else { RETRY_MAX };
+            if feed.is_finished() || matches!(tokio::time::timeout(retry, feed.changed()).await, Ok(false)) {
                 return;
             }
             continue;

@@ -5,7 +5,9 @@ mod support;
 
 mod brokers;
 mod cli;
+mod cli_query;
 mod config;
+mod daemon;
 mod golden;
 mod golden_run;
 mod ledger;
@@ -16,4 +18,3 @@ mod simulation;
 mod spark_functions;
 mod spark_types;
 mod sql_hostile;
-mod standin;

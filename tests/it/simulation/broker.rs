@@ -70,14 +70,19 @@ pub enum Marks {
     Dup,
 }
 
+/// A device's message under way: the model's number of it, and its payload.
+type Queued = (usize, Vec<u8>);
+
 /// The broker between the devices and the gateway.
 pub struct LocalBroker {
     pub v5: bool,
     pub marks: Marks,
     pub window: usize,
-    pub session: bool,
-    queue: VecDeque<Vec<u8>>,
-    in_flight: VecDeque<(u16, Vec<u8>)>,
+    /// The session holds our filter.
+    pub subscribed: bool,
+    session: bool,
+    queue: VecDeque<Queued>,
+    in_flight: VecDeque<(u16, Queued)>,
     next_id: u16,
     accepted: bool,
     pub acknowledged: u64,
@@ -85,13 +90,33 @@ pub struct LocalBroker {
 
 impl LocalBroker {
     pub fn new(v5: bool, marks: Marks, window: usize) -> LocalBroker {
-        let queue = VecDeque::new();
-        LocalBroker { v5, marks, window, session: false, queue, in_flight: VecDeque::new(), next_id: 0, accepted: false, acknowledged: 0 }
+        LocalBroker {
+            v5,
+            marks,
+            window,
+            subscribed: false,
+            session: false,
+            queue: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            next_id: 0,
+            accepted: false,
+            acknowledged: 0,
+        }
     }
 
     /// A device's message; the broker has acknowledged it to the device.
-    pub fn publish(&mut self, payload: Vec<u8>) {
-        self.queue.push_back(payload);
+    pub fn publish(&mut self, number: usize, payload: Vec<u8>) {
+        self.queue.push_back((number, payload));
+    }
+
+    /// A device's message at QoS 0: sent at once or never.
+    pub fn publish_unsafely(&mut self, link: Option<&mut Link>, payload: &[u8]) {
+        if let Some(link) = link
+            && self.accepted
+            && self.subscribed
+        {
+            self.send(link, 0, false, payload);
+        }
     }
 
     pub fn is_drained(&self) -> bool {
@@ -102,6 +127,13 @@ impl LocalBroker {
         self.accepted = false;
     }
 
+    /// Forgets the session: returns the messages that were never sent, and those that were and are not acknowledged.
+    pub fn lose_session(&mut self) -> (Vec<usize>, Vec<usize>) {
+        (self.session, self.subscribed, self.accepted, self.next_id) = (false, false, false, 0);
+        let in_flight = self.in_flight.drain(..).map(|(_, (number, _))| number).collect();
+        (self.queue.drain(..).map(|(number, _)| number).collect(), in_flight)
+    }
+
     /// Answers what has arrived and sends what the window allows.
     pub fn work(&mut self, link: &mut Link) {
         while let Some((first, body)) = link.take_packet() {
@@ -110,7 +142,7 @@ impl LocalBroker {
                 8 => {
                     let reason: &[u8] = if self.v5 { &[body[0], body[1], 0, 1] } else { &[body[0], body[1], 1] };
                     link.send(0x90, reason);
-                    self.session = true;
+                    (self.session, self.subscribed) = (true, true);
                 }
                 10 => link.send(0xb0, if self.v5 { &body[..3] } else { &body[..2] }),
                 4 => {
@@ -124,11 +156,11 @@ impl LocalBroker {
                 other => panic!("a client sent packet type {other}"),
             }
         }
-        while self.accepted && self.session && self.in_flight.len() < self.window {
-            let Some(payload) = self.queue.pop_front() else { break };
+        while self.accepted && self.subscribed && self.in_flight.len() < self.window {
+            let Some(queued) = self.queue.pop_front() else { break };
             self.next_id = self.next_id % u16::MAX + 1;
-            self.send(link, self.next_id, false, &payload);
-            self.in_flight.push_back((self.next_id, payload));
+            self.send(link, self.next_id, false, &queued.1);
+            self.in_flight.push_back((self.next_id, queued));
         }
     }
 
@@ -137,6 +169,8 @@ impl LocalBroker {
         let body = [present, 0, 0];
         link.send(0x20, if self.v5 { &body } else { &body[..2] });
         self.accepted = true;
+        // On 3.1.1 a gateway that dies before its SUBSCRIBE has arrived would find a session without filters: not told apart here.
+        self.session |= self.v5;
         if self.marks == Marks::Dup {
             self.next_id = 0;
         }
@@ -146,20 +180,23 @@ impl LocalBroker {
                 self.next_id = self.next_id % u16::MAX + 1;
                 self.in_flight[index].0 = self.next_id;
             }
-            let (id, payload) = self.in_flight[index].clone();
+            let (id, (_, payload)) = self.in_flight[index].clone();
             self.send(link, id, self.marks != Marks::Id, &payload);
         }
     }
 
+    /// At QoS 1, or at QoS 0 where `id` is 0.
     fn send(&self, link: &mut Link, id: u16, dup: bool, payload: &[u8]) {
         let mut body = vec![0, 3];
         body.extend(b"s/d");
-        body.extend(id.to_be_bytes());
+        if id > 0 {
+            body.extend(id.to_be_bytes());
+        }
         if self.v5 {
             body.push(0);
         }
         body.extend(payload);
-        link.send(0x32 | u8::from(dup) << 3, &body);
+        link.send(0x30 | u8::from(id > 0) << 1 | u8::from(dup) << 3, &body);
     }
 }
 

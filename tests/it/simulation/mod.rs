@@ -1,56 +1,20 @@
-//! The daemon's own core, sessions and delivery window under every order of events that a seed makes: crashes at every commit, cut
-//! connections, lost acknowledgements, a full disk.
+//! The daemon's own core, sessions and delivery windows under every order of events that a seed makes: crashes at every commit, cut
+//! connections, lost acknowledgements and sessions, orderly ends, a disk that is full at length, a clock that steps, outboxes that overflow.
 //!
 //! `TIDEMILL_SIMULATION_SEEDS=first..end` runs other seeds than the usual ones; one seed n replays as `n..n+1`.
 
 mod broker;
+mod model;
 mod process;
+mod scenario;
 mod store;
 mod world;
-
-use tidemill::config::settings::Settings;
-use tidemill::mqtt::Protocol;
 
 #[cfg(not(feature = "sabotage"))]
 const SEEDS: std::ops::Range<u64> = 0..2_000;
 /// Seeds within which each planted fault must be found.
 #[cfg(feature = "sabotage")]
 const SEEDS: std::ops::Range<u64> = 0..300;
-
-fn settings(protocol: &str) -> Settings {
-    let text = format!(
-        r#"
-        [gateway]
-        id = "sim"
-        data_dir = "/nonexistent"
-        batch_interval = "500ms"
-
-        [source.readings]
-        type = "mqtt"
-        broker = "mqtt://local"
-        protocol = "{protocol}"
-        topics = ["s/d"]
-        schema = "device STRING, ts TIMESTAMP, v BIGINT"
-        timestamp_unit = "ms"
-        event_time = "ts"
-        watermark = "10 seconds"
-        idle_timeout = "1000 hours"
-
-        [query.sums]
-        sql = """SELECT device, unix_millis(window.start) AS start_ms, count(*) AS n, sum(v) AS s
-                 FROM readings GROUP BY device, window(ts, '10 seconds')"""
-        mode = "append"
-
-        [sink.central]
-        type = "mqtt"
-        broker = "mqtt://central"
-        protocol = "{protocol}"
-        from = ["sums"]
-        topic = "out/{{device}}"
-        "#
-    );
-    super::support::settings::from_text(&text)
-}
 
 fn seeds() -> std::ops::Range<u64> {
     let Ok(text) = std::env::var("TIDEMILL_SIMULATION_SEEDS") else { return SEEDS };
@@ -60,11 +24,7 @@ fn seeds() -> std::ops::Range<u64> {
 
 /// The first seed that does not balance.
 fn first_failure() -> Option<(u64, String)> {
-    let both = [(Protocol::V5, settings("5")), (Protocol::V4, settings("3.1.1"))];
-    seeds().find_map(|seed| {
-        let (protocol, settings) = &both[(seed % 2) as usize];
-        world::run(settings, *protocol, seed).err().map(|failure| (seed, failure))
-    })
+    seeds().find_map(|seed| world::run(seed).err().map(|failure| (seed, failure)))
 }
 
 #[cfg(not(feature = "sabotage"))]

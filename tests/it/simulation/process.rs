@@ -1,4 +1,4 @@
-//! The gateway's process, without threads: its core, its sessions, its delivery window, and a change set on the way to the disk.
+//! The gateway's process, without threads: its core, its sessions, its delivery windows, and a change set on the way to the disk.
 
 use bytes::BytesMut;
 use tidemill::batch::Stamp;
@@ -11,58 +11,84 @@ use tidemill::uplink::delivery::{Delivery, Outcome};
 use super::broker::Link;
 use super::store::MemoryStore;
 
-pub struct Process<'a> {
-    settings: &'a Settings,
-    pub gateway: Gateway,
-    session: Session,
+/// One sink's task: its session, its delivery window, its connection.
+pub struct SinkTask {
+    log: LogName,
     publisher: Publisher,
     pub delivery: Delivery,
+    pub link: Option<Link>,
+    input: BytesMut,
+}
+
+impl SinkTask {
+    fn start(settings: &Settings, gateway: &Gateway, sink: usize) -> SinkTask {
+        let SinkKind::Mqtt(mqtt) = &settings.sinks[sink].kind else { panic!("the simulation's sinks are MQTT") };
+        let (cursor, end) = gateway.delivery_start(sink);
+        SinkTask {
+            log: LogName::outbox(&settings.sinks[sink].name),
+            publisher: Publisher::new(mqtt.broker.clone()),
+            delivery: Delivery::new(cursor, end),
+            link: None,
+            input: BytesMut::new(),
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(link) = &mut self.link {
+            let output = self.publisher.output();
+            link.to_broker.extend(output.iter());
+            output.clear();
+        }
+    }
+}
+
+pub struct Process {
+    pub gateway: Gateway,
+    session: Session,
+    pub sinks: Vec<SinkTask>,
     pub committing: Option<Box<ChangeSet>>,
     pub local: Option<Link>,
-    pub central: Option<Link>,
     local_input: BytesMut,
-    central_input: BytesMut,
+    local_connection: u64,
     connections: u64,
     acknowledge: Option<(u64, u64)>,
     pub paused: bool,
-    pub stopped: bool,
+    /// How often everything received was durable after a [`Event::Stop`].
+    pub stopped: u32,
 }
 
-impl<'a> Process<'a> {
+impl Process {
     /// Starts from what the store holds.
-    pub fn start(settings: &'a Settings, store: &MemoryStore, seed: u64, stamp: Stamp) -> Process<'a> {
+    pub fn start(settings: &Settings, store: &MemoryStore, seed: u64, stamp: Stamp) -> Process {
         let loaded = store.load();
         let seeds = Seeds { epoch: seed as u32, hash: seed };
         let gateway = Gateway::start(settings, &loaded, seeds, &[], stamp).expect("the store was written by this gateway");
         let SourceKind::Mqtt(source) = &settings.sources[0].kind;
-        let SinkKind::Mqtt(sink) = &settings.sinks[0].kind else { panic!("the simulation's sink is MQTT") };
-        let (cursor, end) = gateway.delivery_start(0);
         let session = Session::new(SessionSettings {
             broker: source.broker.clone(),
             subscriptions: source.filters.iter().map(|filter| Subscription { filter: filter.clone(), qos: 1 }).collect(),
             stored_filters: gateway.stored_filters(0).to_vec(),
             payload_bytes_max: source.payload_bytes_max,
         });
+        let sinks = (0..settings.sinks.len()).map(|sink| SinkTask::start(settings, &gateway, sink)).collect();
         Process {
-            settings,
             gateway,
             session,
-            publisher: Publisher::new(sink.broker.clone()),
-            delivery: Delivery::new(cursor, end),
+            sinks,
             committing: None,
             local: None,
-            central: None,
             local_input: BytesMut::new(),
-            central_input: BytesMut::new(),
+            local_connection: 0,
             connections: 0,
             acknowledge: None,
             paused: false,
-            stopped: false,
+            stopped: 0,
         }
     }
 
     pub fn connect_local(&mut self, now: Stamp) {
         self.connections += 1;
+        self.local_connection = self.connections;
         self.local = Some(Link::default());
         self.local_input.clear();
         self.session.start(self.connections, now.mono_us);
@@ -71,21 +97,22 @@ impl<'a> Process<'a> {
 
     pub fn cut_local(&mut self, now: Stamp) {
         if self.local.take().is_some() {
-            self.event(Event::Disconnected { source: 0, connection: self.connections }, now);
+            self.event(Event::Disconnected { source: 0, connection: self.local_connection }, now);
         }
     }
 
-    pub fn connect_central(&mut self, now: Stamp) {
+    pub fn connect_sink(&mut self, sink: usize, now: Stamp) {
         self.connections += 1;
-        self.central = Some(Link::default());
-        self.central_input.clear();
-        self.publisher.start(self.connections, now.mono_us);
-        self.flush();
+        let task = &mut self.sinks[sink];
+        task.link = Some(Link::default());
+        task.input.clear();
+        task.publisher.start(self.connections, now.mono_us);
+        task.flush();
     }
 
-    pub fn cut_central(&mut self) {
-        if self.central.take().is_some() {
-            self.delivery.disconnected();
+    pub fn cut_sink(&mut self, sink: usize) {
+        if self.sinks[sink].link.take().is_some() {
+            self.sinks[sink].delivery.disconnected();
         }
     }
 
@@ -102,10 +129,12 @@ impl<'a> Process<'a> {
                 }
                 Action::PauseSources => self.paused = true,
                 Action::ResumeSources => self.paused = false,
-                Action::Deliver { start, end, .. } => self.delivery.available(start, end),
-                Action::Stopped => self.stopped = true,
+                Action::Deliver { sink, start, end } => self.sinks[sink].delivery.available(start, end),
+                Action::Stopped => self.stopped += 1,
             }
         }
+        let due = self.gateway.wake_at_us(now).is_some_and(|at| at <= now.mono_us);
+        assert!(!due, "the core has handled an event and wants to be woken at once");
         if let Some((connection, through_seq)) = self.acknowledge.take()
             && self.local.is_some()
         {
@@ -140,50 +169,55 @@ impl<'a> Process<'a> {
         self.flush();
     }
 
-    /// Up to `count` bytes arrive from the central broker.
-    pub fn receive_central(&mut self, count: usize, now: Stamp) {
-        let Some(link) = &mut self.central else { return };
-        self.central_input.extend_from_slice(&link.carry_to_gateway(count));
-        self.publisher.receive(&mut self.central_input, now.mono_us);
-        self.central_events(now);
+    /// Up to `count` bytes arrive from the broker of a sink.
+    pub fn receive_sink(&mut self, sink: usize, count: usize, now: Stamp) {
+        let task = &mut self.sinks[sink];
+        let Some(link) = &mut task.link else { return };
+        task.input.extend_from_slice(&link.carry_to_gateway(count));
+        task.publisher.receive(&mut task.input, now.mono_us);
+        self.sink_events(sink, now);
     }
 
-    fn central_events(&mut self, now: Stamp) {
-        while let Some(event) = self.publisher.poll_event() {
+    fn sink_events(&mut self, sink: usize, now: Stamp) {
+        while let Some(event) = self.sinks[sink].publisher.poll_event() {
+            let delivery = &mut self.sinks[sink].delivery;
             match event {
                 PublisherEvent::Connected => {}
-                PublisherEvent::Acknowledged { token } => self.delivery.acknowledged(token),
+                PublisherEvent::Acknowledged { token } => delivery.acknowledged(token),
                 PublisherEvent::Rejected { token, class, text, .. } => {
-                    let outcome = self.delivery.rejected(token, class, &text, now.mono_us);
+                    let outcome = delivery.rejected(token, class, &text, now.mono_us);
                     assert_eq!(outcome, Outcome::Again, "the central broker refuses nothing");
                 }
-                PublisherEvent::Closed(_) => self.cut_central(),
+                PublisherEvent::Closed(_) => self.cut_sink(sink),
             }
         }
-        self.report(now);
+        self.report(sink, now);
     }
 
-    fn report(&mut self, now: Stamp) {
-        if let Some((cursor, count)) = self.delivery.take_progress() {
-            self.event(Event::Delivered { sink: 0, cursor, count }, now);
+    fn report(&mut self, sink: usize, now: Stamp) {
+        if let Some((cursor, count)) = self.sinks[sink].delivery.take_progress() {
+            self.event(Event::Delivered { sink, cursor, count }, now);
         }
     }
 
     /// Publishes what the windows allow.
     pub fn publish(&mut self, store: &MemoryStore, now: Stamp) {
-        if self.central.is_none() {
-            return;
+        for sink in 0..self.sinks.len() {
+            let task = &mut self.sinks[sink];
+            if task.link.is_none() {
+                continue;
+            }
+            if let Some(from) = task.delivery.read_from() {
+                task.delivery.filled(store.read(&task.log, from));
+            }
+            while task.publisher.free_window() > 0 {
+                let Some(outgoing) = task.delivery.next(now.mono_us) else { break };
+                let record = outgoing.record;
+                let sent = task.publisher.publish(outgoing.token, record.topic, record.payload, &[], false, 1, now.mono_us);
+                sent.expect("the window is free and the record is small");
+            }
+            self.report(sink, now);
         }
-        if let Some(from) = self.delivery.read_from() {
-            self.delivery.filled(store.read(&LogName::outbox(&self.settings.sinks[0].name), from));
-        }
-        while self.publisher.free_window() > 0 {
-            let Some(outgoing) = self.delivery.next(now.mono_us) else { break };
-            let record = outgoing.record;
-            let sent = self.publisher.publish(outgoing.token, record.topic, record.payload, &[], false, 1, now.mono_us);
-            sent.expect("the window is free and the record is small");
-        }
-        self.report(now);
         self.flush();
     }
 
@@ -193,9 +227,12 @@ impl<'a> Process<'a> {
             self.session.on_timeout(now.mono_us);
             self.local_events(now);
         }
-        if self.central.is_some() && self.publisher.next_timeout().is_some_and(|at| at <= now.mono_us) {
-            self.publisher.on_timeout(now.mono_us);
-            self.central_events(now);
+        for sink in 0..self.sinks.len() {
+            let task = &mut self.sinks[sink];
+            if task.link.is_some() && task.publisher.next_timeout().is_some_and(|at| at <= now.mono_us) {
+                task.publisher.on_timeout(now.mono_us);
+                self.sink_events(sink, now);
+            }
         }
         if self.gateway.wake_at_us(now).is_some_and(|at| at <= now.mono_us) {
             self.event(Event::Tick, now);
@@ -205,19 +242,20 @@ impl<'a> Process<'a> {
         }
     }
 
+    /// Everything committed is with the sinks' brokers.
+    pub fn is_delivered(&self) -> bool {
+        self.sinks.iter().all(|task| task.delivery.is_done())
+    }
+
     /// For a failure's text.
     pub fn describe(&self) -> String {
-        format!(
-            "central {} open {} in flight {} window {}, read from {:?}, cursor {:?}, books {:?}, committing {}",
-            self.central.is_some(),
-            self.publisher.is_open(),
-            self.publisher.in_flight(),
-            self.publisher.free_window(),
-            self.delivery.read_from(),
-            self.delivery.cursor(),
-            self.gateway.delivery_start(0),
-            self.committing.is_some(),
-        )
+        let sink = |(index, task): (usize, &SinkTask)| {
+            let (open, window) = (task.publisher.is_open(), task.publisher.free_window());
+            let (read_from, cursor, books) = (task.delivery.read_from(), task.delivery.cursor(), self.gateway.delivery_start(index));
+            format!("sink {index}: open {open}, window {window}, read from {read_from:?}, cursor {cursor:?}, books {books:?}; ")
+        };
+        let sinks: String = self.sinks.iter().enumerate().map(sink).collect();
+        format!("{sinks}committing {}, paused {}, stopped {}", self.committing.is_some(), self.paused, self.stopped)
     }
 
     /// Puts what the sessions have written on its way.
@@ -227,10 +265,6 @@ impl<'a> Process<'a> {
             link.to_broker.extend(output.iter());
             output.clear();
         }
-        if let Some(link) = &mut self.central {
-            let output = self.publisher.output();
-            link.to_broker.extend(output.iter());
-            output.clear();
-        }
+        self.sinks.iter_mut().for_each(SinkTask::flush);
     }
 }

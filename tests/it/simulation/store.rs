@@ -1,8 +1,19 @@
 //! A store in memory with the disk's one promise: a change set is there whole after a crash, or not at all.
+//!
+//! It refuses what the disk refuses, and remembers for the comparison all records that it ever got, and all tombstones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tidemill::store::{ChangeSet, Loaded, LogName, SegmentMeta, StoredChunk, chunk};
+use tidemill::gateway::Tombstone;
+use tidemill::store::{ChangeSet, Loaded, LogName, SegmentMeta, StoredChunk, chunk, codec, keys};
+
+/// What the core stores of a sink, as `docs/format.md` has it.
+#[derive(serde::Deserialize)]
+struct StoredSink {
+    tombstones: Vec<Tombstone>,
+    #[serde(rename = "dropped")]
+    _dropped: u64,
+}
 
 #[derive(Default)]
 struct Log {
@@ -14,6 +25,11 @@ pub struct MemoryStore {
     number: u64,
     entries: BTreeMap<Vec<u8>, Vec<u8>>,
     logs: BTreeMap<LogName, Log>,
+    /// (epoch, seq) of all records ever appended.
+    pub appended: BTreeMap<LogName, BTreeSet<(u64, u64)>>,
+    /// All dead letters ever appended.
+    pub dead_letters: Vec<String>,
+    pub tombstones: BTreeMap<LogName, Vec<Tombstone>>,
 }
 
 impl MemoryStore {
@@ -24,24 +40,50 @@ impl MemoryStore {
         }
         assert_eq!(set.number, self.number + 1, "numbers rise by one");
         self.number = set.number;
-        for (key, value) in &set.puts {
-            self.entries.insert(key.clone(), value.clone());
-        }
         for key in &set.deletes {
             self.entries.remove(key);
         }
+        for (key, value) in &set.puts {
+            self.entries.insert(key.clone(), value.clone());
+        }
+        self.remember(set);
         for append in &set.appends {
+            let dropped = set.drops.iter().any(|(log, base)| *log == append.log && *base == append.segment.base);
+            assert!(!dropped, "the disk refuses a set that appends to a segment and drops it");
             let log = self.logs.entry(append.log.clone()).or_default();
+            let end = log.segments.last_key_value().map_or(0, |(_, (meta, _))| meta.end);
             let (meta, bytes) = log.segments.entry(append.segment.base).or_insert_with(|| (append.segment.clone(), Vec::new()));
-            // Bytes that an offset leaves out are a hole, as in a file.
-            bytes.resize((append.offset - append.segment.base) as usize, 0);
+            let follows =
+                if bytes.is_empty() { append.offset == append.segment.base && append.offset >= end } else { append.offset == meta.end };
+            assert!(follows, "the disk refuses an append that does not follow the log's end");
             bytes.extend(&append.bytes);
             *meta = append.segment.clone();
+            assert_eq!(meta.end - meta.base, bytes.len() as u64, "a segment's end is where its bytes end");
         }
         for (log, base) in &set.drops {
             if let Some(log) = self.logs.get_mut(log) {
                 log.segments.remove(base);
             }
+        }
+    }
+
+    fn remember(&mut self, set: &ChangeSet) {
+        for append in &set.appends {
+            let (chunk, _) = chunk::decode(&append.bytes).expect("the core encodes whole chunks");
+            let letters = append.log == LogName::dead_letters();
+            let ids = self.appended.entry(append.log.clone()).or_default();
+            for (seq, record) in (chunk.first_seq..).zip(chunk.records) {
+                assert!(ids.insert((chunk.epoch, seq)), "an id was given twice: {:?}", (chunk.epoch, seq));
+                if letters {
+                    self.dead_letters.push(String::from_utf8(record).expect("dead letters are JSON"));
+                }
+            }
+        }
+        for log in ["central", "small"].map(LogName::outbox) {
+            let Some((_, value)) = set.puts.iter().find(|(key, _)| *key == keys::log(&log)) else { continue };
+            let stored: StoredSink = codec::decode(1, value).expect("the core's own record");
+            let known = self.tombstones.entry(log).or_default();
+            known.extend(stored.tombstones.into_iter().filter(|tombstone| !known.contains(tombstone)).collect::<Vec<_>>());
         }
     }
 

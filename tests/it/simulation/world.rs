@@ -1,79 +1,90 @@
-//! The world around one gateway: devices, brokers, disk and clock, all moved by one seed.
+//! The world around one gateway: devices, brokers, disk and clocks, all moved by one seed.
 //!
 //! In every step the seed picks what happens next: a device publishes, some bytes arrive, time passes, the disk finishes a commit, a connection
-//! is cut with what was under way on it, the process dies. Then a calm in which everything must come to its end, and the comparison with a
-//! model that only adds up what the devices have sent.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! is cut with what was under way on it, the broker forgets, the process ends in order or dies. Then a calm in which everything must come to its end,
+//! and the comparison with the model.
 
 use tidemill::batch::Stamp;
-use tidemill::config::settings::Settings;
+use tidemill::config::settings::WhenFull;
 use tidemill::gateway::Event;
-use tidemill::mqtt::Protocol;
 
 use super::broker::{CentralBroker, LocalBroker, Marks};
+use super::model::{Consumed, Fate, Model};
 use super::process::Process;
+use super::scenario::Scenario;
 use super::store::MemoryStore;
-use crate::ledger::dedup::{Deduplicator, ResultId};
 use crate::support::random::Random;
 
 /// 2026-06-01T00:00:00Z, µs.
 const BEGAN_US: i64 = 1_780_272_000_000_000;
-const WINDOW_MS: i64 = 10_000;
 const MESSAGES: u64 = 60;
 const STEPS_MAX: u64 = 6_000;
 const CALM_ROUNDS_MAX: u64 = 4_000;
+/// Rounds in which nothing is on its way any more, after which everything that waits for a deadline has come.
+const QUIET_ROUNDS: u64 = 80;
 
-/// Count and sum of a device's window.
-type Windows = BTreeMap<(String, i64), (u64, i64)>;
-
-pub struct World<'a> {
-    settings: &'a Settings,
+pub struct World {
+    scenario: Scenario,
     random: Random,
     store: MemoryStore,
-    process: Process<'a>,
+    process: Process,
     local: LocalBroker,
-    central: CentralBroker,
+    /// One for each sink.
+    centrals: Vec<CentralBroker>,
     mono_us: u64,
+    /// How far the gateway's wall clock is ahead, µs, and whether it is synchronised.
+    skew_us: i64,
+    synchronised: bool,
+    /// Times that the process was told to stop: once for its input, once more for what its sinks have delivered since.
+    stops: u32,
     sent: u64,
-    last_payload: Vec<u8>,
-    expected: Windows,
+    last: Option<(String, i64, i64, Vec<u8>)>,
+    model: Model,
     trace: Vec<String>,
 }
 
 /// Runs one seed to its end. Errors say what does not balance.
-pub fn run(settings: &Settings, protocol: Protocol, seed: u64) -> Result<(), String> {
-    let mut world = World::new(settings, protocol, seed);
+pub fn run(seed: u64) -> Result<(), String> {
+    let mut world = World::new(seed);
     world.storm();
     world.calm()?;
-    world.compare()
+    world.compare().map_err(|failure| format!("{failure}; {}", world.trace.join("; ")))
 }
 
-impl<'a> World<'a> {
-    fn new(settings: &'a Settings, protocol: Protocol, seed: u64) -> World<'a> {
+impl World {
+    fn new(seed: u64) -> World {
         let mut random = Random::new(seed);
-        let v5 = protocol == Protocol::V5;
-        let marks = [Marks::DupAndId, Marks::DupAndId, Marks::Id, Marks::Dup][random.below(4) as usize];
-        let window = [1, 5, 20, 100][random.below(4) as usize];
+        let scenario = Scenario::draw(&mut random);
         let store = MemoryStore::default();
-        let process = Process::start(settings, &store, random.next(), stamp(1_000_000));
+        let began = Stamp { wall_us: BEGAN_US, mono_us: 1_000_000, synchronised: true };
+        let process = Process::start(&scenario.settings, &store, random.next(), began);
+        let centrals = scenario.settings.sinks.iter().map(|_| CentralBroker { v5: scenario.v5, arrived: Vec::new() });
         World {
-            settings,
+            centrals: centrals.collect(),
+            local: LocalBroker::new(scenario.v5, scenario.marks, scenario.window),
+            trace: vec![format!("{:?}, window {}, {:?}", scenario.marks, scenario.window, scenario.policy)],
+            scenario,
             random,
             store,
             process,
-            local: LocalBroker::new(v5, marks, window),
-            central: CentralBroker { v5, arrived: Vec::new() },
             mono_us: 1_000_000,
+            skew_us: 0,
+            synchronised: true,
+            stops: 0,
             sent: 0,
-            last_payload: Vec::new(),
-            expected: BTreeMap::new(),
-            trace: Vec::new(),
+            last: None,
+            model: Model::default(),
         }
     }
 
+    /// True time, µs since 1970.
+    fn true_us(&self) -> i64 {
+        BEGAN_US + self.mono_us as i64
+    }
+
+    /// The gateway's clocks.
     fn now(&self) -> Stamp {
-        stamp(self.mono_us)
+        Stamp { wall_us: self.true_us() + self.skew_us, mono_us: self.mono_us, synchronised: self.synchronised }
     }
 
     /// Anything may happen, in any order.
@@ -82,69 +93,82 @@ impl<'a> World<'a> {
         while (self.sent < MESSAGES || self.random.below(50) != 0) && steps < STEPS_MAX {
             steps += 1;
             let now = self.now();
-            match self.random.below(100) {
-                0..12 => self.device_publishes(),
-                12..36 => self.bytes_to_gateway(),
-                36..56 => self.bytes_to_brokers(),
-                56..72 => {
-                    self.mono_us += self.random.below(400_000);
-                    self.process.tick(self.now());
-                }
-                72..84 => self.disk_works(),
-                84..90 => self.process.publish(&self.store, now),
-                90..95 => self.connect(),
-                95 => {
-                    self.lose_some_bytes();
-                    self.process.cut_local(now);
-                    self.local.disconnected();
-                }
-                96 | 97 => {
-                    self.lose_some_bytes();
-                    self.process.cut_central();
-                }
-                98 => self.disk_is_full_for_a_while(),
+            match self.random.below(1_000) {
+                0..120 => self.device_publishes(),
+                120..360 => self.bytes_to_gateway(),
+                360..560 => self.bytes_to_brokers(),
+                560..720 => self.time_passes(400_000),
+                720..840 => self.disk_works(),
+                840..900 => self.process.publish(&self.store, now),
+                900..950 => self.connect(),
+                950..960 => self.cut_local(),
+                960..980 => self.cut_a_sink(),
+                980..990 => self.disk_is_full_for_a_while(),
+                990..993 => self.lose_session(),
+                993..995 => self.clock_steps(),
+                995..997 => self.tell_to_stop(),
                 _ => self.die(),
+            }
+            if self.random.below(10) == 0 {
+                self.go_on_stopping();
             }
         }
     }
 
     /// A reading; now and then the same text once more, which is another reading.
     fn device_publishes(&mut self) {
-        if self.sent >= MESSAGES || !self.local.session {
+        if self.sent >= MESSAGES || !self.local.subscribed {
             return;
         }
         self.sent += 1;
-        if self.last_payload.is_empty() || self.local.marks == Marks::Dup || self.random.below(8) != 0 {
-            let device = self.random.below(3);
-            let at_ms = self.now().wall_us / 1_000;
-            let value = self.random.below(1_000);
+        let again = self.last.is_some() && self.local.marks != Marks::Dup && self.random.below(8) == 0;
+        if !again {
+            let device = format!("d{}", self.random.below(3));
+            let (at_ms, value) = (self.true_us() / 1_000, self.random.below(1_000) as i64);
             // Told apart by its number, so that only the repetition above makes equal texts.
-            self.last_payload = format!(r#"{{"device":"d{device}","ts":{at_ms},"v":{value},"number":{}}}"#, self.sent).into_bytes();
+            let payload = format!(r#"{{"device":"{device}","ts":{at_ms},"v":{value},"number":{}}}"#, self.sent);
+            self.last = Some((device, at_ms, value, payload.into_bytes()));
         }
-        let payload = self.last_payload.clone();
-        let reading: serde_json::Value = serde_json::from_slice(&payload).expect("written above");
-        let start_ms = reading["ts"].as_i64().expect("ts").div_euclid(WINDOW_MS) * WINDOW_MS;
-        let window = self.expected.entry((reading["device"].as_str().expect("device").to_owned(), start_ms)).or_default();
-        window.0 += 1;
-        window.1 += reading["v"].as_i64().expect("v");
-        self.local.publish(payload);
+        let (device, at_ms, value, payload) = self.last.clone().expect("made above");
+        if self.scenario.some_unsafe && self.random.below(3) == 0 {
+            self.model.sent(&device, at_ms, value, Fate::Unsure);
+            self.local.publish_unsafely(self.process.local.as_mut(), &payload);
+        } else {
+            let number = self.model.sent(&device, at_ms, value, Fate::Counted);
+            self.local.publish(number, payload);
+        }
         self.brokers_work();
     }
 
+    fn time_passes(&mut self, below_us: u64) {
+        self.mono_us += self.random.below(below_us);
+        self.process.tick(self.now());
+    }
+
+    /// All that waits, or a few bytes of it.
+    fn some_bytes(&mut self) -> usize {
+        if self.random.below(3) == 0 { self.random.below(20) as usize } else { usize::MAX }
+    }
+
+    /// The local connection, or that of a sink.
+    fn a_connection(&mut self) -> Option<usize> {
+        [None, None, Some(0), Some(1)][self.random.below(4) as usize]
+    }
+
     fn bytes_to_gateway(&mut self) {
-        let count = if self.random.below(3) == 0 { self.random.below(20) as usize } else { usize::MAX };
-        let now = self.now();
-        if self.random.below(2) == 0 {
-            self.process.receive_local(count, now);
-        } else {
-            self.process.receive_central(count, now);
+        let (count, now) = (self.some_bytes(), self.now());
+        match self.a_connection() {
+            None => self.process.receive_local(count, now),
+            Some(sink) => self.process.receive_sink(sink, count, now),
         }
     }
 
     fn bytes_to_brokers(&mut self) {
-        let count = if self.random.below(3) == 0 { self.random.below(20) as usize } else { usize::MAX };
-        let local = self.random.below(2) == 0;
-        let link = if local { &mut self.process.local } else { &mut self.process.central };
+        let count = self.some_bytes();
+        let link = match self.a_connection() {
+            None => &mut self.process.local,
+            Some(sink) => &mut self.process.sinks[sink].link,
+        };
         if let Some(link) = link {
             link.carry_to_broker(count);
         }
@@ -155,8 +179,10 @@ impl<'a> World<'a> {
         if let Some(link) = &mut self.process.local {
             self.local.work(link);
         }
-        if let Some(link) = &mut self.process.central {
-            self.central.work(link);
+        for (task, central) in self.process.sinks.iter_mut().zip(&mut self.centrals) {
+            if let Some(link) = &mut task.link {
+                central.work(link);
+            }
         }
     }
 
@@ -168,16 +194,25 @@ impl<'a> World<'a> {
         }
     }
 
+    /// For moments, or for an hour, in which sinks deliver what is committed.
     fn disk_is_full_for_a_while(&mut self) {
         if self.process.committing.is_none() {
             return;
         }
         let now = self.now();
         self.process.event(Event::StoreDown { reason: "full".to_owned() }, now);
-        self.process.cut_local(now);
-        self.local.disconnected();
-        self.mono_us += self.random.below(3_000_000);
-        self.process.tick(self.now());
+        if self.random.below(4) != 0 {
+            self.cut_local();
+        }
+        let below_us = if self.random.below(10) == 0 { 600_000_000 } else { 400_000 };
+        for _ in 0..self.random.below(12) {
+            self.time_passes(below_us);
+            self.connect();
+            self.bytes_to_brokers();
+            self.bytes_to_gateway();
+            let now = self.now();
+            self.process.publish(&self.store, now);
+        }
         let now = self.now();
         self.process.event(Event::StoreUp, now);
         self.disk_works();
@@ -185,23 +220,91 @@ impl<'a> World<'a> {
 
     fn connect(&mut self) {
         let now = self.now();
-        if self.process.local.is_none() && !self.process.paused {
+        if self.process.local.is_none() && !self.process.paused && self.stops < 2 {
+            self.local.disconnected();
             self.process.connect_local(now);
         }
-        if self.process.central.is_none() {
-            self.process.connect_central(now);
+        for sink in 0..self.centrals.len() {
+            if self.process.sinks[sink].link.is_none() {
+                self.process.connect_sink(sink, now);
+            }
         }
+    }
+
+    fn cut_local(&mut self) {
+        self.lose_some_bytes();
+        self.process.cut_local(self.now());
+        self.local.disconnected();
+    }
+
+    fn cut_a_sink(&mut self) {
+        self.lose_some_bytes();
+        let sink = self.random.below(self.centrals.len() as u64) as usize;
+        self.process.cut_sink(sink);
+    }
+
+    /// The local broker restarts without its memory.
+    fn lose_session(&mut self) {
+        if !self.scenario.sessions_lost || !self.local.subscribed {
+            return;
+        }
+        self.cut_local();
+        let (never_sent, under_way) = self.local.lose_session();
+        self.trace.push(format!("session lost at {} µs with {} and {}", self.mono_us, never_sent.len(), under_way.len()));
+        self.model.set_fate(never_sent, Fate::Lost);
+        self.model.set_fate(under_way, Fate::Unsure);
+    }
+
+    fn clock_steps(&mut self) {
+        if !self.scenario.clock_steps {
+            return;
+        }
+        let to_1970 = -self.true_us();
+        (self.skew_us, self.synchronised) =
+            [(0, true), (to_1970, false), (-300_000_000, true), (40_000_000, true)][self.random.below(4) as usize];
+        self.process.tick(self.now());
     }
 
     /// Of what is under way when a connection is cut, a part still arrives.
     fn lose_some_bytes(&mut self) {
         let counts = [self.random.below(60) as usize, self.random.below(60) as usize];
-        for link in [&mut self.process.local, &mut self.process.central].into_iter().flatten() {
+        let sinks = self.process.sinks.iter_mut().map(|task| &mut task.link);
+        for link in sinks.chain([&mut self.process.local]).flatten() {
             link.carry_to_broker(counts[0]);
         }
         self.brokers_work();
         let now = self.now();
         self.process.receive_local(counts[1], now);
+    }
+
+    fn tell_to_stop(&mut self) {
+        if self.stops == 0 {
+            self.stops = 1;
+            self.process.event(Event::Stop, self.now());
+        }
+    }
+
+    /// As the daemon ends: sources leave with what they have to say, later the last cursors are made durable.
+    fn go_on_stopping(&mut self) {
+        let now = self.now();
+        match (self.stops, self.process.stopped) {
+            (1, 1..) => {
+                if let Some(link) = &mut self.process.local {
+                    link.carry_to_broker(usize::MAX);
+                }
+                self.brokers_work();
+                self.process.cut_local(now);
+                self.local.disconnected();
+                self.stops = 2;
+                self.process.event(Event::Stop, now);
+            }
+            (2, 2..) => {
+                assert!(self.process.committing.is_none(), "stopped with a change set in flight");
+                self.trace.push(format!("ended at {} µs", self.mono_us));
+                self.restart();
+            }
+            _ => {}
+        }
     }
 
     /// `kill -9`, with the change set in flight on the disk or not.
@@ -214,71 +317,79 @@ impl<'a> World<'a> {
         }
         self.local.disconnected();
         self.trace.push(format!("died at {} µs", self.mono_us));
-        let now = self.now();
-        self.process = Process::start(self.settings, &self.store, self.random.next(), now);
+        self.restart();
     }
 
-    /// No more faults; a last reading closes all windows.
+    fn restart(&mut self) {
+        self.stops = 0;
+        self.process = Process::start(&self.scenario.settings, &self.store, self.random.next(), self.now());
+    }
+
+    /// No more faults; a last reading, or the clock, closes all windows.
     fn calm(&mut self) -> Result<(), String> {
-        let mut flushed = false;
-        for round in 0..CALM_ROUNDS_MAX {
+        (self.skew_us, self.synchronised) = (0, true);
+        let step_us = if self.scenario.by_clock { 400_000 } else { 100_000 };
+        let mut flushed = self.scenario.by_clock;
+        let mut quiet = 0;
+        for _ in 0..CALM_ROUNDS_MAX {
+            self.go_on_stopping();
             self.connect();
-            if self.local.session && !flushed {
+            if self.local.subscribed && !flushed {
                 flushed = true;
-                let at_ms = self.now().wall_us / 1_000 + 3_600_000;
-                self.local.publish(format!(r#"{{"device":"end","ts":{at_ms},"v":0}}"#).into_bytes());
+                let at_ms = self.true_us() / 1_000 + 3_600_000;
+                self.local.publish(
+                    self.model.sent("end", at_ms, 0, Fate::Lost),
+                    format!(r#"{{"device":"end","ts":{at_ms},"v":0}}"#).into_bytes(),
+                );
             }
             let now = self.now();
-            for link in [&mut self.process.local, &mut self.process.central].into_iter().flatten() {
+            let sinks = self.process.sinks.iter_mut().map(|task| &mut task.link);
+            for link in sinks.chain([&mut self.process.local]).flatten() {
                 link.carry_to_broker(usize::MAX);
             }
             self.brokers_work();
             self.process.receive_local(usize::MAX, now);
-            self.process.receive_central(usize::MAX, now);
+            for sink in 0..self.centrals.len() {
+                self.process.receive_sink(sink, usize::MAX, now);
+            }
             self.disk_works();
             self.process.publish(&self.store, now);
-            self.mono_us += 50_000;
+            self.mono_us += step_us;
             self.process.tick(self.now());
-            let settled = flushed && self.local.is_drained() && self.process.committing.is_none() && self.process.delivery.is_done();
-            if settled && round > 200 {
+            let settled = flushed && self.local.is_drained() && self.process.committing.is_none() && self.process.is_delivered();
+            quiet = if settled && self.stops == 0 { quiet + 1 } else { 0 };
+            if quiet > QUIET_ROUNDS {
                 return Ok(());
             }
         }
-        Err(format!("it does not come to an end: drained {}, {}", self.local.is_drained(), self.process.describe()))
+        Err(format!(
+            "it does not come to an end: drained {}, {}; {}",
+            self.local.is_drained(),
+            self.process.describe(),
+            self.trace.join("; ")
+        ))
     }
 
     fn compare(&self) -> Result<(), String> {
-        let mut deduplicator = Deduplicator::default();
-        let mut ids = BTreeSet::new();
-        let mut counted = Windows::new();
-        for payload in &self.central.arrived {
-            let row: serde_json::Value = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
-            let id = ResultId::parse(row["_id"].as_str().ok_or("a result without _id")?).ok_or("an unreadable _id")?;
-            let new = ids.insert(id.clone());
-            if deduplicator.is_new(&id) != new {
-                return Err(format!("the consumer's window takes {id:?} for {}", if new { "a repeat" } else { "new" }));
-            }
-            if !new {
-                continue;
-            }
-            let key = (row["device"].as_str().ok_or("no device")?.to_owned(), row["start_ms"].as_i64().ok_or("no start_ms")?);
-            let values = (row["n"].as_u64().ok_or("no n")?, row["s"].as_i64().ok_or("no s")?);
-            if counted.insert(key.clone(), values).is_some() {
-                return Err(format!("the window {key:?} came twice, under two ids"));
-            }
+        let (late, other): (Vec<_>, Vec<_>) = self.store.dead_letters.iter().partition(|letter| letter.contains("late by"));
+        if let Some(letter) = other.first() {
+            return Err(format!("a dead letter: {letter}"));
         }
-        let late: u64 = self.process.gateway.status().queries.iter().map(|query| query.late_rows).sum();
-        if late > 0 {
-            return Err(format!("{late} rows were late"));
+        if !late.is_empty() && !self.scenario.by_clock && !self.scenario.some_unsafe {
+            return Err(format!("{} rows were late", late.len()));
         }
-        if counted != self.expected {
-            let wrong = self.expected.iter().find(|(key, values)| counted.get(*key) != Some(values));
-            return Err(format!("{wrong:?} is expected, {:?} came; {:?}", wrong.and_then(|(key, _)| counted.get(key)), self.trace));
+        let central = Consumed::of(&self.centrals[0].arrived)?;
+        self.model.check(&central.windows, late.len() as u64)?;
+        central.accounts_for("central", &self.store, true)?;
+        let small = Consumed::of(&self.centrals[1].arrived)?;
+        small.accounts_for("small", &self.store, self.scenario.policy == WhenFull::Block)?;
+        let differs = small.windows.iter().find(|(window, values)| central.windows.get(*window) != Some(values));
+        if let Some((window, values)) = differs {
+            return Err(format!("small: {window:?} came as {values:?}, and to the other sink as {:?}", central.windows.get(window)));
+        }
+        if self.scenario.policy == WhenFull::Block && small.windows.len() != central.windows.len() {
+            return Err(format!("small: {} windows came, and {} to the other sink", small.windows.len(), central.windows.len()));
         }
         Ok(())
     }
-}
-
-fn stamp(mono_us: u64) -> Stamp {
-    Stamp { wall_us: BEGAN_US + mono_us as i64, mono_us, synchronised: true }
 }
