@@ -1,5 +1,7 @@
 //! What the benchmarks share: how they are called, and what the kernel says of a process. Linux only.
 
+use std::path::PathBuf;
+
 /// How a benchmark was called. `cargo bench` runs it in full; `cargo test` runs it small, so that it cannot rot.
 pub struct Call {
     arguments: Vec<String>,
