@@ -19,7 +19,7 @@ use crate::store::{Append, ChangeSet, Chunk, LogName, SegmentMeta};
 
 /// Bytes at which a new segment file begins: small enough that dropping the oldest drops little.
 const SEGMENT_BYTES_MAX: u64 = 4 << 20;
-const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+const SEGMENT_BYTES_MIN: u64 = 4 << 10;
 /// Records of one batch are cut into chunks of about this size, so that a reader holds little.
 const CHUNK_BYTES_MAX: usize = 128 << 10;
 /// The smallest log that a configuration allows still holds this many chunks.
