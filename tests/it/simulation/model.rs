@@ -7,7 +7,7 @@ use tidemill::store::LogName;
 use super::store::MemoryStore;
 use crate::ledger::dedup::{Deduplicator, ResultId};
 
-pub const WINDOW_MS: i64 = 10_000;
+pub const WINDOW_MS: i64 = 2_000;
 
 /// What is known of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +132,9 @@ impl Consumed {
         let buried = |id: (u64, u64)| tombstones.iter().any(|tombstone| tombstone.first <= id && id <= tombstone.last);
         if let Some(missing) = appended.iter().find(|id| !self.ids.contains(id) && !buried(**id)) {
             return Err(format!("{sink}: {missing:?} was committed, and neither came nor is in a tombstone: {tombstones:?}"));
+        }
+        if let Some(kept) = store.stored(&log).find(|id| buried(*id)) {
+            return Err(format!("{sink}: {kept:?} is in a tombstone and in the log"));
         }
         if let Some(unknown) = self.ids.iter().find(|id| !appended.contains(id)) {
             return Err(format!("{sink}: {unknown:?} came and was never committed"));

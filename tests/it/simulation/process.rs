@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use tidemill::batch::Stamp;
-use tidemill::config::settings::{Settings, SinkKind, SourceKind};
+use tidemill::config::settings::{Settings, SinkKind, SourceKind, WhenFull};
 use tidemill::gateway::{Action, Event, Gateway, Seeds};
 use tidemill::mqtt::{Publisher, PublisherEvent, Session, SessionEvent, SessionSettings, Subscription};
 use tidemill::store::{ChangeSet, LogName};
@@ -52,6 +52,8 @@ pub struct Process {
     local_connection: u64,
     connections: u64,
     acknowledge: Option<(u64, u64)>,
+    /// An outbox has the policy to block.
+    may_block: bool,
     pub paused: bool,
     /// How often everything received was durable after a [`Event::Stop`].
     pub stopped: u32,
@@ -81,6 +83,7 @@ impl Process {
             local_connection: 0,
             connections: 0,
             acknowledge: None,
+            may_block: settings.sinks.iter().any(|sink| sink.outbox.when_full == WhenFull::Block),
             paused: false,
             stopped: 0,
         }
@@ -118,10 +121,16 @@ impl Process {
 
     /// Tells the core and carries out what it asks for.
     pub fn event(&mut self, event: Event, now: Stamp) {
+        let blocked =
+            self.may_block && !matches!(event, Event::Delivered { .. }) && self.gateway.status().sinks.iter().any(|sink| sink.outbox_full);
         for action in self.gateway.on(event, now) {
             match action {
                 Action::Commit(changes) => {
                     assert!(self.committing.is_none(), "one change set is in flight");
+                    assert!(
+                        !blocked || changes.appends.iter().all(|append| append.log.sink().is_none()),
+                        "results for a full outbox that blocks"
+                    );
                     self.committing = Some(changes);
                 }
                 Action::Acknowledge { connection, through_seq, .. } => {

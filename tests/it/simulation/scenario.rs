@@ -1,7 +1,9 @@
 //! What a seed's world is like, besides the order of its events: protocol, broker, clock, and what the second sink does when it is full.
 
+use std::sync::OnceLock;
+use std::time::Duration;
+
 use tidemill::config::settings::{Settings, WhenFull};
-use tidemill::mqtt::Protocol;
 
 use super::broker::Marks;
 use crate::support::random::Random;
@@ -26,14 +28,15 @@ pub struct Scenario {
 
 impl Scenario {
     pub fn draw(random: &mut Random) -> Scenario {
-        let v5 = random.below(2) == 0;
-        let by_clock = random.below(3) == 0;
+        let kind = Kind { v5: random.below(2) == 0, by_clock: random.below(3) == 0, long: random.below(3) == 0 };
+        let Kind { v5, by_clock, long } = kind;
         let policy = [WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Block][random.below(3) as usize];
-        let mut settings = settings(if v5 { Protocol::V5 } else { Protocol::V4 }, by_clock);
+        let mut settings = settings(kind);
         settings.sources[0].max_future = None;
+        settings.gateway.batch_interval = Duration::from_millis([100, 500, 500, 4_000][random.below(4) as usize]);
         let small = &mut settings.sinks[1].outbox;
-        // Fuller than a configuration may make it: a few results.
-        (small.bytes_max, small.when_full) = (300 + random.below(3_000), policy);
+        // Smaller than a configuration may make it: a few results. Long ones take several segments.
+        (small.bytes_max, small.when_full) = (if long { 6_000 + random.below(40_000) } else { 300 + random.below(3_000) }, policy);
         // By the clock, rows may be late: few enough at a time for all of them to be among the dead letters.
         let windows = if by_clock { [1, 2, 5, 5] } else { [1, 5, 20, 100] };
         Scenario {
@@ -50,17 +53,29 @@ impl Scenario {
     }
 }
 
-/// Settings are parsed once a kind.
-fn settings(protocol: Protocol, by_clock: bool) -> Settings {
-    static KINDS: std::sync::OnceLock<Vec<Settings>> = std::sync::OnceLock::new();
-    let kinds = KINDS.get_or_init(|| {
-        let kinds = [("5", "1000 hours"), ("5", "3 seconds"), ("3.1.1", "1000 hours"), ("3.1.1", "3 seconds")];
-        kinds.map(|(protocol, idle_timeout)| parse(protocol, idle_timeout)).into()
-    });
-    kinds[usize::from(protocol == Protocol::V4) * 2 + usize::from(by_clock)].clone()
+/// What makes another configuration.
+#[derive(Clone, Copy)]
+struct Kind {
+    v5: bool,
+    by_clock: bool,
+    /// Results of thousands of bytes.
+    long: bool,
 }
 
-fn parse(protocol: &str, idle_timeout: &str) -> Settings {
+/// Settings are parsed once a kind.
+fn settings(kind: Kind) -> Settings {
+    static KINDS: OnceLock<Vec<Settings>> = OnceLock::new();
+    let kinds = KINDS.get_or_init(|| {
+        let kinds = (0..8).map(|bits| Kind { v5: bits & 1 > 0, by_clock: bits & 2 > 0, long: bits & 4 > 0 });
+        kinds.map(parse).collect()
+    });
+    kinds[usize::from(kind.v5) | usize::from(kind.by_clock) << 1 | usize::from(kind.long) << 2].clone()
+}
+
+fn parse(kind: Kind) -> Settings {
+    let protocol = if kind.v5 { "5" } else { "3.1.1" };
+    let idle_timeout = if kind.by_clock { "3 seconds" } else { "1000 hours" };
+    let pad = if kind.long { ", repeat('x', 2000) AS pad" } else { "" };
     let sink = |name: &str| {
         format!(
             r#"
@@ -92,8 +107,8 @@ fn parse(protocol: &str, idle_timeout: &str) -> Settings {
         idle_timeout = "{idle_timeout}"
 
         [query.sums]
-        sql = """SELECT device, unix_millis(window.start) AS start_ms, count(*) AS n, sum(v) AS s
-                 FROM readings GROUP BY device, window(ts, '10 seconds')"""
+        sql = """SELECT device, unix_millis(window.start) AS start_ms, count(*) AS n, sum(v) AS s{pad}
+                 FROM readings GROUP BY device, window(ts, '2 seconds')"""
         mode = "append"
         {}{}
         "#,

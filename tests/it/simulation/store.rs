@@ -61,9 +61,8 @@ impl MemoryStore {
             assert_eq!(meta.end - meta.base, bytes.len() as u64, "a segment's end is where its bytes end");
         }
         for (log, base) in &set.drops {
-            if let Some(log) = self.logs.get_mut(log) {
-                log.segments.remove(base);
-            }
+            let dropped = self.logs.get_mut(log).and_then(|log| log.segments.remove(base));
+            assert!(dropped.is_some(), "a segment is dropped that the store does not have");
         }
     }
 
@@ -85,6 +84,12 @@ impl MemoryStore {
             let known = self.tombstones.entry(log).or_default();
             known.extend(stored.tombstones.into_iter().filter(|tombstone| !known.contains(tombstone)).collect::<Vec<_>>());
         }
+    }
+
+    /// (epoch, seq) of all records that are stored now.
+    pub fn stored(&self, log: &LogName) -> impl Iterator<Item = (u64, u64)> {
+        let chunks = self.read(log, 0).into_iter().map(|stored| stored.chunk);
+        chunks.flat_map(|chunk| (chunk.first_seq..chunk.first_seq + chunk.records.len() as u64).map(move |seq| (chunk.epoch, seq)))
     }
 
     pub fn load(&self) -> Loaded {

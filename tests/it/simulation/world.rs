@@ -103,10 +103,10 @@ impl World {
                 900..950 => self.connect(),
                 950..960 => self.cut_local(),
                 960..980 => self.cut_a_sink(),
-                980..990 => self.disk_is_full_for_a_while(),
-                990..993 => self.lose_session(),
-                993..995 => self.clock_steps(),
-                995..997 => self.tell_to_stop(),
+                980..986 => self.disk_is_full_for_a_while(),
+                986..988 => self.lose_session(),
+                988..990 => self.clock_steps(),
+                990..992 => self.tell_to_stop(),
                 _ => self.die(),
             }
             if self.random.below(10) == 0 {
@@ -121,7 +121,8 @@ impl World {
             return;
         }
         self.sent += 1;
-        let again = self.last.is_some() && self.local.marks != Marks::Dup && self.random.below(8) == 0;
+        let one_in = if self.scenario.sessions_lost { 2 } else { 8 };
+        let again = self.last.is_some() && self.local.marks != Marks::Dup && self.random.below(one_in) == 0;
         if !again {
             let device = format!("d{}", self.random.below(3));
             let (at_ms, value) = (self.true_us() / 1_000, self.random.below(1_000) as i64);
@@ -225,7 +226,7 @@ impl World {
             self.process.connect_local(now);
         }
         for sink in 0..self.centrals.len() {
-            if self.process.sinks[sink].link.is_none() {
+            if self.process.sinks[sink].link.is_none() && self.stops < 2 {
                 self.process.connect_sink(sink, now);
             }
         }
@@ -284,7 +285,7 @@ impl World {
         }
     }
 
-    /// As the daemon ends: sources leave with what they have to say, later the last cursors are made durable.
+    /// As the daemon ends: sources leave with what they have to say, then sinks, and the last cursors are made durable.
     fn go_on_stopping(&mut self) {
         let now = self.now();
         match (self.stops, self.process.stopped) {
@@ -295,13 +296,19 @@ impl World {
                 self.brokers_work();
                 self.process.cut_local(now);
                 self.local.disconnected();
+                (0..self.centrals.len()).for_each(|sink| self.process.cut_sink(sink));
                 self.stops = 2;
                 self.process.event(Event::Stop, now);
             }
             (2, 2..) => {
                 assert!(self.process.committing.is_none(), "stopped with a change set in flight");
                 self.trace.push(format!("ended at {} µs", self.mono_us));
+                let delivered: Vec<_> = self.process.sinks.iter().map(|task| task.delivery.cursor()).collect();
                 self.restart();
+                for (sink, cursor) in delivered.into_iter().enumerate() {
+                    let goes_on = self.process.gateway.delivery_start(sink).0;
+                    assert!(goes_on >= cursor, "sink {sink}: after an orderly end it goes on at {goes_on:?}, not at {cursor:?}");
+                }
             }
             _ => {}
         }
