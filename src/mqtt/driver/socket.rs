@@ -31,9 +31,10 @@ impl Socket {
 
     /// Nobody is woken by what arrives until the next read or write.
     pub fn rest(&mut self) -> io::Result<()> {
-        if let State::Watched(stream) = std::mem::replace(&mut self.state, State::Broken) {
-            self.state = State::Resting(stream.into_std()?);
-        }
+        self.state = match std::mem::replace(&mut self.state, State::Broken) {
+            State::Watched(stream) => State::Resting(stream.into_std()?),
+            resting_or_broken => resting_or_broken,
+        };
         Ok(())
     }
 
@@ -72,8 +73,10 @@ impl AsyncWrite for Socket {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
     use std::io::Write;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -102,25 +105,33 @@ mod tests {
         assert!(matches!(ended, Ok(0) | Err(_)), "the end is seen");
     }
 
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn a_resting_socket_wakes_nobody() {
-        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut socket = Socket::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
-        let (mut peer, _) = listener.accept().unwrap();
-        let mut byte = [0];
-        let mut polls = 0;
-        // Asked once, then put to rest: what comes does not wake the asker.
-        let asked = poll_fn(|cx| {
-            polls += 1;
-            if polls > 1 {
-                return Poll::Ready(());
+        for (rests, times) in [(false, 1), (true, 0)] {
+            let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut socket = Socket::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+            let (mut peer, _) = listener.accept().unwrap();
+            let woken = Arc::new(Woken::default());
+            let waker = Waker::from(woken.clone());
+            let mut byte = [0];
+            let asked = Pin::new(&mut socket).poll_read(&mut Context::from_waker(&waker), &mut ReadBuf::new(&mut byte));
+            assert!(asked.is_pending());
+            if rests {
+                socket.rest().unwrap();
             }
-            let mut buffer = ReadBuf::new(&mut byte);
-            assert!(Pin::new(&mut socket).poll_read(cx, &mut buffer).is_pending());
-            socket.rest().unwrap();
+            let before = woken.0.load(Ordering::SeqCst);
             peer.write_all(b"x").unwrap();
-            Poll::Pending
-        });
-        assert!(tokio::time::timeout(Duration::from_millis(50), asked).await.is_err());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert_eq!(woken.0.load(Ordering::SeqCst) - before, times, "rests: {rests}");
+        }
     }
 }
