@@ -6,6 +6,7 @@ mod support;
 mod brokers;
 mod cli;
 mod config;
+mod core;
 mod golden;
 mod golden_run;
 mod ledger;
