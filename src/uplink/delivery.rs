@@ -333,6 +333,17 @@ mod tests {
     }
 
     #[test]
+    fn the_cursor_stays_in_a_chunk_until_its_last_record_is_delivered() {
+        let mut delivery = Delivery::new(Cursor::default(), 100);
+        delivery.filled(vec![chunk(0, 1, 3)]);
+        sent(&mut delivery, 0);
+        for (token, cursor) in [(0, (0, 1)), (1, (0, 2)), (2, (100, 0))] {
+            delivery.acknowledged(token);
+            assert_eq!(delivery.take_progress(), Some((Cursor { offset: cursor.0, index: cursor.1 }, 1)));
+        }
+    }
+
+    #[test]
     fn the_span_of_sequence_numbers_is_kept_over_gaps() {
         let mut delivery = Delivery::new(Cursor::default(), 300);
         delivery.filled(vec![chunk(0, 1, 1), chunk(100, 64, 2), chunk(200, 1_000, 1)]);

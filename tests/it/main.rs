@@ -7,6 +7,7 @@ mod brokers;
 mod cli;
 mod cli_query;
 mod config;
+mod core;
 mod daemon;
 mod golden;
 mod golden_run;

@@ -16,6 +16,8 @@ pub struct SinkTask {
     log: LogName,
     publisher: Publisher,
     pub delivery: Delivery,
+    /// Where the committed log begins, as the core last said.
+    pub told_start: u64,
     pub link: Option<Link>,
     input: BytesMut,
 }
@@ -28,6 +30,7 @@ impl SinkTask {
             log: LogName::outbox(&settings.sinks[sink].name),
             publisher: Publisher::new(mqtt.broker.clone()),
             delivery: Delivery::new(cursor, end),
+            told_start: 0,
             link: None,
             input: BytesMut::new(),
         }
@@ -138,7 +141,10 @@ impl Process {
                 }
                 Action::PauseSources => self.paused = true,
                 Action::ResumeSources => self.paused = false,
-                Action::Deliver { sink, start, end } => self.sinks[sink].delivery.available(start, end),
+                Action::Deliver { sink, start, end } => {
+                    self.sinks[sink].told_start = start;
+                    self.sinks[sink].delivery.available(start, end);
+                }
                 Action::Stopped => self.stopped += 1,
             }
         }

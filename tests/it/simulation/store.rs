@@ -86,6 +86,11 @@ impl MemoryStore {
         }
     }
 
+    /// Where a log's first segment begins.
+    pub fn start(&self, log: &LogName) -> Option<u64> {
+        self.logs.get(log)?.segments.first_key_value().map(|(base, _)| *base)
+    }
+
     /// (epoch, seq) of all records that are stored now.
     pub fn stored(&self, log: &LogName) -> impl Iterator<Item = (u64, u64)> {
         let chunks = self.read(log, 0).into_iter().map(|stored| stored.chunk);

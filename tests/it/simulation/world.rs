@@ -7,6 +7,7 @@
 use tidemill::batch::Stamp;
 use tidemill::config::settings::WhenFull;
 use tidemill::gateway::Event;
+use tidemill::store::LogName;
 
 use super::broker::{CentralBroker, LocalBroker, Marks};
 use super::model::{Consumed, Fate, Model};
@@ -384,6 +385,11 @@ impl World {
         }
         if !late.is_empty() && !self.scenario.by_clock && !self.scenario.some_unsafe {
             return Err(format!("{} rows were late", late.len()));
+        }
+        for (task, sink) in self.process.sinks.iter().zip(&self.scenario.settings.sinks) {
+            if self.store.start(&LogName::outbox(&sink.name)).is_some_and(|start| start < task.told_start) {
+                return Err(format!("{}: the store keeps segments that the core has dropped", sink.name));
+            }
         }
         let central = Consumed::of(&self.centrals[0].arrived)?;
         self.model.check(&central.windows, late.len() as u64)?;
