@@ -245,7 +245,7 @@ impl Delivery {
     pub fn take_progress(&mut self) -> Option<(Cursor, u64)> {
         let mut cursor = self.cursor;
         if planted(Fault::CursorAhead) {
-            cursor = self.queue.iter().take(self.scan).last().map_or(cursor, |sent| sent.next);
+            cursor = self.queue.iter().take(self.scan).next_back().map_or(cursor, |sent| sent.next);
         }
         if cursor == self.cursor_told {
             return None;
