@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -39,14 +40,14 @@ const QUERIES: [(&str, &str); 2] = [("tumbling", "'1 minute'"), ("sliding", "'10
 fn main() {
     let call = Call::of_process();
     let readings = call.number("--readings").unwrap_or(if call.is_quick() { READINGS_QUICK } else { READINGS });
-    if let (Some(window), Some(file)) = (call.value("--measure"), call.path("--file")) {
+    if let (Some(window), Some(file)) = (call.value("--measure"), call.value("--file").map(PathBuf::from)) {
         return measure(&file, window, readings);
     }
     if call.is_for_others("replay") {
         return;
     }
     let temporary = tempfile::tempdir().expect("a directory");
-    let file = call.path("--file").unwrap_or_else(|| temporary.path().join("readings.jsonl"));
+    let file = call.value("--file").map(PathBuf::from).unwrap_or_else(|| temporary.path().join("readings.jsonl"));
     generate(&file, readings);
     let own = std::env::current_exe().expect("a process knows its program");
     for (name, _) in QUERIES {

@@ -120,8 +120,9 @@ passed=0
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --locked --all-targets --quiet -- -D warnings
 step "clippy sabotage" cargo clippy --locked --all-targets --features sabotage --quiet -- -D warnings
-step "tests" cargo test --locked --no-fail-fast
+# Before the tests, so that the program left in target/ is the real one. Both share the dependencies: only this package is built twice.
 step "planted faults" cargo test --locked --no-fail-fast --features sabotage --lib --test it sabotage
+step "tests" cargo test --locked --no-fail-fast
 if step "install cargo-deny" install_cargo_deny; then
     passed=$((passed - 1))
     step "dependencies" "$cargo_deny" check --hide-inclusion-graph bans licenses sources

@@ -7,18 +7,22 @@
 //! | [`types`] | SQL types and values | | IO, clock |
 //! | [`batch`] | columns, tables, the micro-batch | | IO, clock |
 //! | [`plan`] | the typed plan | | IO, clock |
-//! | [`config`] | TOML to validated settings | sql, mqtt's address types | |
-//! | [`mqtt`] | sans-IO session over rumqttc's codec; the driver | | engine, store |
-//! | [`source`] | inputs | mqtt, format, batch | engine |
-//! | [`format`] | decoders and encoders | batch | IO, clock |
+//! | [`config`] | TOML to validated settings | sql, format's and mqtt's settings | engine, store |
+//! | [`mqtt`] | sans-IO sessions over rumqttc's codec; the driver | | config, engine, store |
+//! | [`source`] | inputs | mqtt, gateway's events | engine, store |
+//! | [`format`](mod@format) | decoders and encoders | batch | IO, clock |
 //! | [`sql`] | text to plan | plan | IO, clock |
 //! | [`engine`] | expressions, windows, aggregates, state | plan, batch | IO, clock, store |
 //! | [`gateway`] | the pure core: events in, actions out | engine, format, store's change sets | IO, clock |
-//! | [`store`] | sled, segment files | | engine |
-//! | [`uplink`] | delivery window, sinks | mqtt, store's change sets | engine |
+//! | [`store`] | sled, segment files | | engine, gateway |
+//! | [`uplink`] | delivery window, sinks | mqtt, gateway's events, store's logs | engine |
+//! | [`batch_query`] | `tidemill query`: a query over a whole file | sql, format, engine | IO of its own, clock |
 //! | [`daemon`] | threads, wiring, shutdown | all | |
+//!
+//! Beside them: [`status`] (counters), [`logging`], [`sabotage`] (faults for the tests that must catch them).
 
 pub mod batch;
+pub mod batch_query;
 pub mod config;
 pub mod daemon;
 pub mod engine;

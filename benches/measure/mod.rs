@@ -26,10 +26,6 @@ impl Call {
         self.value(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} takes a number, not {text:?}")))
     }
 
-    pub fn path(&self, name: &str) -> Option<PathBuf> {
-        self.value(name).map(PathBuf::from)
-    }
-
     pub fn is_quick(&self) -> bool {
         self.has("--quick") || !self.has("--bench")
     }

@@ -40,7 +40,7 @@ pub fn run(broker: SocketAddr, messages: u64, pace: Pace) {
                 Pace::Full => BURST.min(messages - sent),
             };
             wait_for_room(acknowledged, sent + count);
-            let burst: Vec<u8> = (sent..sent + count).flat_map(|number| reading(number)).collect();
+            let burst: Vec<u8> = (sent..sent + count).flat_map(reading).collect();
             stream.write_all(&burst).expect("written");
             sent += count;
         }

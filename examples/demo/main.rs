@@ -30,7 +30,7 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    tidemill::logging::start(&LogSettings { format: LogFormat::Text, filter: Some("warn".to_owned()) })?;
+    tidemill::logging::start(&LogSettings { format: LogFormat::Text, filter: Some("warn,rumqttd=off".to_owned()) })?;
     let settings = config::load(std::slice::from_ref(&arguments.config), &Environment::of_process())?;
     let (input, results) = addresses(&settings)?;
     broker::start(&input.host, input.port)?;

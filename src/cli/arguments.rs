@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use tidemill::batch_query::OutputFormat;
+use tidemill::format::TimestampUnit;
 use tidemill::logging::LogFormat;
 
 /// Sensor gateway: MQTT in, windowed SQL in durable micro-batches, acknowledged results out.
@@ -63,25 +65,20 @@ pub struct ExplainArguments {
 
 #[derive(Debug, Args)]
 pub struct QueryArguments {
-    /// File of JSON lines; the table in the SQL has the name of the file without its ending
+    /// File of JSON lines, or - for standard input; the table in the SQL has the name of the file without its ending, or `stdin`
     #[arg(long, value_name = "FILE")]
     pub from: PathBuf,
     /// Its columns, such as "device STRING, ts TIMESTAMP, temperature DOUBLE"
     #[arg(long)]
     pub schema: String,
+    /// What a number in a TIMESTAMP column counts since 1970
+    #[arg(long, value_name = "UNIT", default_value = "s", value_parser = timestamp_unit())]
+    pub timestamp_unit: TimestampUnit,
     /// How the result is written
     #[arg(long, default_value = "table", value_parser = output_format())]
     pub format: OutputFormat,
     /// The query
     pub sql: String,
-}
-
-/// How the result of `query` is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutputFormat {
-    Table,
-    Json,
-    Csv,
 }
 
 fn log_format() -> impl TypedValueParser<Value = LogFormat> {
@@ -93,5 +90,13 @@ fn output_format() -> impl TypedValueParser<Value = OutputFormat> {
         "json" => OutputFormat::Json,
         "csv" => OutputFormat::Csv,
         _ => OutputFormat::Table,
+    })
+}
+
+fn timestamp_unit() -> impl TypedValueParser<Value = TimestampUnit> {
+    PossibleValuesParser::new(["s", "ms", "us"]).map(|word| match word.as_str() {
+        "ms" => TimestampUnit::Millis,
+        "us" => TimestampUnit::Micros,
+        _ => TimestampUnit::Seconds,
     })
 }

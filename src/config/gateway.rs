@@ -42,15 +42,14 @@ pub fn read(context: &mut Context, reader: Option<Reader>) -> Gateway {
         };
         return Gateway { settings, store_bytes: None };
     };
-    let reader = &mut reader;
     let store_bytes =
         reader.size(context, "store_bytes_max", (1 << 20)..=(1 << 50)).map(|bytes| (bytes, reader.value_place("store_bytes_max")));
     let millis = |from: u64, to: u64| Duration::from_millis(from)..=Duration::from_millis(to);
     let rows = reader.integer(context, "batch_rows_max", 1..=ROWS_MAX as i64).unwrap_or(BATCH_ROWS_DEFAULT);
     let intake = reader.size(context, "intake_bytes_max", (64 << 10)..=(1 << 30)).unwrap_or(INTAKE_BYTES_DEFAULT);
     let settings = GatewaySettings {
-        id: id(context, reader),
-        data_dir: data_dir(context, reader),
+        id: id(context, &mut reader),
+        data_dir: data_dir(context, &mut reader),
         batch_interval: reader.duration(context, "batch_interval", millis(10, 60_000)).unwrap_or(BATCH_INTERVAL_DEFAULT),
         batch_rows_max: rows as usize,
         intake_bytes_max: intake as usize,
@@ -59,6 +58,7 @@ pub fn read(context: &mut Context, reader: Option<Reader>) -> Gateway {
         free_space_min: reader.size(context, "free_space_min", 0..=(1 << 50)).unwrap_or(FREE_SPACE_DEFAULT),
         shutdown_timeout: reader.duration(context, "shutdown_timeout", millis(0, 600_000)).unwrap_or(SHUTDOWN_TIMEOUT_DEFAULT),
     };
+    reader.finish(context, &[]);
     Gateway { settings, store_bytes }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::format::DecodeSettings;
+pub use crate::format::{TopicPart, TopicTemplate};
 use crate::mqtt::BrokerSettings;
 use crate::plan::Program;
 
@@ -97,21 +98,6 @@ pub struct MqttSinkSettings {
     pub topic: TopicTemplate,
     pub qos: u8,
     pub retain: bool,
-}
-
-/// `gateways/{gateway}/climate/{device}`: `{gateway}`, `{query}` and `{sink}` are filled in, every other name is a result column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicTemplate {
-    pub parts: Vec<TopicPart>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TopicPart {
-    Text(String),
-    /// Column by name; checked to exist in each query of the sink. A value's `/`, `+`, `#` and NUL become `_`, NULL becomes `null`.
-    Column(String),
-    /// The name of the query whose row it is.
-    Query,
 }
 
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! All of a row's keys, filters and arguments are evaluated before any cell changes; a row that fails anywhere, or whose sum of integers
 //! leaves 64 bits, leaves no trace. Time key and watermark decide per window whether a row is late.
 //!
-//! Limits: `keys_max` keys and `bytes_max` bytes an operator. Beyond them rows that need a new key or cell are rejected; existing ones go on.
+//! Limits: a key of [`KEY_BYTES_MAX`], a text of [`TEXT_BYTES_MAX`] for min and max; `keys_max` keys and `bytes_max` bytes an operator. Beyond them rows that need a new key or cell are rejected; existing ones go on.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::engine::EngineSettings;
 use crate::engine::buckets::{Buckets, rings_for};
 use crate::engine::chunk::{Chunk, without};
 use crate::engine::emit::Running;
-use crate::engine::expr::{Context, EvalError, RowError, Selection};
+use crate::engine::expr::{Context, EvalError, Problem, RowError, Selection};
 use crate::engine::input::Input;
 use crate::engine::key_codec::put_key;
 use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
@@ -24,7 +24,14 @@ use crate::engine::pane::{NO_SLOT, PANE_OVERHEAD_BYTES, Pane};
 use crate::engine::placement::{Placement, place};
 use crate::engine::render::render_row;
 use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
+use crate::plan::Span;
 use crate::types::{DataType, Field};
+
+/// Bytes of one encoded key; rows with a longer one are rejected.
+const KEY_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a string that min or max keeps; rows with a longer one are rejected.
+const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes of a cell in a pane's index and key list.
 const INDEX_BYTES: usize = 12;
@@ -40,6 +47,8 @@ pub(super) struct Aggregate {
     pub(super) cell_bytes: usize,
     pub(super) loose_bytes: usize,
     pub(super) buckets: Buckets,
+    /// Stored entries of more than one part, by ring and bucket.
+    pub(super) parts: BTreeMap<(i64, u32), usize>,
     /// Panes with touched cells.
     pub(super) touched: Vec<i64>,
     pub(super) running: Option<Running>,
@@ -94,6 +103,7 @@ impl Aggregate {
             cell_bytes,
             loose_bytes: 0,
             buckets: Buckets::new(rings_for(&spec.time, spec.evicts_after_us)),
+            parts: BTreeMap::new(),
             touched: Vec::new(),
             running: None,
             combined: Pane::new(&kinds),
@@ -159,6 +169,7 @@ impl Aggregate {
 
     fn refusal(&self, refusal: Refusal) -> String {
         match refusal {
+            Refusal::KeyLength => format!("the group key is longer than {KEY_BYTES_MAX} bytes; group by a part of it: left(x, 100)"),
             Refusal::Keys => {
                 format!("the query holds {} keys, its limit; rows with further keys are rejected until some are gone", self.keys_max)
             }
@@ -190,6 +201,9 @@ impl Aggregate {
                 Some(expr) => {
                     let evaluated = chunk.evaluate(expr, passed.unwrap_or(&chunk.selection), context);
                     failed.extend(evaluated.errors);
+                    if spec.keeps_text {
+                        failed.extend(too_long(&evaluated.column, passed.unwrap_or(&chunk.selection), expr.span));
+                    }
                     evaluated.column
                 }
             };
@@ -272,7 +286,7 @@ impl Aggregate {
         }
         let mut flags = self.buckets.flags();
         pane.for_each_touched(|_, key| flags[self.buckets.bucket(self.keys.bucket_hash(key)) as usize] = true);
-        self.buckets.mark(self.buckets.ring(self.spec.time.ordinal(start)), &flags);
+        self.buckets.mark(self.buckets.ring(self.spec.time.ring_number(start)), &flags);
     }
 
     /// The one group of an aggregate without keys counts as changed.
@@ -369,6 +383,9 @@ impl Aggregate {
                 Keyer::Codes { column, .. } => put_key(encoded, column, row),
                 Keyer::Encoded(columns) => columns.iter().for_each(|column| put_key(encoded, column, row)),
             }
+            if encoded.len() > KEY_BYTES_MAX {
+                return Err(Refusal::KeyLength);
+            }
             key = self.keys.find(encoded).unwrap_or(NO_KEY);
         }
         let slot = if key == NO_KEY { NO_SLOT } else { pane.slot(key) };
@@ -394,9 +411,17 @@ impl Aggregate {
     }
 }
 
+/// Rows whose string is too long to keep.
+fn too_long(column: &Column, selection: &Selection, span: Span) -> Vec<RowError> {
+    let error = || EvalError { problem: Problem::TextTooLong(TEXT_BYTES_MAX), span, offending: Box::default() };
+    let long = |row: &u32| column.text(*row as usize).is_some_and(|text| text.len() > TEXT_BYTES_MAX);
+    selection.iter().filter(long).map(|row| RowError { row, error: error() }).collect()
+}
+
 /// Why a row was not taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
+    KeyLength,
     Keys,
     Bytes,
     Overflow,

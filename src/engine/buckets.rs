@@ -58,8 +58,9 @@ impl Buckets {
         self.rings
     }
 
-    pub fn ring(&self, ordinal: i64) -> i64 {
-        if self.rings == 0 { ordinal } else { ordinal.rem_euclid(self.rings as i64) }
+    /// By [`TimeKey::ring_number`].
+    pub fn ring(&self, number: i64) -> i64 {
+        ring_of(self.rings, number)
     }
 
     pub fn bucket(&self, hash: u32) -> u32 {
@@ -122,6 +123,11 @@ impl Buckets {
         self.stored |= layout;
         (dirty, layout)
     }
+}
+
+/// The ring of a pane among so many.
+pub(super) fn ring_of(rings: u64, number: i64) -> i64 {
+    if rings == 0 { number } else { number.rem_euclid(rings as i64) }
 }
 
 /// The number of rings for an operator: enough that panes open at one time share none, in the ordinary course.

@@ -4,17 +4,18 @@
 //! |---|---|
 //! | `s/<query>/watermark` | signed varint: ms since 1970 |
 //! | `s/<query>/<n>/meta` | text: the operator's fingerprint; varints: log2 of the buckets, rings |
-//! | `s/<query>/<n>/<bucket>.<ring>` (hex) | varint: panes; each: signed varint ordinal, varint cells; each: varint key number, key, lanes |
+//! | `s/<query>/<n>/<bucket>.<ring>` (hex), `….<part>` from part 1 on | sections; each: signed varint: the pane's ordinal, varint: cells; each: varint key number, key, lanes |
 //! | `s/<query>/<n>/count` | varint: rows that a LIMIT has let through |
 //!
 //! `n` counts a query's stateful operators from the source up. A cell is its number of rows as a varint, then each lane's value. Panes
 //! that the stored watermark has closed are left-overs and skipped.
 //!
-//! Limits: key numbers below [`KEY_NUMBERS_MAX`]; all stored bytes are checked.
+//! Limits: key numbers below [`KEY_NUMBERS_MAX`]; a value ends with the cell that carries it over [`PART_BYTES`]; all stored bytes are checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::aggregate::Aggregate;
+use crate::engine::buckets::ring_of;
 use crate::engine::key_codec::check_key;
 use crate::engine::pane::{NO_SLOT, Pane};
 use crate::engine::spec::Emission;
@@ -23,8 +24,14 @@ use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_v
 /// Version of all values here.
 pub(super) const VERSION: u8 = 1;
 
+/// Parts of an entry that are believed.
+const PARTS_MAX: usize = 1 << 16;
+
 /// Greatest number of a key that is believed.
 const KEY_NUMBERS_MAX: u64 = 1 << 24;
+
+/// Length of a value from which on a further part begins. With the limits on keys and texts no value is near the store's 16 MiB.
+pub(super) const PART_BYTES: usize = 1 << 20;
 
 /// A changed entry: key and value.
 pub(super) type Entry = (Vec<u8>, Option<Vec<u8>>);
@@ -61,7 +68,7 @@ impl Aggregate {
         }
         let (buckets, panes, time) = (&mut self.buckets, &self.panes, &self.spec.time);
         let rings = buckets.rings();
-        let ring_of = |pane: i64| if rings == 0 { time.ordinal(pane) } else { time.ordinal(pane).rem_euclid(rings as i64) };
+        let ring_of = |pane: i64| ring_of(rings, time.ring_number(pane));
         let (dirty, layout) = buckets.take_dirty(|| panes.keys().map(|pane| ring_of(*pane)).collect());
         if layout {
             let mut value = vec![VERSION];
@@ -84,25 +91,45 @@ impl Aggregate {
         for (ring, bucket) in dirty {
             // All panes of the ring have closed meanwhile: what is stored is skipped on reading.
             let Some(panes) = by_ring.get(&ring) else { continue };
-            out.push((format!("{prefix}{bucket:x}.{ring:x}").into_bytes(), Some(self.encode_entry(bucket, panes))));
+            let parts = self.encode_entry(bucket, panes);
+            let (count, name) = (parts.len(), format!("{prefix}{bucket:x}.{ring:x}"));
+            for (part, value) in parts.into_iter().enumerate() {
+                out.push((part_name(&name, part), Some(value)));
+            }
+            let before = self.parts.remove(&(ring, bucket)).unwrap_or(1);
+            out.extend((count..before).map(|part| (part_name(&name, part), None)));
+            if count > 1 {
+                self.parts.insert((ring, bucket), count);
+            }
         }
     }
 
-    fn encode_entry(&self, bucket: u32, panes: &[(i64, &Pane)]) -> Vec<u8> {
+    /// The cells of a bucket in these panes, in one part or more.
+    fn encode_entry(&self, bucket: u32, panes: &[(i64, &Pane)]) -> Vec<Vec<u8>> {
         let members = self.buckets.members(bucket);
-        let mut value = vec![VERSION];
-        put_varint(&mut value, panes.len() as u64);
+        let mut parts = vec![vec![VERSION]];
         for (ordinal, pane) in panes {
-            put_signed(&mut value, *ordinal);
-            let cells = || members.iter().map(|key| (*key, pane.slot(*key))).filter(|(_, slot)| *slot != NO_SLOT);
-            put_varint(&mut value, cells().count() as u64);
-            for (key, slot) in cells() {
-                put_varint(&mut value, u64::from(key));
-                put_bytes(&mut value, self.keys.bytes_of(key));
-                pane.put_cell(slot, &mut value);
+            let (mut cells, mut bytes) = (0, Vec::new());
+            for key in &members {
+                let slot = pane.slot(*key);
+                if slot == NO_SLOT {
+                    continue;
+                }
+                put_varint(&mut bytes, u64::from(*key));
+                put_bytes(&mut bytes, self.keys.bytes_of(*key));
+                pane.put_cell(slot, &mut bytes);
+                cells += 1;
+                if bytes.len() + parts[parts.len() - 1].len() >= PART_BYTES {
+                    put_section(&mut parts, *ordinal, std::mem::take(&mut cells), &std::mem::take(&mut bytes));
+                    parts.push(vec![VERSION]);
+                }
             }
+            put_section(&mut parts, *ordinal, cells, &bytes);
         }
-        value
+        if parts.len() > 1 && parts[parts.len() - 1].len() == 1 {
+            parts.pop();
+        }
+        parts
     }
 
     /// Takes up the operator's entries, by what follows the prefix. `watermark_us`: as stored.
@@ -114,6 +141,7 @@ impl Aggregate {
         self.restore_layout(meta).map_err(|unfit| ("meta", unfit))?;
         for (name, value) in entries.iter().filter(|(name, _)| *name != "meta") {
             self.restore_entry(value, watermark_us).map_err(|unfit| (*name, unfit))?;
+            self.restore_part(name).ok_or((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))))?;
         }
         self.count_loose_bytes();
         Ok(())
@@ -132,7 +160,7 @@ impl Aggregate {
 
     fn restore_entry(&mut self, value: &[u8], watermark_us: i64) -> Result<(), Unfit> {
         let mut reader = open(value)?;
-        for _ in 0..reader.count(2)? {
+        while reader.remaining() > 0 {
             let ordinal = reader.signed()?;
             let start = self.spec.time.pane_at(ordinal).ok_or(Malformed("a pane's number is out of range"))?;
             let cells = reader.count(2)?;
@@ -148,7 +176,18 @@ impl Aggregate {
                 self.panes.insert(start, pane);
             }
         }
-        Ok(reader.end()?)
+        Ok(())
+    }
+
+    /// Remembers an entry of several parts, so that those no longer needed are deleted.
+    fn restore_part(&mut self, name: &str) -> Option<()> {
+        let mut numbers = name.split('.').map(|number| u64::from_str_radix(number, 16));
+        let (bucket, ring) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+        if let Some(part) = numbers.next() {
+            let parts = self.parts.entry((ring as i64, u32::try_from(bucket).ok()?)).or_default();
+            *parts = usize::try_from(part.ok()?).ok().filter(|part| *part < PARTS_MAX)?.saturating_add(1).max(*parts);
+        }
+        Some(())
     }
 
     fn restore_cell(&mut self, pane: &mut Pane, reader: &mut Reader<'_>, closed: bool) -> Result<(), Malformed> {
@@ -181,5 +220,19 @@ impl Aggregate {
         self.new_cell(pane, id);
         pane.grow();
         pane.read_last_cell(reader)
+    }
+}
+
+fn part_name(name: &str, part: usize) -> Vec<u8> {
+    if part == 0 { name.as_bytes().to_vec() } else { format!("{name}.{part:x}").into_bytes() }
+}
+
+fn put_section(parts: &mut [Vec<u8>], ordinal: i64, cells: u64, bytes: &[u8]) {
+    if cells > 0
+        && let Some(part) = parts.last_mut()
+    {
+        put_signed(part, ordinal);
+        put_varint(part, cells);
+        part.extend_from_slice(bytes);
     }
 }

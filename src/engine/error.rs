@@ -7,7 +7,7 @@ use crate::engine::state_codec::Malformed;
 pub enum EngineError {
     #[error("query '{query}': {what}")]
     Unsupported { query: String, what: String },
-    #[error("the query name '{0}' cannot be used: a name is not empty and has no '/'")]
+    #[error("the query name '{0}' cannot be used: a name has 1 to 128 bytes and no '/'")]
     Name(String),
     #[error("two queries are called '{0}'")]
     DuplicateName(String),

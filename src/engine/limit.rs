@@ -26,6 +26,11 @@ impl Limit {
         self.changed |= !chunk.selection.is_empty();
     }
 
+    /// Whether nothing will pass any more.
+    pub fn is_full(&self) -> bool {
+        !self.per_step && self.passed >= self.rows_max
+    }
+
     /// Ends the step; the count if it changed and needs to be stored.
     pub fn end_step(&mut self) -> Option<u64> {
         if self.per_step {

@@ -61,6 +61,9 @@ use crate::plan::Program;
 /// Beginning of every state key.
 const STATE_PREFIX: &str = "s/";
 
+/// Bytes of a query's name: it is part of each of its state keys.
+const NAME_BYTES_MAX: usize = 128;
+
 /// What the engine needs to know beside the plan.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
@@ -89,7 +92,7 @@ impl Engine {
     pub fn new(program: &Program, settings: EngineSettings) -> Result<Engine, EngineError> {
         let mut names = BTreeSet::new();
         for query in &program.queries {
-            if query.name.is_empty() || query.name.contains('/') {
+            if query.name.is_empty() || query.name.len() > NAME_BYTES_MAX || query.name.contains('/') {
                 return Err(EngineError::Name(query.name.clone()));
             }
             if !names.insert(&query.name) {
@@ -130,6 +133,11 @@ impl Engine {
     /// The input of batch queries is over: their results come out.
     pub fn finish(&mut self) -> StepOutput {
         self.run(Query::finish)
+    }
+
+    /// Whether more rows could change any result. Not where each query reads no source or has a LIMIT that is used up.
+    pub fn wants_input(&self) -> bool {
+        self.queries.iter().any(Query::wants_input)
     }
 
     fn run(&mut self, mut act: impl FnMut(&mut Query, &mut Complaints<'_>, &mut Vec<QueryResult>)) -> StepOutput {

@@ -48,9 +48,8 @@ impl Query {
         let Leaf::Scan { source, columns } = &self.compiled.leaf else { return };
         let Some(input) = batch.inputs.iter().find(|input| input.source == *source) else { return };
         let before = self.watermark_us();
-        if input.table.rows > 0
-            && let Some(chunk) = Chunk::of_table(&input.table, columns)
-        {
+        if input.table.rows > 0 {
+            let chunk = Chunk::of_table(&input.table, columns).expect("the decoder fills every column that a query reads");
             self.flow(0, chunk, before, complaints, results);
         } else if input.idle {
             self.follow_clock(batch);
@@ -71,6 +70,12 @@ impl Query {
             self.flow(0, chunk, 0, complaints, results);
         }
         self.release(0, true, complaints, results);
+    }
+
+    /// Whether more rows could change what comes out: there is a source, and no LIMIT has let all its rows pass.
+    pub fn wants_input(&self) -> bool {
+        let full = |stage: &Stage| matches!(stage, Stage::Limit(limit) if limit.is_full());
+        matches!(self.compiled.leaf, Leaf::Scan { .. }) && !self.compiled.stages.iter().any(full)
     }
 
     fn watermark_us(&self) -> i64 {

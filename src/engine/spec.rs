@@ -96,6 +96,14 @@ impl TimeKey {
         }
     }
 
+    /// Decides a pane's ring: neighbours get different ones. Round times are multiples of large powers of two in µs, hence the mixing.
+    pub fn ring_number(&self, pane: i64) -> i64 {
+        match self {
+            TimeKey::None | TimeKey::Window { .. } => self.ordinal(pane),
+            TimeKey::Moment { .. } | TimeKey::Interval { .. } => ((pane as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as i64,
+        }
+    }
+
     /// Start of the pane stored under this number; `None` where there is none.
     pub fn pane_at(&self, ordinal: i64) -> Option<i64> {
         match self {
@@ -142,6 +150,8 @@ pub(super) struct InputSpec {
     pub filter: Option<Expr>,
     pub needs_longs: bool,
     pub needs_doubles: bool,
+    /// Some lane keeps strings of it.
+    pub keeps_text: bool,
     text: String,
 }
 
@@ -274,7 +284,7 @@ impl LanePlan {
         if let Some(known) = self.inputs.iter().position(|input| input.text == text) {
             return known;
         }
-        self.inputs.push(InputSpec { expr, filter, needs_longs: false, needs_doubles: false, text });
+        self.inputs.push(InputSpec { expr, filter, needs_longs: false, needs_doubles: false, keeps_text: false, text });
         self.inputs.len() - 1
     }
 
@@ -283,7 +293,8 @@ impl LanePlan {
         match kind {
             LaneKind::SumLong | LaneKind::MinLong | LaneKind::MaxLong => self.inputs[input].needs_longs = true,
             LaneKind::SumDouble | LaneKind::MinDouble | LaneKind::MaxDouble | LaneKind::Moments => self.inputs[input].needs_doubles = true,
-            _ => {}
+            LaneKind::MinText | LaneKind::MaxText => self.inputs[input].keeps_text = true,
+            LaneKind::Count | LaneKind::Distinct => {}
         }
         self.lanes.iter().position(|known| *known == spec).unwrap_or_else(|| {
             self.lanes.push(spec);

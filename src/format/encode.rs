@@ -11,33 +11,37 @@ use crate::types::{DataType, Field};
 
 const DAY_MS: i64 = 86_400_000;
 
+/// Decimals of the doubles that are written the short way.
+const SCALE_DIGITS: usize = 4;
+const SCALE: f64 = 10_000.0;
+/// Java writes what is below a thousandth or above ten million with an exponent.
+const SCALED_MIN: f64 = SCALE / 1e3;
+const SCALED_MAX: f64 = SCALE * 1e7;
+
 /// Appends row `row` of `table` as a JSON object. `fields` are the table's columns; a column that is `None` is left out.
 pub fn encode_row(fields: &[Field], table: &Table, row: usize, out: &mut Vec<u8>) {
     out.push(b'{');
     let start = out.len();
-    for (field, column) in fields.iter().zip(&table.columns) {
-        if let Some(column) = column {
-            write_member(field, column, row, start, out);
-        }
-    }
+    write_members(fields, table, row, start, out);
     out.push(b'}');
 }
 
 /// Appends the row with the member `_id` first. `fields` hold no column of that name.
 pub fn encode_result(id: &str, fields: &[Field], table: &Table, row: usize, out: &mut Vec<u8>) {
-    let mut json = Vec::new();
-    encode_row(fields, table, row, &mut json);
-    prepend_id(id, &json, out);
+    out.push(b'{');
+    let start = out.len();
+    out.extend_from_slice(b"\"_id\":");
+    write_string(id, out);
+    write_members(fields, table, row, start, out);
+    out.push(b'}');
 }
 
-/// Appends `row_json`, which [`encode_row`] wrote, with the member `_id` first.
-pub fn prepend_id(id: &str, row_json: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"_id\":");
-    write_string(id, out);
-    if row_json.len() > 2 {
-        out.push(b',');
+fn write_members(fields: &[Field], table: &Table, row: usize, start: usize, out: &mut Vec<u8>) {
+    for (field, column) in fields.iter().zip(&table.columns) {
+        if let Some(column) = column {
+            write_member(field, column, row, start, out);
+        }
     }
-    out.extend_from_slice(&row_json[1..]);
 }
 
 /// As [`encode_row`], in at most `bytes_max` bytes: members that do not fit are left out. Returns whether all are there.
@@ -84,7 +88,7 @@ pub(super) fn write_value(data_type: &DataType, column: &Column, row: usize, out
         Values::Int(v) => write_integer(i64::from(v[row]), out),
         Values::BigInt(v) => write_integer(v[row], out),
         Values::Float(v) => write_float(&v[row], f64::from(v[row]), out),
-        Values::Double(v) => write_float(&v[row], v[row], out),
+        Values::Double(v) => write_double(v[row], out),
         Values::Timestamp(v) => write_timestamp(v[row], out),
         Values::Date(v) => {
             out.push(b'"');
@@ -107,7 +111,41 @@ pub(super) fn write_value(data_type: &DataType, column: &Column, row: usize, out
 }
 
 fn write_integer(value: i64, out: &mut Vec<u8>) {
-    write!(out, "{value}").expect("a Vec takes all bytes");
+    if value < 0 {
+        out.push(b'-');
+    }
+    write_digits(value.unsigned_abs(), 1, out);
+}
+
+/// Appends `value` in at least `width` digits, 20 at most.
+fn write_digits(mut value: u64, width: usize, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; 20];
+    let mut begin = digits.len();
+    while value > 0 {
+        begin -= 1;
+        digits[begin] = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+    out.extend_from_slice(&digits[begin.min(digits.len() - width)..]);
+}
+
+/// Appends a double in Java's form; those of a few decimals, as sensors give them, without the search for the shortest digits.
+///
+/// Doubles tell all decimals of up to 15 digits apart, so the one that reads back as `value`, without trailing zeros, is the shortest.
+fn write_double(value: f64, out: &mut Vec<u8>) {
+    let scaled = (value.abs() * SCALE).round();
+    if !(SCALED_MIN..SCALED_MAX).contains(&scaled) || scaled / SCALE != value.abs() {
+        return write_float(&value, value, out);
+    }
+    if value < 0.0 {
+        out.push(b'-');
+    }
+    let (whole, decimals) = (scaled as u64 / SCALE as u64, scaled as u64 % SCALE as u64);
+    write_digits(whole, 1, out);
+    out.push(b'.');
+    write_digits(decimals, SCALE_DIGITS, out);
+    let zeros = out.iter().rev().take(SCALE_DIGITS - 1).take_while(|digit| **digit == b'0').count();
+    out.truncate(out.len() - zeros);
 }
 
 /// Appends `value` (a float or a double, `wide` its value as a double) in Java's form.
@@ -168,11 +206,16 @@ fn write_plain(first: u8, others: &[u8], exponent: i32, out: &mut Vec<u8>) {
 fn write_date(days: i64, out: &mut Vec<u8>) {
     let (year, month, day) = civil_from_days(days);
     let sign = match year {
-        ..0 => "-",
-        0..=9999 => "",
-        _ => "+",
+        ..0 => b"-".as_slice(),
+        0..=9999 => b"",
+        _ => b"+",
     };
-    write!(out, "{sign}{:04}-{month:02}-{day:02}", year.unsigned_abs()).expect("a Vec takes all bytes");
+    out.extend_from_slice(sign);
+    write_digits(year.unsigned_abs(), 4, out);
+    for part in [month, day] {
+        out.push(b'-');
+        write_digits(u64::from(part), 2, out);
+    }
 }
 
 fn write_timestamp(micros: i64, out: &mut Vec<u8>) {
@@ -181,12 +224,27 @@ fn write_timestamp(micros: i64, out: &mut Vec<u8>) {
     out.push(b'"');
     write_date(days, out);
     let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
-    write!(out, "T{hour:02}:{minute:02}:{second:02}.{:03}Z\"", of_day % 1000).expect("a Vec takes all bytes");
+    for (mark, part, width) in [(b'T', hour, 2), (b':', minute, 2), (b':', second, 2), (b'.', of_day % 1000, 3)] {
+        out.push(mark);
+        write_digits(part.unsigned_abs(), width, out);
+    }
+    out.extend_from_slice(b"Z\"");
 }
 
 /// Appends `text` as a JSON string, escaped as Jackson does: quotes, backslashes and control characters below 0x20 only.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
+    // Without a way out of the loop it is done by vectors.
+    let plain = text.bytes().fold(true, |plain, byte| plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\'));
+    if plain {
+        out.extend_from_slice(text.as_bytes())
+    } else {
+        write_escaped(text, out)
+    }
+    out.push(b'"');
+}
+
+fn write_escaped(text: &str, out: &mut Vec<u8>) {
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {
         let escape: &[u8] = match byte {
@@ -208,7 +266,6 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
         plain_from = at + 1;
     }
     out.extend_from_slice(&text.as_bytes()[plain_from..]);
-    out.push(b'"');
 }
 
 #[cfg(test)]

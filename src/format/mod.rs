@@ -18,9 +18,9 @@ mod value;
 mod words;
 
 pub use decode::{BadRecord, Decoded, Decoder, FormatError, Message, PAYLOAD_BYTES_MAX, REFUSED_LISTED_MAX, RefusedReason, RefusedRow};
-pub use encode::{encode_result, encode_row, encode_row_within, prepend_id, write_string};
+pub use encode::{encode_result, encode_row, encode_row_within, write_string};
 pub use open_table::{COLUMN_TEXT_BYTES_MAX, OpenTable};
-pub use topic_name::{TOPIC_BYTES_MAX, TopicError, write_topic};
+pub use topic_name::{TOPIC_BYTES_MAX, TopicError, TopicPart, TopicTemplate, write_topic};
 
 use crate::types::DataType;
 

@@ -5,8 +5,22 @@
 
 use super::encode;
 use crate::batch::Table;
-use crate::config::settings::{TopicPart, TopicTemplate};
 use crate::types::Field;
+
+/// `gateways/{gateway}/climate/{device}`: `{gateway}`, `{query}` and `{sink}` are filled in, every other name is a result column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicTemplate {
+    pub parts: Vec<TopicPart>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicPart {
+    Text(String),
+    /// Column by name; checked to exist in each query of the sink. A value's `/`, `+`, `#` and NUL become `_`, NULL becomes `null`.
+    Column(String),
+    /// The name of the query whose row it is.
+    Query,
+}
 
 /// Bytes in an MQTT topic.
 pub const TOPIC_BYTES_MAX: usize = 65_535;

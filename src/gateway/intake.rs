@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::closing::encode;
 use super::dead_letters::{DeadLetter, DeadLetters};
@@ -235,13 +235,10 @@ impl Intake {
         });
     }
 
+    /// Of topic, length and what is there of the payload.
     fn hash(&self, message: &Inbound, payload: &[u8], length: usize) -> u64 {
-        let mut hasher = Xxh3::with_seed(self.hash_seed);
-        hasher.update(&(message.topic.len() as u64).to_le_bytes());
-        hasher.update(&message.topic);
-        hasher.update(&(length as u64).to_le_bytes());
-        hasher.update(payload);
-        hasher.digest()
+        let seed = xxh3_64_with_seed(&message.topic, self.hash_seed) ^ length as u64;
+        xxh3_64_with_seed(payload, seed)
     }
 
     fn is_full(&self) -> bool {

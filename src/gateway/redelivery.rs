@@ -35,13 +35,14 @@ struct Entry {
     closed: bool,
 }
 
-/// U as stored: packet ids and hashes, in order.
+/// U as stored, in order: of each message [`STORED_ENTRY_BYTES`], packet id and hash, little endian.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRedelivery {
-    pub packet_ids: Vec<u16>,
-    #[serde(with = "serde_bytes_u64")]
-    pub hashes: Vec<u64>,
+    #[serde(with = "byte_string")]
+    pub entries: Vec<u8>,
 }
+
+const STORED_ENTRY_BYTES: usize = 10;
 
 /// What a received message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +67,13 @@ pub struct Redelivery {
 }
 
 impl Redelivery {
-    /// U as the last commit left it; empty where the stored lists do not fit each other.
+    /// U as the last commit left it.
     pub fn restore(stored: &StoredRedelivery) -> Redelivery {
-        let entries = stored.packet_ids.iter().zip(&stored.hashes).take(ENTRIES_MAX);
-        let entries = entries.map(|(packet_id, hash)| Entry { packet_id: *packet_id, hash: *hash, connection: 0, seq: 0, closed: true });
+        let entries = stored.entries.chunks_exact(STORED_ENTRY_BYTES).take(ENTRIES_MAX).map(|bytes| {
+            let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
+            let (packet_id, hash) = bytes.split_at(2);
+            Entry { packet_id: number(packet_id) as u16, hash: number(hash), connection: 0, seq: 0, closed: true }
+        });
         Redelivery { entries: entries.collect(), ..Redelivery::default() }
     }
 
@@ -83,8 +87,12 @@ impl Redelivery {
 
     /// U for the commit.
     pub fn to_stored(&self) -> StoredRedelivery {
-        let closed = || self.entries.iter().filter(|entry| entry.closed);
-        StoredRedelivery { packet_ids: closed().map(|entry| entry.packet_id).collect(), hashes: closed().map(|entry| entry.hash).collect() }
+        let mut entries = Vec::with_capacity(self.entries.len() * STORED_ENTRY_BYTES);
+        for entry in self.entries.iter().filter(|entry| entry.closed) {
+            entries.extend_from_slice(&entry.packet_id.to_le_bytes());
+            entries.extend_from_slice(&entry.hash.to_le_bytes());
+        }
+        StoredRedelivery { entries }
     }
 
     pub fn len(&self) -> usize {
@@ -216,29 +224,25 @@ fn explained_by(
     position
 }
 
-/// Hashes as one byte string: eight bytes each, little endian.
-mod serde_bytes_u64 {
+/// Bytes as a byte string, where serde by itself writes a list of numbers.
+mod byte_string {
     use serde::{Deserializer, Serializer, de::Error, de::Visitor};
 
-    pub fn serialize<S: Serializer>(hashes: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
-        serializer.serialize_bytes(&bytes)
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         struct Bytes;
         impl Visitor<'_> for Bytes {
-            type Value = Vec<u64>;
+            type Value = Vec<u8>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-                f.write_str("a byte string of whole u64")
+                f.write_str("a byte string")
             }
 
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u64>, E> {
-                if !bytes.len().is_multiple_of(8) {
-                    return Err(E::invalid_length(bytes.len(), &self));
-                }
-                Ok(bytes.chunks_exact(8).map(|chunk| chunk.iter().rev().fold(0, |hash, byte| hash << 8 | u64::from(*byte))).collect())
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
             }
         }
         deserializer.deserialize_bytes(Bytes)
@@ -248,6 +252,10 @@ mod serde_bytes_u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stored_hashes(redelivery: &Redelivery) -> Vec<u64> {
+        Redelivery::restore(&redelivery.to_stored()).entries.iter().map(|entry| entry.hash).collect()
+    }
 
     /// A crash right after the open batch was committed.
     fn restart(mut redelivery: Redelivery) -> Redelivery {
@@ -297,7 +305,7 @@ mod tests {
         assert_eq!(redelivery.receive(4, false, 40, 2), Verdict::New);
         assert_eq!(redelivery.receive(3, true, 20, 3), Verdict::New, "the broker repeats in order, before anything else");
         redelivery.close();
-        assert_eq!(redelivery.to_stored().hashes, [10, 40, 20], "records that the broker did not repeat are gone");
+        assert_eq!(stored_hashes(&redelivery), [10, 40, 20], "records that the broker did not repeat are gone");
     }
 
     #[test]
@@ -307,7 +315,7 @@ mod tests {
         assert_eq!(redelivery.len(), 3, "a proof from another connection is none");
         redelivery.proven(1, 2);
         redelivery.close();
-        assert_eq!(redelivery.to_stored().hashes, [30]);
+        assert_eq!(stored_hashes(&redelivery), [30]);
         assert_eq!(redelivery.connected(2, false), 1);
         assert_eq!(redelivery.len(), 0);
     }
@@ -318,7 +326,7 @@ mod tests {
         redelivery.connected(1, true);
         assert_eq!(redelivery.receive(1, true, 10, 1), Verdict::Repeat);
         redelivery.proven(1, 1);
-        assert_eq!(redelivery.to_stored().hashes, [20, 30]);
+        assert_eq!(stored_hashes(&redelivery), [20, 30]);
         assert_eq!(redelivery.receive(2, true, 20, 2), Verdict::Repeat);
         assert_eq!(redelivery.receive(3, true, 30, 3), Verdict::Repeat);
         redelivery.proven(1, 3);
@@ -344,10 +352,10 @@ mod tests {
         redelivery.close();
         assert!(redelivery.take_changed());
         redelivery.receive(4, false, 40, 4);
-        assert_eq!(redelivery.to_stored().hashes, [10, 20, 30]);
+        assert_eq!(stored_hashes(&redelivery), [10, 20, 30]);
         assert!(redelivery.take_changed());
         redelivery.close();
         assert!(redelivery.take_changed(), "closing adds to what is to be stored");
-        assert_eq!(redelivery.to_stored().hashes, [10, 20, 30, 40]);
+        assert_eq!(stored_hashes(&redelivery), [10, 20, 30, 40]);
     }
 }

@@ -27,11 +27,17 @@ pub struct SinkRecord<'a> {
 impl<'a> SinkRecord<'a> {
     /// Length of the topic as `u16` little endian, topic, payload.
     pub fn encode(topic: &str, payload: &[u8]) -> Vec<u8> {
+        let mut record = SinkRecord::begin(topic, payload.len());
+        record.extend_from_slice(payload);
+        record
+    }
+
+    /// A record without its payload, which is to be appended; with room for `payload_bytes` of it.
+    fn begin(topic: &str, payload_bytes: usize) -> Vec<u8> {
         let length = u16::try_from(topic.len()).expect("topics are written within MQTT's 65,535 bytes");
-        let mut record = Vec::with_capacity(2 + topic.len() + payload.len());
+        let mut record = Vec::with_capacity(2 + topic.len() + payload_bytes);
         record.extend_from_slice(&length.to_le_bytes());
         record.extend_from_slice(topic.as_bytes());
-        record.extend_from_slice(payload);
         record
     }
 
@@ -90,15 +96,16 @@ impl SinkBooks {
     /// Encodes results and appends them to the outbox, as one chunk.
     pub fn append(&mut self, results: &[QueryResult], stamp: Stamp, changes: &mut ChangeSet, letters: &mut DeadLetters) {
         let mut records = Vec::new();
+        let mut encoder = RecordEncoder::new(format!("{}:{}:{:016x}:", self.gateway, self.name, self.outbox.epoch()), self.topic.as_ref());
         for result in results {
-            let Some(position) = self.queries.iter().position(|(query, ..)| *query == result.query) else { continue };
+            let Some((_, query, fields)) = self.queries.iter().find(|(query, ..)| *query == result.query) else { continue };
             for row in 0..result.table.rows {
                 let seq = self.outbox.next_seq() + records.len() as u64;
-                match self.record(position, &result.table, row, seq) {
+                match encoder.encode(query, fields, &result.table, row, seq) {
                     Ok(record) => records.push(record),
                     Err(reason) => letters.push(|| DeadLetter {
                         at_ms: stamp.wall_us.div_euclid(1_000),
-                        query: Some(self.queries[position].1.clone()),
+                        query: Some(query.clone()),
                         sink: Some(self.name.clone()),
                         reason,
                         ..DeadLetter::default()
@@ -109,21 +116,6 @@ impl SinkBooks {
         self.status.committed += records.len() as u64;
         let created_ms = if stamp.synchronised { stamp.wall_us.div_euclid(1_000) } else { 0 };
         self.outbox.append(records, created_ms, changes);
-    }
-
-    fn record(&self, position: usize, table: &Table, row: usize, seq: u64) -> Result<Vec<u8>, String> {
-        let (_, query, fields) = &self.queries[position];
-        let mut topic = String::new();
-        if let Some(template) = &self.topic {
-            write_topic(template, query, fields, table, row, &mut topic).map_err(|error| error.to_string())?;
-        }
-        let id = format!("{}:{}:{:016x}:{seq}", self.gateway, self.name, self.outbox.epoch());
-        let mut payload = Vec::new();
-        encode_result(&id, fields, table, row, &mut payload);
-        if payload.len() > RESULT_BYTES_MAX {
-            return Err(format!("the result has {} bytes, more than {RESULT_BYTES_MAX}", payload.len()));
-        }
-        Ok(SinkRecord::encode(&topic, &payload))
     }
 
     pub fn delivered(&mut self, cursor: Cursor, count: u64, stamp: Stamp) {
@@ -166,5 +158,40 @@ impl SinkBooks {
 
     pub fn status(&self) -> SinkStatus {
         SinkStatus { waiting_bytes: self.outbox.waiting_bytes(), outbox_full: self.outbox.blocks(), ..self.status.clone() }
+    }
+}
+
+/// Writes the records of one batch, with its buffers used again.
+struct RecordEncoder<'a> {
+    /// Gateway, sink and epoch, then the number of the record.
+    id: String,
+    id_prefix_bytes: usize,
+    template: Option<&'a TopicTemplate>,
+    topic: String,
+    /// Of the last record's payload: the next is about as long.
+    payload_bytes: usize,
+}
+
+impl<'a> RecordEncoder<'a> {
+    fn new(id_prefix: String, template: Option<&'a TopicTemplate>) -> RecordEncoder<'a> {
+        let id_prefix_bytes = id_prefix.len();
+        RecordEncoder { id: id_prefix, id_prefix_bytes, template, topic: String::new(), payload_bytes: 0 }
+    }
+
+    fn encode(&mut self, query: &str, fields: &[Field], table: &Table, row: usize, seq: u64) -> Result<Vec<u8>, String> {
+        self.topic.clear();
+        if let Some(template) = self.template {
+            write_topic(template, query, fields, table, row, &mut self.topic).map_err(|error| error.to_string())?;
+        }
+        self.id.truncate(self.id_prefix_bytes);
+        self.id.push_str(&seq.to_string());
+        let mut record = SinkRecord::begin(&self.topic, self.payload_bytes);
+        let payload_at = record.len();
+        encode_result(&self.id, fields, table, row, &mut record);
+        self.payload_bytes = record.len() - payload_at;
+        if self.payload_bytes > RESULT_BYTES_MAX {
+            return Err(format!("the result has {} bytes, more than {RESULT_BYTES_MAX}", self.payload_bytes));
+        }
+        Ok(record)
     }
 }

@@ -10,6 +10,8 @@ pub enum StoreError {
     InUse { dir: PathBuf, pid: Option<u32> },
     #[error("no permission to use {} ({source}); give the directory to the user that runs tidemill", path.display())]
     NoPermission { path: PathBuf, source: io::Error },
+    #[error("{} is a file, and the store needs a directory; move the file away, or give the gateway another data_dir", path.display())]
+    NotADirectory { path: PathBuf },
     #[error("no room to open the store in {}: {free} bytes are free, {needed} are needed; free some space, then start again", path.display())]
     NoSpace { path: PathBuf, needed: u64, free: u64 },
     #[error(

@@ -69,6 +69,13 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough while a child process between its fork and its exec shares the descriptor.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
 fn pid_in(text: &str) -> Option<u32> {
     text.lines().next()?.strip_prefix("pid ")?.parse().ok()
 }

@@ -94,6 +94,9 @@ fn create_data_dir(data_dir: &Path, device: &Device) -> Result<(), StoreError> {
     if data_dir.is_dir() {
         return Ok(());
     }
+    if data_dir.exists() {
+        return Err(StoreError::NotADirectory { path: data_dir.to_owned() });
+    }
     fs::create_dir_all(data_dir).map_err(|error| StoreError::from_io("create", data_dir, error))?;
     let above = data_dir.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     device.sync_dir(above).map_err(|error| StoreError::from_io("sync", above, error))

@@ -84,6 +84,7 @@ fn wrong_command_lines_exit_with_2() {
         (&["run", "-c", "gateway.toml", "--log-format", "xml"], "[possible values: text, json]"),
         (&["run", "-c", "gateway.toml", "--log-level", "loud"], "`loud` is not a log level"),
         (&["query", "--from", "x.jsonl", "SELECT 1"], "--schema"),
+        (&["query", "--from", "x.jsonl", "--schema", "a INT", "--timestamp-unit", "ns", "SELECT 1"], "[possible values: s, ms, us]"),
     ] {
         let (code, out, err) = run(directory.path(), arguments);
         assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {err}");
@@ -113,19 +114,6 @@ fn explain_shows_all_queries_or_one() {
     assert!(!one.is_empty() && all.len() > one.len() && all.contains(&one), "{all}");
     let (code, _, err) = run(directory.path(), &["explain", "-c", "gateway.toml", "cold"]);
     assert_eq!((code, err.as_str()), (1, "error: there is no query `cold`; the queries are climate, hot\n"));
-}
-
-#[test]
-fn errors_in_a_query_over_a_file_show_their_place() {
-    let directory = directory_with(&[("readings.jsonl", "{}\n")]);
-    let (code, out, err) =
-        run(directory.path(), &["query", "--from", "readings.jsonl", "--schema", "device STRING", "SELECT\n  FROM FROM readings"]);
-    assert_eq!((code, out.as_str()), (1, ""));
-    assert!(err.starts_with("error: ") && err.contains("--> query:2:"), "{err}");
-    let (code, _, err) =
-        run(directory.path(), &["query", "--from", "readings.jsonl", "--schema", "device STRIG", "SELECT * FROM readings"]);
-    assert_eq!(code, 1);
-    assert!(err.starts_with("error: ") && err.contains("--> --schema:1:"), "{err}");
 }
 
 #[test]

@@ -5,8 +5,10 @@ mod support;
 
 mod brokers;
 mod cli;
+mod cli_query;
 mod config;
 mod core;
+mod daemon;
 mod golden;
 mod golden_run;
 mod ledger;
@@ -17,4 +19,3 @@ mod simulation;
 mod spark_functions;
 mod spark_types;
 mod sql_hostile;
-mod standin;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::{good, root};
 use crate::support::client::Client;
-use crate::support::gateway::{Gateway, Program};
+use crate::support::gateway::Gateway;
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions};
 use crate::support::packet::{Incoming, Publish, Version};
 
@@ -80,7 +80,7 @@ fn mosquitto_keeps_what_waits() {
 fn the_shipped_gateway_config_runs() {
     let broker = Mosquitto::running();
     let text = std::fs::read_to_string(root().join("configs/gateway.toml")).unwrap();
-    let mut gateway = Gateway::new(Program::Tidemill, |data_dir| {
+    let mut gateway = Gateway::new(|data_dir| {
         text.replace("localhost:1883", &format!("127.0.0.1:{}", broker.port()))
             .replace("/var/lib/tidemill", &data_dir.display().to_string())
     });

@@ -56,10 +56,6 @@ impl Client {
         self.send(&packet::puback(packet_id))
     }
 
-    pub fn ping(&mut self) -> io::Result<()> {
-        self.send(&packet::pingreq())
-    }
-
     /// Says goodbye: the broker closes.
     pub fn disconnect(mut self) -> io::Result<()> {
         self.send(&packet::disconnect())

@@ -10,29 +10,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Above the gateway's own bound for a shutdown.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is run as the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Program {
-    /// The daemon of this package.
-    Tidemill,
-    /// This test binary itself, as a much simpler gateway with faults on demand: shows that the tests catch them.
-    StandIn,
-}
-
-impl Program {
-    /// What the tests run: `TIDEMILL_TEST_GATEWAY=tidemill` or `stand-in`.
-    pub fn chosen() -> Program {
-        match std::env::var("TIDEMILL_TEST_GATEWAY").as_deref() {
-            Ok("tidemill") | Err(_) => Program::Tidemill,
-            Ok("stand-in") => Program::StandIn,
-            Ok(other) => panic!("TIDEMILL_TEST_GATEWAY={other} is neither tidemill nor stand-in"),
-        }
-    }
-}
-
 pub struct Gateway {
     directory: tempfile::TempDir,
-    program: Program,
     environment: Vec<(String, String)>,
     child: Option<ChildGuard>,
     /// How long the log was when the running process was started.
@@ -41,11 +20,11 @@ pub struct Gateway {
 
 impl Gateway {
     /// Prepared, not started; `config` makes the configuration's text from the data directory's path.
-    pub fn new(program: Program, config: impl FnOnce(&Path) -> String) -> Gateway {
+    pub fn new(config: impl FnOnce(&Path) -> String) -> Gateway {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let text = config(&directory.path().join("data"));
         std::fs::write(directory.path().join("gateway.toml"), text).expect("written");
-        Gateway { directory, program, environment: Vec::new(), child: None, log_before_bytes: 0 }
+        Gateway { directory, environment: Vec::new(), child: None, log_before_bytes: 0 }
     }
 
     /// Sets an environment variable for every later start.
@@ -61,21 +40,9 @@ impl Gateway {
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "the gateway runs already");
         let config = self.config_file().display().to_string();
-        let (program, arguments) = match self.program {
-            Program::Tidemill => {
-                let arguments = ["run", "-c", &config, "--log-format", "json"].map(str::to_owned).to_vec();
-                (env!("CARGO_BIN_EXE_tidemill").to_owned(), arguments)
-            }
-            Program::StandIn => {
-                let own = std::env::current_exe().expect("a process knows its program");
-                let arguments = ["standin::run_as_process", "--exact", "--nocapture"].map(str::to_owned).to_vec();
-                (own.display().to_string(), arguments)
-            }
-        };
+        let arguments = ["run", "-c", &config, "--log-format", "json"].map(str::to_owned);
         self.log_before_bytes = self.log().len();
-        let mut environment = self.environment.clone();
-        environment.push(("TIDEMILL_STANDIN_CONFIG".to_owned(), config));
-        self.child = Some(ChildGuard::spawn(&program, &arguments, &environment, &self.log_file()));
+        self.child = Some(ChildGuard::spawn(env!("CARGO_BIN_EXE_tidemill"), &arguments, &self.environment, &self.log_file()));
     }
 
     /// Waits until the running process says that it is ready.
@@ -83,7 +50,7 @@ impl Gateway {
         let mut exited = false;
         let ready = wait_until(READY_TIMEOUT, || {
             exited = self.has_exited();
-            exited || self.log()[self.log_before_bytes..].lines().any(|line| line == "ready" || line.contains("\"ready\""))
+            exited || self.log_since_start().contains("\"ready\"")
         });
         assert!(ready && !exited, "the gateway does not get ready:\n{}", self.log());
     }
@@ -110,12 +77,32 @@ impl Gateway {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// What it wrote since it was last started.
+    pub fn log_since_start(&self) -> String {
+        self.log().split_off(self.log_before_bytes)
+    }
+
+    /// Waits until it has written `text` since it was last started.
+    pub fn wait_for_log(&self, text: &str) {
+        self.wait_for_log_times(text, 1);
+    }
+
+    /// The same, `times` times.
+    pub fn wait_for_log_times(&self, text: &str, times: usize) {
+        let written = wait_until(READY_TIMEOUT, || self.log_since_start().matches(text).count() >= times);
+        assert!(written, "the gateway does not say {text:?}:\n{}", self.log());
+    }
+
+    /// Waits until the running process ends by itself.
+    pub fn wait_exit(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("the gateway runs");
+        child.wait(STOP_TIMEOUT).unwrap_or_else(|| panic!("the gateway does not end:\n{}", self.log()))
+    }
+
     /// Whether any start counted a row as late.
     pub fn has_late_rows(&self) -> bool {
-        let log = self.log();
-        ["late=", "\"late\":"]
-            .iter()
-            .any(|key| log.match_indices(key).any(|(at, _)| log[at + key.len()..].starts_with(|c: char| c.is_ascii_digit() && c != '0')))
+        let (log, key) = (self.log(), "\"late\":");
+        log.match_indices(key).any(|(at, _)| log[at + key.len()..].starts_with(|c: char| c.is_ascii_digit() && c != '0'))
     }
 
     fn log_file(&self) -> PathBuf {

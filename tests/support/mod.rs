@@ -2,9 +2,11 @@
 //!
 //! Limits: nothing here asserts anything about Tidemill; tests do.
 
+pub mod broker;
 pub mod certificates;
 pub mod child;
 pub mod client;
+pub mod disk;
 pub mod gateway;
 pub mod mosquitto;
 pub mod packet;
@@ -12,3 +14,5 @@ pub mod ports;
 pub mod proxy;
 pub mod random;
 pub mod settings;
+pub mod skip;
+pub mod stored;

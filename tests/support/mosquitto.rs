@@ -21,6 +21,7 @@ pub struct MosquittoOptions {
     lines: Vec<String>,
     users: Vec<(String, String)>,
     tls: bool,
+    tls_user: Option<(String, String)>,
 }
 
 impl MosquittoOptions {
@@ -38,6 +39,12 @@ impl MosquittoOptions {
     pub fn user(mut self, name: &str, password: &str) -> MosquittoOptions {
         self.users.push((name.to_owned(), password.to_owned()));
         self
+    }
+
+    /// Only this user may connect over TLS; plain connections stay as they are.
+    pub fn tls_user(mut self, name: &str, password: &str) -> MosquittoOptions {
+        self.tls_user = Some((name.to_owned(), password.to_owned()));
+        self.tls()
     }
 
     /// Adds a TLS listener on [`Mosquitto::tls_port`], trusted by [`Mosquitto::ca_file`].
@@ -186,18 +193,26 @@ impl Mosquitto {
              connection_messages true\nset_tcp_nodelay true\n",
             directory.display()
         );
-        if self.options.users.is_empty() {
-            text += "allow_anonymous true\n";
+        let access = |users: &[(String, String)], name: &str| match users {
+            [] => "allow_anonymous true\n".to_owned(),
+            users => format!("allow_anonymous false\npassword_file {}\n", self.password_file(users, name).display()),
+        };
+        let tls_users = self.options.tls_user.as_slice();
+        let plain = access(&self.options.users, "passwords");
+        text += &if tls_users.is_empty() {
+            format!("{plain}listener {} 127.0.0.1\n", self.port)
         } else {
-            text += &format!("allow_anonymous false\npassword_file {}\n", self.password_file().display());
-        }
-        text += &format!("listener {} 127.0.0.1\n", self.port);
+            format!("per_listener_settings true\nlistener {} 127.0.0.1\n{plain}", self.port)
+        };
         if let (Some(port), Some(certificates)) = (self.tls_port, &self.certificates) {
             text += &format!(
                 "listener {port} 127.0.0.1\ncertfile {}\nkeyfile {}\n",
                 certificates.server_certificate_file().display(),
                 certificates.server_key_file().display()
             );
+            if !tls_users.is_empty() {
+                text += &access(tls_users, "tls_passwords");
+            }
         }
         for lines in &self.options.lines {
             text += lines;
@@ -206,11 +221,11 @@ impl Mosquitto {
         text
     }
 
-    fn password_file(&self) -> PathBuf {
-        let path = self.directory.path().join("passwords");
+    fn password_file(&self, users: &[(String, String)], name: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
         if !path.exists() {
             std::fs::write(&path, "").expect("written");
-            for (name, password) in &self.options.users {
+            for (name, password) in users {
                 let status = Command::new("mosquitto_passwd").arg("-b").arg(&path).args([name, password]).status();
                 assert!(status.is_ok_and(|status| status.success()), "mosquitto_passwd fails");
             }

@@ -1,7 +1,6 @@
-//! MQTT 3.1.1 and 5 packets as a test client needs them, written by hand: the proof must not share a codec with what it proves.
+//! MQTT 3.1.1 and 5 packets as the tests need them, written by hand: the proof must not share a codec with what it proves.
 //!
-//! Limits: client side only (it encodes what a client sends and decodes what a broker sends); QoS 0 and 1; of the properties it reads user
-//! properties and skips the others.
+//! Limits: QoS 0 and 1; of the properties it reads user properties and skips the others. What only a broker sends is in [`super::broker`].
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -30,7 +29,7 @@ pub struct Publish {
     pub user_properties: Vec<(String, String)>,
 }
 
-/// What a broker sends. `code` 0 is success; on MQTT 5 anything below 0x80 is.
+/// What arrives. `code` 0 is success; on MQTT 5 anything below 0x80 is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     ConnAck { session_present: bool, code: u8 },
@@ -39,6 +38,9 @@ pub enum Incoming {
     SubAck { packet_id: u16, codes: Vec<u8> },
     PingResp,
     Disconnect { code: u8 },
+    Connect { clean: bool },
+    Subscribe { packet_id: u16 },
+    PingReq,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,10 +97,6 @@ pub fn subscribe(version: Version, packet_id: u16, filter: &str, qos: u8) -> Vec
     frame(0x82, &body)
 }
 
-pub fn pingreq() -> Vec<u8> {
-    frame(0xc0, &[])
-}
-
 pub fn disconnect() -> Vec<u8> {
     frame(0xe0, &[])
 }
@@ -124,9 +122,11 @@ pub fn take(version: Version, buffer: &mut Vec<u8>) -> Result<Option<Incoming>, 
     let first = buffer[0];
     let mut body = Reader { rest: &buffer[header..header + length] };
     let packet = match first >> 4 {
+        1 => body.connect(version)?,
         2 => Incoming::ConnAck { session_present: body.byte()? & 1 == 1, code: body.byte()? },
         3 => Incoming::Publish(body.publish(version, first)?),
         4 => Incoming::PubAck { packet_id: body.number()?, code: body.byte().unwrap_or(0) },
+        8 => Incoming::Subscribe { packet_id: body.number()? },
         9 => {
             let packet_id = body.number()?;
             if version == Version::V5 {
@@ -134,12 +134,18 @@ pub fn take(version: Version, buffer: &mut Vec<u8>) -> Result<Option<Incoming>, 
             }
             Incoming::SubAck { packet_id, codes: body.rest.to_vec() }
         }
+        12 => Incoming::PingReq,
         13 => Incoming::PingResp,
         14 => Incoming::Disconnect { code: body.byte().unwrap_or(0) },
-        _ => return Err(Malformed("a packet type that brokers do not send to this client")),
+        _ => return Err(Malformed("a packet type that no test expects")),
     };
     buffer.drain(..header + length);
     Ok(Some(packet))
+}
+
+/// All whole packets in `bytes`.
+pub fn take_all(version: Version, mut bytes: Vec<u8>) -> Vec<Incoming> {
+    std::iter::from_fn(|| take(version, &mut bytes).unwrap_or_else(|error| panic!("{error}"))).collect()
 }
 
 struct Reader<'a> {
@@ -187,6 +193,14 @@ impl<'a> Reader<'a> {
         Ok(Publish { topic, payload, qos, dup: first & 8 != 0, retain: first & 1 != 0, packet_id, user_properties })
     }
 
+    fn connect(&mut self, version: Version) -> Result<Incoming, Malformed> {
+        self.text()?;
+        if self.byte()? != version.level() {
+            return Err(Malformed("another protocol version"));
+        }
+        Ok(Incoming::Connect { clean: self.byte()? & 2 != 0 })
+    }
+
     /// The user properties.
     fn properties(&mut self) -> Result<Vec<(String, String)>, Malformed> {
         let length = self.length()?;
@@ -207,7 +221,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn frame(first: u8, body: &[u8]) -> Vec<u8> {
+pub fn frame(first: u8, body: &[u8]) -> Vec<u8> {
     let mut packet = vec![first];
     put_length(&mut packet, body.len());
     packet.extend(body);

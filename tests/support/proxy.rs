@@ -32,6 +32,8 @@ struct Controls {
     /// Bytes that may still pass before the connection is cut.
     budget_bytes: [AtomicI64; 2],
     cuts: AtomicU64,
+    recording: AtomicBool,
+    recorded: [Mutex<Vec<u8>>; 2],
     connections: Mutex<Vec<(TcpStream, TcpStream)>>,
 }
 
@@ -82,6 +84,16 @@ impl Proxy {
     pub fn delay(&self, direction: Direction, delay: Duration) {
         let delay_us = u64::try_from(delay.as_micros()).expect("a delay below 500,000 years");
         self.controls.delay_us[direction as usize].store(delay_us, Ordering::SeqCst);
+    }
+
+    /// Keeps from now on all that goes through, for [`Proxy::recorded`].
+    pub fn record(&self) {
+        self.controls.recording.store(true, Ordering::SeqCst);
+    }
+
+    /// What went through in that direction, all connections one after the other.
+    pub fn recorded(&self, direction: Direction) -> Vec<u8> {
+        self.controls.recorded[direction as usize].lock().expect("no holder panics").clone()
     }
 
     /// While on, connections stay open and nothing passes.
@@ -151,6 +163,9 @@ fn carry(mut from: &TcpStream, mut to: &TcpStream, direction: Direction, control
             let (_, bytes) = held.pop_front().expect("just seen");
             held_bytes -= bytes.len();
             let allowed = take_budget(&controls.budget_bytes[direction as usize], bytes.len());
+            if controls.recording.load(Ordering::SeqCst) {
+                controls.recorded[direction as usize].lock().expect("no holder panics").extend(&bytes[..allowed]);
+            }
             to.write_all(&bytes[..allowed])?;
             if allowed < bytes.len() {
                 controls.cuts.fetch_add(1, Ordering::SeqCst);

@@ -39,6 +39,7 @@ mod walk;
 
 use std::borrow::Cow;
 
+pub use cast::show;
 pub use error::{EvalError, Failure, OFFENDING_BYTES_MAX, Problem, RowError};
 pub use filter::{Filtered, filter};
 pub use pattern::check_regex;

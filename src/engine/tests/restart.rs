@@ -217,3 +217,32 @@ fn a_key_and_window_takes_few_bytes() {
     let bytes: usize = output.state.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
     assert!(bytes < 50 * NAMES, "{bytes} bytes for {NAMES} keys");
 }
+
+#[test]
+fn long_keys_are_cut_into_parts_that_go_again() {
+    let text = "SELECT window.start AS s, device, max(device) AS m, min(device) AS l FROM readings GROUP BY device, window(ts, '1 minute')";
+    let program = program(&[("q", OutputMode::Append, text)]);
+    let mut running = Engine::new(&program, settings()).unwrap();
+    let mut store = Store::new();
+    let long: Vec<&'static str> = (0..30).map(|number| &*Box::leak(format!("{number}{}", "x".repeat(16_000)).into_boxed_str())).collect();
+    let second_part = b"s/q/0/0.0.1".to_vec();
+    let mut had_parts = Vec::new();
+    // Minutes 0 and 40 share one of eight rings.
+    for (minute, devices) in [(0, 30), (20, 1), (40, 2)] {
+        let rows: Vec<Reading> = long[..devices].iter().map(|device| reading(f64::from(minute) * 60.0, device, 1.0)).collect();
+        let mut stopped = restored(&program, &store);
+        let (expected, output) = (step(&mut running, &rows), step(&mut stopped, &rows));
+        assert_eq!(shown(&output), shown(&expected));
+        assert_eq!(output.state, expected.state);
+        apply(&mut store, &output);
+        assert!(store.values().all(|value| value.len() < 2 << 20));
+        had_parts.push(store.contains_key(&second_part));
+    }
+    assert_eq!(had_parts, [true, true, false]);
+    let too_long: &'static str = Box::leak("x".repeat(70_000).into_boxed_str());
+    let output = step(&mut running, &[reading(3000.0, too_long, 1.0)]);
+    assert_eq!(output.rejects.len(), 1);
+    assert!(output.rejects[0].reason.contains("65536 bytes"), "{}", output.rejects[0].reason);
+    let output = step(&mut running, &[reading(3000.0, &too_long[..20_000], 1.0)]);
+    assert!(output.rejects[0].reason.contains("16384 bytes"), "{}", output.rejects[0].reason);
+}

@@ -81,8 +81,9 @@ fn the_id_comes_first() {
     let mut out = Vec::new();
     encode_result("a\"b", &fields, &table, 0, &mut out);
     assert_eq!(String::from_utf8(out).unwrap(), r#"{"_id":"a\"b","n":-9223372036854775808}"#);
+    let empty = Table { rows: 1, columns: vec![None] };
     let mut out = Vec::new();
-    prepend_id("x", b"{}", &mut out);
+    encode_result("x", &fields[1..], &empty, 0, &mut out);
     assert_eq!(out, br#"{"_id":"x"}"#);
 }
 
@@ -113,6 +114,21 @@ proptest! {
         let text = one(DataType::Double, Values::Double(vec![value]));
         prop_assert_eq!(text[5..text.len() - 1].parse::<f64>().unwrap().to_bits(), bits);
         prop_assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["v"].is_number());
+    }
+
+    #[test]
+    fn short_decimals_are_written_as_all_doubles_are(mantissa in -20_000_000_000i64..20_000_000_000, places in 0i32..7) {
+        let value = mantissa as f64 / 10f64.powi(places);
+        let (mut short, mut general) = (Vec::new(), Vec::new());
+        write_double(value, &mut short);
+        write_float(&value, value, &mut general);
+        prop_assert_eq!(String::from_utf8(short), String::from_utf8(general));
+    }
+
+    #[test]
+    fn integers_are_written_as_rust_does(value in any::<i64>(), shift in 0u32..64) {
+        let value = value >> shift;
+        prop_assert_eq!(one(DataType::BigInt, Values::BigInt(vec![value])), format!("{{\"v\":{value}}}"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod backoff;
 mod notices;
+mod socket;
 mod source;
 mod transport;
 mod wire;

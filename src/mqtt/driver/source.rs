@@ -344,6 +344,7 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
                     self.session.receive(&mut wire.input, now_us);
                     if self.session.is_open() && read_bytes < GATHER_BYTES_MAX {
                         self.gather_until_us = now_us + GATHER.as_micros() as u64;
+                        wire.rest()?;
                     }
                 }
             }

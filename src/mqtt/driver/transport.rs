@@ -18,6 +18,8 @@ use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
 use crate::mqtt::{BrokerSettings, TlsSettings};
 
+use super::socket::Socket;
+
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -38,8 +40,8 @@ pub enum ConnectError {
 /// The stream of one connection.
 #[derive(Debug)]
 pub enum Transport {
-    Tcp(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tcp(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 impl Transport {
@@ -51,6 +53,14 @@ impl Transport {
             Err(_) => Err(ConnectError::Timeout { address, seconds: broker.connect_timeout.as_secs_f64() }),
         }
     }
+
+    /// Wakes nobody until it is read or written again.
+    pub fn rest(&mut self) -> io::Result<()> {
+        match self {
+            Transport::Tcp(socket) => socket.rest(),
+            Transport::Tls(stream) => stream.get_mut().0.rest(),
+        }
+    }
 }
 
 async fn open(broker: &BrokerSettings, address: &str) -> Result<Transport, ConnectError> {
@@ -58,6 +68,7 @@ async fn open(broker: &BrokerSettings, address: &str) -> Result<Transport, Conne
     let tcp_error = |source| ConnectError::Tcp { address: address.to_owned(), source };
     let stream = TcpStream::connect((broker.host.as_str(), broker.port)).await.map_err(tcp_error)?;
     stream.set_nodelay(true).map_err(tcp_error)?;
+    let stream = Socket::new(stream);
     let Some((settings, config)) = tls else { return Ok(Transport::Tcp(stream)) };
     let name = ServerName::try_from(broker.host.clone()).map_err(|_| ConnectError::ServerName(broker.host.clone()))?;
     match TlsConnector::from(Arc::new(config)).connect(name, stream).await {

@@ -40,6 +40,11 @@ impl Wire {
         Ok(Wire { transport: Transport::connect(broker).await?, input: BytesMut::new(), unflushed: false })
     }
 
+    /// Nothing is to be read for a while: what arrives wakes nobody until the next [`Wire::progress`] that reads or writes.
+    pub fn rest(&mut self) -> io::Result<()> {
+        self.transport.rest()
+    }
+
     /// Writes all it can of `output` and, if `reading`, reads once. Returns as soon as anything was done; may be dropped at any time without loss.
     /// Errors: the connection is of no more use; its end is `UnexpectedEof`.
     pub async fn progress(&mut self, output: &mut BytesMut, reading: bool) -> io::Result<Progress> {

@@ -229,5 +229,5 @@ fn a_data_directory_that_is_a_file_is_refused_in_plain_words() {
     let path = dir.path().join("data");
     fs::write(&path, b"").unwrap();
     let message = DiskStore::open(settings(&path)).err().unwrap().to_string();
-    assert!(message.contains("cannot create") && message.contains("data"), "{message}");
+    assert!(message.contains("data is a file"), "{message}");
 }

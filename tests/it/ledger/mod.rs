@@ -7,8 +7,10 @@
 mod account;
 mod consumer;
 pub mod dedup;
+mod disk_full;
 mod kills;
-mod producer;
+pub mod producer;
 mod rig;
+#[cfg(feature = "sabotage")]
 mod sabotage;
 mod scenarios;

@@ -1,18 +1,24 @@
 //! One ledger test's machinery: devices → local broker → gateway → central broker → consumer, with a proxy on each side of the gateway.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::account::{self, Problem};
 use super::consumer::{Consumer, Received};
 use super::producer::Producer;
 use crate::support::child::wait_until;
-use crate::support::gateway::{Gateway, Program};
+use crate::support::gateway::Gateway;
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions};
 use crate::support::packet::Version;
 use crate::support::proxy::Proxy;
 use crate::support::random::{self, Random};
+use crate::support::stored::Stored;
 
 const FILTER: &str = "sensors/+/climate";
+/// Whom the brokers let in over TLS.
+const USER: &str = "gateway";
+const PASSWORD: &str = "p\u{e4}ss word $1";
+const PASSWORD_VARIABLE: &str = "TIDEMILL_TEST_PASSWORD";
 const READINGS_PER_SECOND: u32 = 400;
 /// For the last results to arrive, once nothing disturbs any more.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -22,18 +28,19 @@ const SETTLE_TIMEOUT_SABOTAGED: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_millis(300);
 
 pub struct Options {
-    pub program: Program,
     pub version: Version,
     /// The gateway speaks TLS, with user and password, to both brokers.
     pub tls: bool,
     pub seed: u64,
+    /// Where the gateway keeps its data, if not in a directory of its own.
+    pub data_dir: Option<PathBuf>,
     /// A fault planted in the gateway.
     pub sabotage: Option<&'static str>,
 }
 
 impl Options {
     pub fn new(version: Version) -> Options {
-        Options { program: Program::chosen(), version, tls: false, seed: random::seed(), sabotage: None }
+        Options { version, tls: false, data_dir: None, seed: random::seed(), sabotage: None }
     }
 }
 
@@ -46,6 +53,7 @@ pub struct Rig {
     pub local_proxy: Proxy,
     pub central_proxy: Proxy,
     pub gateway: Gateway,
+    data_dir: PathBuf,
     settle_timeout: Duration,
     pub consumer: Consumer,
     producer: Option<Producer>,
@@ -55,14 +63,20 @@ impl Rig {
     /// Both brokers run, the consumer has subscribed, the gateway is prepared.
     pub fn new(options: Options) -> Rig {
         eprintln!("seed: TIDEMILL_TEST_SEED={}", options.seed);
-        let broker = || if options.tls { MosquittoOptions::new().tls() } else { MosquittoOptions::new() }.start();
+        let plain_or_tls = |options: MosquittoOptions, tls| if tls { options.tls_user(USER, PASSWORD) } else { options };
+        let broker = || plain_or_tls(MosquittoOptions::new(), options.tls).start();
         let (local, central) = (broker(), broker());
         let consumer = Consumer::start(central.address(), options.version);
         let port = |broker: &Mosquitto| if options.tls { broker.tls_port() } else { broker.port() };
         let (local_proxy, central_proxy) = (Proxy::start(port(&local)), Proxy::start(port(&central)));
         let keys = |broker: &Mosquitto, proxy: &Proxy| broker_keys(&options, broker, proxy.port());
         let (source, sink) = (keys(&local, &local_proxy), keys(&central, &central_proxy));
-        let mut gateway = Gateway::new(options.program, |data_dir| config(&data_dir.display().to_string(), &source, &sink));
+        let mut data_dir = PathBuf::new();
+        let mut gateway = Gateway::new(|own| {
+            data_dir = options.data_dir.clone().unwrap_or_else(|| own.to_owned());
+            config(&data_dir, &source, &sink)
+        });
+        gateway.set(PASSWORD_VARIABLE, PASSWORD);
         if let Some(fault) = options.sabotage {
             gateway.set("TIDEMILL_SABOTAGE", fault);
         }
@@ -75,6 +89,7 @@ impl Rig {
             local_proxy,
             central_proxy,
             gateway,
+            data_dir,
             settle_timeout: if options.sabotage.is_some() { SETTLE_TIMEOUT_SABOTAGED } else { SETTLE_TIMEOUT },
             consumer,
             producer: None,
@@ -119,6 +134,7 @@ impl Rig {
             came.is_superset(&must_come)
         });
         let status = self.gateway.stop();
+        let dead_letters = Stored::open(&self.data_dir).dead_letters();
         let mut seen = self.consumer.deliveries();
         // Until nothing has come for a while: a repeat that should not come has had its time.
         while wait_until(QUIET, || self.consumer.deliveries() > seen) {
@@ -130,6 +146,8 @@ impl Rig {
         if self.gateway.has_late_rows() {
             problems.push(Problem::Late);
         }
+        // Late rows too, of starts that were killed before they could say so.
+        problems.extend(dead_letters.iter().map(|letter| Problem::Malformed(format!("a dead letter: {letter}"))));
         if status.code() != Some(0) {
             problems.push(Problem::Malformed(format!("SIGTERM ends the gateway with {status}, not with 0")));
         }
@@ -171,18 +189,23 @@ impl Outcome {
 
 /// The keys that say how to reach a broker.
 fn broker_keys(options: &Options, broker: &Mosquitto, proxy_port: u16) -> String {
-    let (scheme, trust) =
-        if options.tls { ("mqtts", format!("ca_file = {:?}\n", broker.ca_file().display().to_string())) } else { ("mqtt", String::new()) };
+    let (scheme, trust) = if options.tls {
+        let ca_file = broker.ca_file();
+        ("mqtts", format!("ca_file = {ca_file:?}\nusername = \"{USER}\"\npassword = \"${{{PASSWORD_VARIABLE}}}\"\n"))
+    } else {
+        ("mqtt", String::new())
+    };
     let protocol = if options.version == Version::V4 { "3.1.1" } else { "5" };
     format!("broker = \"{scheme}://127.0.0.1:{proxy_port}\"\n{trust}protocol = \"{protocol}\"\nqos = 1\n")
 }
 
-fn config(data_dir: &str, source: &str, sink: &str) -> String {
+fn config(data_dir: &Path, source: &str, sink: &str) -> String {
     format!(
         r#"[gateway]
 id = "ledger"
 data_dir = {data_dir:?}
 batch_interval = "50ms"
+free_space_min = "2 MB"
 
 [source.readings]
 type = "mqtt"

@@ -2,7 +2,7 @@
 
 pub(super) mod moment;
 mod number;
-pub(super) mod show;
+pub mod show;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

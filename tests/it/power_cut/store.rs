@@ -1,68 +1,25 @@
-//! A real power cut: the store works on an ext4 image on a loop device, the image is copied while it works, the copy is mounted and opened.
-//!
-//! The image holds what the file system has sent to its device; what waits in the page cache above it is not in it, as after a power cut.
-//! A copy counts if two readings in a row agree, so that it is the device at one moment. Its journal's own interval is set long: nothing
-//! becomes durable by chance. Limits: the device keeps what it was sent, with or without a flush; needs root and loop devices, and says so
-//! where they are missing.
+//! The store alone: what its commits had acknowledged is on the copy.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidemill::store::{Append, ChangeSet, Chunk, DiskStore, LogName, SegmentMeta, StoreSettings, chunk};
 
-const IMAGE_BYTES: u64 = 24 << 20;
+use super::{cut_power, make_disk};
+use crate::support::disk::Mount;
+use crate::support::skip::skip;
+
 const CUTS: u64 = 6;
 /// Commits between two cuts, at least.
 const COMMITS_A_CUT: u64 = 12;
 /// Between two commits, so that a copy fits in.
 const PAUSE: Duration = Duration::from_millis(60);
-/// Until a copy must have been possible.
-const COPY_PATIENCE: Duration = Duration::from_secs(60);
 const STATE_BYTES: usize = 6_000;
 const RECORD_BYTES: usize = 4_000;
 const SEGMENT_BYTES: u64 = 40_000;
-
-/// A mounted image; unmounted when dropped.
-struct Mount {
-    dir: PathBuf,
-}
-
-impl Mount {
-    fn image(image: &Path, dir: PathBuf) -> Result<Mount, String> {
-        fs::create_dir_all(&dir).unwrap();
-        run(Command::new("mount").args(["-o", "loop,noatime,commit=300"]).arg(image).arg(&dir))?;
-        Ok(Mount { dir })
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = run(Command::new("umount").arg("-l").arg(&self.dir));
-    }
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ")),
-        Err(error) => Err(format!("{}: {error}", command.get_program().to_string_lossy())),
-    }
-}
-
-/// An ext4 file system on a loop device, or why there is none.
-fn make_disk(dir: &Path) -> Result<(PathBuf, Mount), String> {
-    let image = dir.join("disk.img");
-    fs::File::create(&image).unwrap().set_len(IMAGE_BYTES).unwrap();
-    run(Command::new("mkfs.ext4").args(["-q", "-F", "-J", "size=4"]).arg(&image))?;
-    let mount = Mount::image(&image, dir.join("live")).map_err(|reason| format!("no loop devices: {reason}"))?;
-    Ok((image, mount))
-}
 
 fn settings(data_dir: &Path) -> StoreSettings {
     StoreSettings::new(data_dir, 1 << 30, 0, 1_700_000_000)
@@ -103,18 +60,6 @@ fn commit_until(data_dir: &Path, acknowledged: &AtomicU64, stop: &AtomicBool) {
             .unwrap();
         acknowledged.store(number, Ordering::SeqCst);
         std::thread::sleep(PAUSE);
-    }
-}
-
-/// Copies the device as it is at one moment.
-fn cut_power(image: &Path, copy: &Path) {
-    let deadline = Instant::now() + COPY_PATIENCE;
-    loop {
-        let first = fs::read(image).unwrap();
-        if first == fs::read(image).unwrap() {
-            return fs::write(copy, first).unwrap();
-        }
-        assert!(Instant::now() < deadline, "the image never held still for a copy");
     }
 }
 
@@ -164,9 +109,8 @@ fn cut_while(work: impl Fn(&Path, &AtomicU64, &AtomicBool) + Send + 'static) -> 
         while acknowledged.load(Ordering::SeqCst) < cut * COMMITS_A_CUT && !writer.is_finished() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let before = acknowledged.load(Ordering::SeqCst);
         let copy = dir.path().join(format!("cut-{cut}.img"));
-        cut_power(&image, &copy);
+        let before = cut_power(&image, &copy, || acknowledged.load(Ordering::SeqCst));
         let found = examine(&copy, dir.path().join(format!("cut-{cut}")), before);
         fs::remove_file(&copy).unwrap();
         match found {
@@ -181,11 +125,6 @@ fn cut_while(work: impl Fn(&Path, &AtomicU64, &AtomicBool) + Send + 'static) -> 
     writer.join().unwrap();
     drop(live);
     Ok(result)
-}
-
-fn skip(test: &str, reason: &str) {
-    // Past the test harness, which would keep it to itself.
-    std::io::stderr().write_all(format!("\nskipped: {test}: {reason}\n").as_bytes()).unwrap();
 }
 
 #[test]

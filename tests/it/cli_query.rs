@@ -1,0 +1,142 @@
+//! `tidemill query`, by the real binary: formats, standard input, what is reported, errors.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const SCHEMA: &str = "device STRING, ts TIMESTAMP, temperature DOUBLE";
+
+const READINGS: &str = r#"{"device":"a","ts":1767225600000,"temperature":21.5}
+{"device":"b","ts":1767225601250,"temperature":19}
+{"device":"a","ts":1767225665000,"temperature":22.5}
+{"device":"b","ts":1767225666000,"temperature":"warm"}
+"#;
+
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("readings-2.jsonl"), READINGS).unwrap();
+    directory
+}
+
+fn query(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    command.current_dir(directory).args(["query", "--schema", SCHEMA, "--timestamp-unit", "ms"]).args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Exit code, standard output, standard error.
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = query(directory().path(), arguments).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+const FROM: [&str; 2] = ["--from", "readings-2.jsonl"];
+const BY_MINUTE: &str = "SELECT device, window.start AS start, avg(temperature) AS mean, count(*) AS n FROM readings_2
+                         GROUP BY device, window(ts, '1 minute') ORDER BY start, device";
+const NOTE: &str = "note: 1 field did not fit its column's type and was read as NULL\n";
+
+#[test]
+fn results_come_as_a_table() {
+    let (code, out, err) = run(&[FROM[0], FROM[1], BY_MINUTE]);
+    let table = "\
++------+-------------------+----+-+
+|device|start              |mean|n|
++------+-------------------+----+-+
+|a     |2026-01-01 00:00:00|21.5|1|
+|b     |2026-01-01 00:00:00|19.0|1|
+|a     |2026-01-01 00:01:00|22.5|1|
+|b     |2026-01-01 00:01:00|NULL|1|
++------+-------------------+----+-+
+";
+    assert_eq!((code, out.as_str(), err.as_str()), (0, table, NOTE));
+}
+
+#[test]
+fn results_come_as_json_and_csv() {
+    let (code, json, err) = run(&[FROM[0], FROM[1], "--format", "json", BY_MINUTE]);
+    let expected = r#"{"device":"a","start":"2026-01-01T00:00:00.000Z","mean":21.5,"n":1}
+{"device":"b","start":"2026-01-01T00:00:00.000Z","mean":19.0,"n":1}
+{"device":"a","start":"2026-01-01T00:01:00.000Z","mean":22.5,"n":1}
+{"device":"b","start":"2026-01-01T00:01:00.000Z","n":1}
+"#;
+    assert_eq!((code, json.as_str(), err.as_str()), (0, expected, NOTE));
+
+    let (code, csv, _) =
+        run(&[FROM[0], FROM[1], "--format", "csv", "SELECT ts, concat(device, ',') AS d, temperature AS t FROM readings_2"]);
+    let expected = "ts,d,t\n2026-01-01 00:00:00,\"a,\",21.5\n2026-01-01 00:00:01.25,\"b,\",19.0\n\
+                    2026-01-01 00:01:05,\"a,\",22.5\n2026-01-01 00:01:06,\"b,\",\n";
+    assert_eq!((code, csv.as_str()), (0, expected));
+}
+
+#[test]
+fn standard_input_is_a_file() {
+    let directory = directory();
+    for name in ["-", "/dev/stdin"] {
+        let mut command = query(directory.path(), &["--from", name, "--format", "csv", "SELECT count(*) AS n FROM stdin"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(READINGS.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"n\n4\n"[..]), "{name}");
+    }
+}
+
+#[test]
+fn rows_that_fail_are_told_and_left_out() {
+    let zero = "SELECT device, 1 / (temperature - 21.5) AS r FROM readings_2 WHERE temperature IS NOT NULL";
+    let (code, out, err) = run(&[FROM[0], FROM[1], "--format", "csv", zero]);
+    assert_eq!((code, out.lines().count()), (0, 3), "{out}");
+    let told = err.strip_prefix(NOTE).unwrap_or_else(|| panic!("{err}"));
+    assert!(told.starts_with("warning: 1 row failed and is not in the result:\n  "), "{err}");
+    assert!(told.contains("1 / (temperature - 21.5)") && told.contains(r#""temperature":21.5"#), "{err}");
+
+    let directory = directory();
+    let lines = format!("[1]\n{}", "{\"temperature\":0}\n".repeat(12));
+    std::fs::write(directory.path().join("t.jsonl"), lines).unwrap();
+    let output =
+        query(directory.path(), &["--from", "t.jsonl", "--format", "json", "SELECT 1 / temperature AS r FROM t"]).output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        err.starts_with("note: 1 line is no JSON object and was read as a row of NULLs, the first at line 1\nwarning: 12 rows failed"),
+        "{err}"
+    );
+    assert!(err.ends_with("\n  and 2 more\n"), "{err}");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"{}\n"[..]));
+}
+
+#[test]
+fn errors_show_their_place() {
+    let (code, out, err) = run(&[FROM[0], FROM[1], "SELECT\n  devise FROM readings_2"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.starts_with("error: ") && err.contains(" --> query:2:3\n") && err.contains("^^^^^^") && err.contains("`device`"), "{err}");
+
+    let (code, _, err) = run(&[FROM[0], FROM[1], "SELECT * FROM readings"]);
+    assert!(code == 1 && err.contains("`readings_2`"), "{err}");
+
+    let directory = directory();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    command.current_dir(directory.path()).args(["query", FROM[0], FROM[1], "--schema", "device STRIG", "SELECT * FROM readings_2"]);
+    let output = command.output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && err.starts_with("error: ") && err.contains("--> --schema:1:"), "{err}");
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let (code, out, err) = run(&["--from", "gone.jsonl", "SELECT * FROM gone"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (1, "", "error: cannot read gone.jsonl: no such file\n"));
+    let (code, _, err) = run(&["--from", ".", "--format", "json", "SELECT * FROM t"]);
+    assert_eq!(code, 1);
+    assert!(err.starts_with("error: .: cannot read it: "), "{err}");
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_error() {
+    let directory = directory();
+    std::fs::write(directory.path().join("t.jsonl"), "{\"device\":\"a\"}\n".repeat(200_000)).unwrap();
+    let mut command = query(directory.path(), &["--from", "t.jsonl", "--format", "json", "SELECT * FROM t"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
