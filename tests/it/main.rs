@@ -9,6 +9,7 @@ mod cli_query;
 mod config;
 mod core;
 mod daemon;
+mod demo;
 mod golden;
 mod golden_run;
 mod ledger;
