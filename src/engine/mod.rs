@@ -7,8 +7,8 @@
 //! | `query` | one query's step: rows up through the stages, watermark, emission |
 //! | `chunk` | rows on their way: shared columns and a selection |
 //! | `watermark`, `window`, `placement` | event time: watermark, panes of windows, rows to panes |
-//! | `aggregate`, `spec`, `input`, `overflow` | GROUP BY: rows into cells |
-//! | `keys`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
+//! | `aggregate`, `spec`, `prepare`, `input`, `overflow` | GROUP BY: rows into cells |
+//! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
 //! | `emit`, `reading` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
@@ -25,6 +25,7 @@ mod error;
 pub mod expr;
 mod input;
 mod key_codec;
+mod keyer;
 mod keys;
 mod lanes;
 mod limit;
@@ -32,6 +33,7 @@ mod output;
 mod overflow;
 mod pane;
 mod placement;
+mod prepare;
 mod query;
 mod reading;
 mod render;
