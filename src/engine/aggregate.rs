@@ -21,7 +21,8 @@ use crate::engine::output::Complaints;
 use crate::engine::overflow::overflowing;
 use crate::engine::pane::{NO_SLOT, PANE_OVERHEAD_BYTES, Pane};
 use crate::engine::placement::{Placement, place};
-use crate::engine::prepare::{Prepared, prepare};
+use crate::engine::prepare::{PairScratch, Prepared, prepare};
+use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
 use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
 use crate::types::{DataType, Field};
@@ -59,8 +60,7 @@ pub(super) struct Aggregate {
 struct Scratch {
     slots: Vec<u32>,
     rows: Vec<u32>,
-    input_rows: Vec<u32>,
-    input_slots: Vec<u32>,
+    pairs: PairScratch,
     key: Vec<u8>,
 }
 
@@ -124,7 +124,7 @@ impl Aggregate {
         for (pane, rows) in panes {
             let refused = self.take(pane, rows, &prepared);
             for (row, refusal) in refused {
-                complaints.reject(|| self.refusal(refusal), || render_row(fields, chunk, row));
+                complaints.reject(|| refusal.reason(self.keys_max, self.bytes_max), || render_row(fields, chunk, row));
             }
         }
         // Without keys there is always the one group, as in Spark, whatever filters left of the input.
@@ -138,22 +138,6 @@ impl Aggregate {
     pub(super) fn count_loose_bytes(&mut self) {
         if self.kinds.iter().any(|kind| matches!(kind, LaneKind::MinText | LaneKind::MaxText)) {
             self.loose_bytes = self.panes.values().flat_map(Pane::lanes).map(Lane::loose_bytes).sum();
-        }
-    }
-
-    fn refusal(&self, refusal: Refusal) -> String {
-        match refusal {
-            Refusal::KeyLength => format!("the group key is longer than {KEY_BYTES_MAX} bytes; group by a part of it: left(x, 100)"),
-            Refusal::Keys => {
-                format!("the query holds {} keys, its limit; rows with further keys are rejected until some are gone", self.keys_max)
-            }
-            Refusal::Bytes => {
-                format!(
-                    "the query's state has reached its limit of {} bytes; rows that need more are rejected until windows close",
-                    self.bytes_max
-                )
-            }
-            Refusal::Overflow => "a sum of integers does not fit in BIGINT; sum(CAST(x AS DOUBLE)) does".to_owned(),
         }
     }
 
@@ -176,7 +160,7 @@ impl Aggregate {
             scratch.slots.remove(index);
         }
         pane.count_rows(&scratch.slots);
-        self.update_lanes(&mut pane, prepared, &mut scratch);
+        prepared.add_to(&mut pane, &self.spec.plan.lanes, Pairs { rows: &scratch.rows, slots: &scratch.slots }, &mut scratch.pairs);
         pane.touch(&scratch.slots);
         self.note_touched(start, &pane);
         if pane.len() > 0 {
@@ -188,28 +172,6 @@ impl Aggregate {
 
     fn lanes_of_inputs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         self.spec.plan.lanes.iter().enumerate().filter_map(|(lane, spec)| spec.input.map(|input| (lane, input)))
-    }
-
-    fn update_lanes(&self, pane: &mut Pane, prepared: &Prepared<'_>, scratch: &mut Scratch) {
-        let all = Pairs { rows: &scratch.rows, slots: &scratch.slots };
-        for (index, input) in prepared.inputs.iter().enumerate() {
-            let pairs = if input.complete() {
-                all
-            } else {
-                scratch.input_rows.clear();
-                scratch.input_slots.clear();
-                for (row, slot) in all.rows.iter().zip(all.slots) {
-                    if input.takes(*row) {
-                        scratch.input_rows.push(*row);
-                        scratch.input_slots.push(*slot);
-                    }
-                }
-                Pairs { rows: &scratch.input_rows, slots: &scratch.input_slots }
-            };
-            for (lane, _) in self.lanes_of_inputs().filter(|(_, of)| *of == index) {
-                pane.update(lane, pairs, input);
-            }
-        }
     }
 
     fn note_touched(&mut self, start: i64, pane: &Pane) {
@@ -322,13 +284,4 @@ impl Aggregate {
         keyer.remember(&mut self.keys, row, key);
         Ok(if slot == NO_SLOT { self.new_cell(pane, key) } else { slot })
     }
-}
-
-/// Why a row was not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    KeyLength,
-    Keys,
-    Bytes,
-    Overflow,
 }

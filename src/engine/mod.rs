@@ -7,7 +7,7 @@
 //! | `query` | one query's step: rows up through the stages, watermark, emission |
 //! | `chunk` | rows on their way: shared columns and a selection |
 //! | `watermark`, `window`, `placement` | event time: watermark, panes of windows, rows to panes |
-//! | `aggregate`, `spec`, `prepare`, `input`, `overflow` | GROUP BY: rows into cells |
+//! | `aggregate`, `spec`, `prepare`, `input`, `overflow`, `refusal` | GROUP BY: rows into cells |
 //! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
 //! | `emit`, `reading` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
@@ -36,6 +36,7 @@ mod placement;
 mod prepare;
 mod query;
 mod reading;
+mod refusal;
 mod render;
 mod sort;
 mod spec;

@@ -10,7 +10,9 @@ use crate::batch::{Column, Values};
 use crate::engine::chunk::{Chunk, without};
 use crate::engine::expr::{Context, EvalError, Problem, RowError, Selection};
 use crate::engine::input::Input;
-use crate::engine::spec::{LanePlan, PlainKey};
+use crate::engine::lanes::Pairs;
+use crate::engine::pane::Pane;
+use crate::engine::spec::{LanePlan, LaneSpec, PlainKey};
 use crate::plan::{Expr, Span};
 
 /// Bytes of a string that min or max keeps; rows with a longer one are rejected.
@@ -23,6 +25,35 @@ pub(super) struct Prepared<'a> {
     pub extra: Vec<Cow<'a, Column>>,
     pub keys: Vec<Cow<'a, Column>>,
     pub inputs: Vec<Input<'a>>,
+}
+
+/// Memory that is used again from batch to batch.
+#[derive(Default)]
+pub(super) struct PairScratch {
+    rows: Vec<u32>,
+    slots: Vec<u32>,
+}
+
+impl Prepared<'_> {
+    /// Adds the rows' inputs to their cells, in the order of the pairs; rows are counted elsewhere.
+    pub fn add_to(&self, cells: &mut Pane, lanes: &[LaneSpec], all: Pairs<'_>, scratch: &mut PairScratch) {
+        for (index, input) in self.inputs.iter().enumerate() {
+            let pairs = if input.complete() {
+                all
+            } else {
+                scratch.rows.clear();
+                scratch.slots.clear();
+                for (row, slot) in all.rows.iter().zip(all.slots).filter(|(row, _)| input.takes(**row)) {
+                    scratch.rows.push(*row);
+                    scratch.slots.push(*slot);
+                }
+                Pairs { rows: &scratch.rows, slots: &scratch.slots }
+            };
+            for (lane, _) in lanes.iter().enumerate().filter(|(_, spec)| spec.input == Some(index)) {
+                cells.update(lane, pairs, input);
+            }
+        }
+    }
 }
 
 /// Evaluates `extra`, the keys and the inputs of the aggregates. Of several errors of a row the first evaluated is given.
