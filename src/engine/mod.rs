@@ -8,6 +8,7 @@
 //! | `chunk` | rows on their way: shared columns and a selection |
 //! | `watermark`, `window`, `placement` | event time: watermark, panes of windows, rows to panes |
 //! | `aggregate`, `spec`, `prepare`, `input`, `overflow`, `refusal` | GROUP BY: rows into cells |
+//! | `row_windows` | GROUP BY sessions, counts of rows, states |
 //! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
 //! | `emit`, `reading` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
@@ -38,6 +39,7 @@ mod query;
 mod reading;
 mod refusal;
 mod render;
+mod row_windows;
 mod sort;
 mod spec;
 mod state_codec;
