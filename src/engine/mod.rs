@@ -15,6 +15,10 @@
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
+//!
+//! A query is a tree of operators (`stage::Stage`), inputs before their parents. To add one: a variant of `Stage` with its arms in `stage.rs`
+//! (whose head tells what a streaming, a holding and a stateful operator must do), an arm in `compile`'s `stage` that makes it from its
+//! relation, and, where event time or a source's column passes through it, an arm in `compile/events.rs`.
 
 mod aggregate;
 mod buckets;

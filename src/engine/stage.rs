@@ -34,7 +34,6 @@ pub(super) enum Stage {
         index: usize,
     },
     /// The rows of all ports, as they come.
-    #[expect(dead_code, reason = "no relation asks for it yet")]
     Union,
     Limit(Limit),
     Aggregate(Box<Aggregate>),

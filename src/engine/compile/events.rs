@@ -4,7 +4,7 @@ use crate::plan::{Expr, ExprNode, Function, GroupKey, Relation};
 use crate::types::{DataType, Value, window_type};
 
 /// An output column that carries event time.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct EventColumn {
     pub column: usize,
     /// `Some`: a window of this size; `None`: the time itself.
@@ -13,10 +13,12 @@ pub(super) struct EventColumn {
 
 /// The sources below, each once.
 pub(super) fn scanned(relation: &Relation) -> Vec<usize> {
-    let mut sources = match relation {
-        Relation::Scan { source, .. } => vec![*source],
-        _ => relation.input().map(scanned).unwrap_or_default(),
-    };
+    let mut sources = Vec::new();
+    relation.visit(&mut |relation| {
+        if let Relation::Scan { source, .. } = relation {
+            sources.push(*source);
+        }
+    });
     sources.sort_unstable();
     sources.dedup();
     sources
@@ -26,19 +28,18 @@ pub(super) fn scanned(relation: &Relation) -> Vec<usize> {
 pub(super) fn source_column(relation: &Relation, column: usize) -> Option<(usize, usize)> {
     match relation {
         Relation::Scan { source, columns, .. } => columns.get(column).map(|column| (*source, *column)),
-        Relation::Values { .. } | Relation::Aggregate { .. } | Relation::Sort { .. } => None,
+        Relation::Filter { input, .. } | Relation::Watermark { input, .. } | Relation::Limit { input, .. } => source_column(input, column),
         Relation::Project { input, columns } => match columns.get(column)?.expr.node {
             ExprNode::Column(inner) => source_column(input, inner),
             _ => None,
         },
-        Relation::Filter { input, .. } | Relation::Watermark { input, .. } | Relation::Limit { input, .. } => source_column(input, column),
+        _ => None,
     }
 }
 
 /// The columns of `relation` that the watermark speaks about.
 pub(super) fn event_columns(relation: &Relation) -> Vec<EventColumn> {
     match relation {
-        Relation::Scan { .. } | Relation::Values { .. } => Vec::new(),
         Relation::Filter { input, .. } | Relation::Sort { input, .. } | Relation::Limit { input, .. } => event_columns(input),
         Relation::Watermark { input, column, .. } => {
             let mut events = event_columns(input);
@@ -56,10 +57,19 @@ pub(super) fn event_columns(relation: &Relation) -> Vec<EventColumn> {
                 GroupKey::Window(spec) => {
                     is_event_time(&spec.time, &events).then_some(EventColumn { column, window_size: Some(spec.size_us) })
                 }
+                _ => None,
             };
             keys.iter().enumerate().filter_map(event).collect()
         }
+        Relation::Union { inputs } => inputs.iter().map(event_columns).reduce(common_events).unwrap_or_default(),
+        _ => Vec::new(),
     }
+}
+
+/// What is event time on both sides, alike.
+fn common_events(mut left: Vec<EventColumn>, right: Vec<EventColumn>) -> Vec<EventColumn> {
+    left.retain(|event| right.contains(event));
+    left
 }
 
 fn projected_event(expr: &Expr, events: &[EventColumn], column: usize) -> Option<EventColumn> {

@@ -116,5 +116,5 @@ fn time_text(time: &TimeKey, fields: &[Field]) -> String {
 
 /// Whether an aggregate stands in the relation or below.
 pub(super) fn has_aggregate(relation: &Relation) -> bool {
-    matches!(relation, Relation::Aggregate { .. }) || relation.input().is_some_and(has_aggregate)
+    matches!(relation, Relation::Aggregate { .. }) || relation.inputs().into_iter().any(has_aggregate)
 }

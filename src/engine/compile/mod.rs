@@ -92,7 +92,7 @@ impl Compiler<'_> {
 
     /// Adds the operators of a relation, inputs first. As deep as the relation tree, which is bounded.
     fn build(&mut self, relation: &Relation) -> Result<Origin, EngineError> {
-        let inputs: Vec<&Relation> = relation.input().into_iter().collect();
+        let inputs = relation.inputs();
         if inputs.is_empty() {
             let rows = self.rows(relation)?;
             self.leaves.push(Leaf { rows, to: None });
@@ -156,9 +156,16 @@ impl Compiler<'_> {
                 let per_step = self.query.mode == OutputMode::Complete && has_aggregate(input);
                 Stage::Limit(Limit::new(*rows, per_step))
             }
-            Relation::Scan { .. } | Relation::Values { .. } => {
+            Relation::Union { .. } => Stage::Union,
+            Relation::Scan { .. } | Relation::Values { .. } | Relation::ReferenceScan { .. } => {
                 return Err(EngineError::Plan { query: self.query.name.clone(), what: "a source stands above an operator" });
             }
+            Relation::Join(_)
+            | Relation::Generate { .. }
+            | Relation::Expand { .. }
+            | Relation::Over { .. }
+            | Relation::Deduplicate { .. }
+            | Relation::StateFunction(_) => return Err(self.unsupported("this operator is not there yet")),
         }))
     }
 
