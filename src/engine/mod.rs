@@ -9,8 +9,9 @@
 //! | `chunk` | rows on their way: shared columns and a selection |
 //! | `watermark`, `watermarks` | event time: a stream's watermark, a query's over all of its streams |
 //! | `window`, `placement` | panes of windows, rows to panes |
-//! | `aggregate`, `spec`, `input`, `overflow` | GROUP BY: rows into cells |
-//! | `keys`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
+//! | `aggregate`, `spec`, `prepare`, `input`, `overflow`, `refusal` | GROUP BY: rows into cells |
+//! | `row_windows` | GROUP BY sessions, counts of rows, states |
+//! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
 //! | `emit`, `reading` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
@@ -31,6 +32,7 @@ mod error;
 pub mod expr;
 mod input;
 mod key_codec;
+mod keyer;
 mod keys;
 mod lanes;
 mod limit;
@@ -38,9 +40,12 @@ mod output;
 mod overflow;
 mod pane;
 mod placement;
+mod prepare;
 mod query;
 mod reading;
+mod refusal;
 mod render;
+mod row_windows;
 mod sort;
 mod spec;
 mod stage;
