@@ -13,10 +13,8 @@ use tidemill::types::{DataType, Field};
 /// Cases that ask for what is not there yet.
 const NOT_YET: &[(&str, &str)] = &[
     ("12_agg_percentile", "percentile, percentile_approx, median"),
-    ("19_session", "session_window"),
     ("20_join_static_inner", "joins"),
     ("21_join_static_left_window", "joins"),
-    ("29_stream_session_append", "session_window"),
     ("33_stream_static_join", "joins"),
 ];
 

@@ -200,7 +200,7 @@ fn without_nulls(row: &Json) -> Json {
 
 fn of_mode(batch: bool) -> Vec<Case> {
     let cases: Vec<Case> = cases().into_iter().filter(|case| (case.mode == OutputMode::Batch) == batch).collect();
-    assert_eq!(cases.len(), if batch { 19 } else { 11 });
+    assert_eq!(cases.len(), if batch { 20 } else { 12 });
     cases
 }
 
