@@ -26,7 +26,8 @@ pub enum Relation {
         input: Box<Relation>,
         columns: Vec<NamedExpr>,
     },
-    /// Event time is column `column`; the watermark is its greatest value seen in earlier steps, less `delay_us`.
+    /// Event time is column `column`; the watermark is its greatest value seen in earlier steps, less `delay_us`. In a batch query it says
+    /// only which column is event time.
     Watermark {
         input: Box<Relation>,
         column: usize,

@@ -86,7 +86,6 @@ impl Planner<'_> {
         if let Some(event_time) = table.event_time
             && let Some(delay_us) = event_time.delay_us
             && !has_clause
-            && self.mode != OutputMode::Batch
         {
             relation = Relation::Watermark { input: Box::new(relation), column: event_time.column, delay_us };
         }
@@ -161,9 +160,7 @@ impl Planner<'_> {
                 planned.scope.columns.len() - 1
             }
         };
-        if self.mode != OutputMode::Batch {
-            planned.relation = Relation::Watermark { input: Box::new(planned.relation), column, delay_us: clause.delay_us };
-        }
+        planned.relation = Relation::Watermark { input: Box::new(planned.relation), column, delay_us: clause.delay_us };
         Ok(planned)
     }
 }

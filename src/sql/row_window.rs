@@ -27,7 +27,9 @@ pub fn session(args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
         DataType::Null => cast(gap, &DataType::String),
         other => {
             let message = format!("the gap of session_window is text, but this is {}", with_article(other));
-            return Err(SqlError::new(gap.span, message).help("as in session_window(ts, '5 minutes'), or an expression that yields such text"));
+            return Err(
+                SqlError::new(gap.span, message).help("as in session_window(ts, '5 minutes'), or an expression that yields such text")
+            );
         }
     };
     Ok(call(Function::SessionWindowOf, vec![window_input(time)?, gap], span))
@@ -215,8 +217,9 @@ pub fn check(relation: &Relation, mode: OutputMode, span: Span) -> Result<(), Sq
     }
     if mode == OutputMode::Append && is_session && !relation.event_time_columns().contains(&true) {
         let message = "session_window in append mode needs a watermark on its time: without one no session is ever complete";
-        return Err(SqlError::new(span, message)
-            .help("set `watermark` on the source, or write FROM r WATERMARK ts DELAY OF INTERVAL 10 SECONDS"));
+        return Err(
+            SqlError::new(span, message).help("set `watermark` on the source, or write FROM r WATERMARK ts DELAY OF INTERVAL 10 SECONDS")
+        );
     }
     if let GroupKey::StateWindow(StateWindow { time: None, timeout_us: Some(_), .. }) = key {
         return Err(SqlError::new(span, "the timeout of state_window needs an event time with a watermark")

@@ -5,6 +5,8 @@ mod limits;
 mod model;
 mod modes;
 mod restart;
+mod row_windows;
+mod sessions;
 mod union;
 
 use crate::batch::{Batch, ColumnBuilder, SourceInput, Stamp, Table};
