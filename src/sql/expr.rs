@@ -8,6 +8,7 @@ use super::coerce::{coerce, unify};
 use super::error::{SqlError, join};
 use super::functions;
 use super::lex::span_of;
+use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::tree;
 use super::{literal, window};
@@ -33,6 +34,7 @@ pub enum Clause {
 
 /// Plans the expressions of one SELECT.
 pub struct ExprPlanner<'a> {
+    pub planner: &'a Planner<'a>,
     pub text: &'a str,
     pub mode: OutputMode,
     pub budget: &'a Budget,
@@ -54,11 +56,12 @@ pub fn place(node: &impl Spanned) -> Span {
 }
 
 impl<'a> ExprPlanner<'a> {
-    pub fn new(text: &'a str, mode: OutputMode, budget: &'a Budget, scope: &'a Scope, clause: Clause) -> ExprPlanner<'a> {
+    pub fn new(planner: &'a Planner<'a>, scope: &'a Scope, clause: Clause) -> ExprPlanner<'a> {
         ExprPlanner {
-            text,
-            mode,
-            budget,
+            planner,
+            text: planner.text,
+            mode: planner.mode,
+            budget: planner.budget,
             scope,
             clause,
             aliases: Vec::new(),

@@ -6,12 +6,12 @@ use super::error::{SqlError, near};
 use super::expr::{Clause, ExprPlanner, place};
 use super::parse::{Alias, WatermarkClause};
 use super::planner::{Planned, Planner};
-use super::scope::{Scope, ScopeColumn};
+use super::scope::{Scope, ScopeColumn, Shown};
 use crate::plan::{ExprNode, NamedExpr, OutputMode, Query, Relation, Span, TableSchema};
 use crate::types::{DataType, Field};
 
 impl Planner<'_> {
-    pub fn plan_from(&mut self, from: &[TableWithJoins], span: Span) -> Result<Planned, SqlError> {
+    pub fn plan_from(&self, from: &[TableWithJoins], span: Span) -> Result<Planned, SqlError> {
         match from {
             [] => {
                 if self.mode != OutputMode::Batch {
@@ -25,7 +25,7 @@ impl Planner<'_> {
         }
     }
 
-    fn plan_factor(&mut self, factor: &TableFactor) -> Result<Planned, SqlError> {
+    fn plan_factor(&self, factor: &TableFactor) -> Result<Planned, SqlError> {
         match factor {
             TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => self.plan_table(name, alias.as_ref()),
             TableFactor::Table { args: Some(_), .. } => {
@@ -42,15 +42,16 @@ impl Planner<'_> {
         }
     }
 
-    fn plan_table(&mut self, name: &ast::ObjectName, alias: Option<&ast::TableAlias>) -> Result<Planned, SqlError> {
+    fn plan_table(&self, name: &ast::ObjectName, alias: Option<&ast::TableAlias>) -> Result<Planned, SqlError> {
         let span = place(name);
         let alias = Alias::of(alias);
         let [part] = &name.0[..] else {
             return Err(SqlError::new(span, format!("there is no table `{name}`")).help("sources and queries have plain names"));
         };
         let table = part.as_ident().map(|ident| ident.value.clone()).unwrap_or_default();
-        if let Some((_, planned)) = self.ctes.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(&table)) {
-            let planned = self.copy(&planned.clone(), span)?;
+        let defined = self.ctes.borrow();
+        if let Some((_, planned)) = defined.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(&table)) {
+            let planned = self.copy(planned, span)?;
             return self.dress(planned, alias, Some(&table), span);
         }
         if let Some(source) = self.catalog.sources.iter().position(|source| source.name.eq_ignore_ascii_case(&table)) {
@@ -62,7 +63,7 @@ impl Planner<'_> {
             return self.dress(planned, alias, Some(&table), span);
         }
         let known = self.catalog.sources.iter().map(|source| &source.name).chain(self.catalog.queries.iter().map(|query| &query.name));
-        let names: Vec<&str> = known.map(String::as_str).chain(self.ctes.iter().map(|(name, _)| name.as_str())).collect();
+        let names: Vec<&str> = known.map(String::as_str).chain(defined.iter().map(|(name, _)| name.as_str())).collect();
         let error = SqlError::new(span, format!("there is no source or query `{table}`"));
         Err(match near(&table, names.iter().copied()) {
             Some(meant) => error.help(format!("did you mean `{meant}`?")),
@@ -76,10 +77,8 @@ impl Planner<'_> {
         let table: &TableSchema = &self.catalog.sources[source];
         let schema: Vec<Field> = table.columns.iter().map(|column| column.field.clone()).collect();
         let columns = table.columns.iter().map(|column| ScopeColumn {
-            qualifier: None,
-            name: column.field.name.clone(),
-            data_type: column.field.data_type.clone(),
-            hidden: column.hidden,
+            shown: if column.hidden { Shown::ByName } else { Shown::Always },
+            ..ScopeColumn::new(column.field.name.clone(), column.field.data_type.clone())
         });
         let scope = Scope { columns: columns.collect() };
         let mut relation = Relation::Scan { source, columns: (0..schema.len()).collect(), schema };
@@ -100,20 +99,15 @@ impl Planner<'_> {
                 format!("the query `{}` has mode {mode}: its rows are revised later, so no other query can read them", query.name);
             return Err(SqlError::new(span, message).help("only queries in append mode can be read"));
         }
-        let columns = query.output.iter().map(|field| ScopeColumn {
-            qualifier: None,
-            name: field.name.clone(),
-            data_type: field.data_type.clone(),
-            hidden: false,
-        });
+        let columns = query.output.iter().map(|field| ScopeColumn::new(field.name.clone(), field.data_type.clone()));
         let planned = Planned { relation: query.root.clone(), scope: Scope { columns: columns.collect() } };
         self.copy(&planned, span)
     }
 
     /// Applies a table's alias and WATERMARK clause.
-    fn dress(&mut self, mut planned: Planned, alias: Alias, table: Option<&str>, span: Span) -> Result<Planned, SqlError> {
+    fn dress(&self, mut planned: Planned, alias: Alias, table: Option<&str>, span: Span) -> Result<Planned, SqlError> {
         if !alias.columns.is_empty() {
-            let mut visible = planned.scope.columns.iter_mut().filter(|column| !column.hidden);
+            let mut visible = planned.scope.columns.iter_mut().filter(|column| column.shown == Shown::Always);
             for name in &alias.columns {
                 let column = visible.next().ok_or_else(|| SqlError::new(span, "the alias names more columns than there are"))?;
                 column.name = name.clone();
@@ -130,8 +124,8 @@ impl Planner<'_> {
         }
     }
 
-    fn apply_watermark(&mut self, mut planned: Planned, clause: &WatermarkClause) -> Result<Planned, SqlError> {
-        let mut exprs = ExprPlanner::new(self.text, self.mode, self.budget, &planned.scope, Clause::Watermark);
+    fn apply_watermark(&self, mut planned: Planned, clause: &WatermarkClause) -> Result<Planned, SqlError> {
+        let mut exprs = ExprPlanner::new(self, &planned.scope, Clause::Watermark);
         let time = exprs.plan(&clause.expr)?;
         if time.data_type != DataType::Timestamp {
             let message =
@@ -157,7 +151,7 @@ impl Planner<'_> {
                 let mut columns: Vec<NamedExpr> = planned.identity();
                 columns.push(NamedExpr { name: name.clone(), expr: time });
                 planned.relation = Relation::Project { input: Box::new(planned.relation), columns };
-                planned.scope.columns.push(ScopeColumn { qualifier, name: name.clone(), data_type: DataType::Timestamp, hidden: false });
+                planned.scope.columns.push(ScopeColumn { qualifier, ..ScopeColumn::new(name.clone(), DataType::Timestamp) });
                 planned.scope.columns.len() - 1
             }
         };

@@ -31,6 +31,7 @@ mod select;
 mod signatures;
 mod tree;
 mod unknown;
+mod wildcard;
 mod window;
 
 #[cfg(test)]
@@ -80,7 +81,8 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
         );
     }
     let budget = budget::Budget::default();
-    let mut planner = planner::Planner { text, mode, catalog, budget: &budget, watermarks: &parsed.watermarks, ctes: Vec::new() };
+    let planner =
+        planner::Planner { text, mode, catalog, budget: &budget, watermarks: &parsed.watermarks, ctes: Default::default() };
     let planned = planner.plan_subquery(&parsed.query)?;
     let end = Span { start: 0, end: text.len() as u32 };
     if mode == OutputMode::Complete && !optimize::has_aggregate(&planned.relation) {
