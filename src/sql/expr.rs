@@ -25,8 +25,11 @@ const NESTING_MAX: usize = 80;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clause {
     Select,
+    /// A join's condition.
+    On,
     Where,
     GroupBy,
+    Values,
     Having,
     OrderBy,
     Watermark,
@@ -34,6 +37,7 @@ pub enum Clause {
 
 /// Plans the expressions of one SELECT.
 pub struct ExprPlanner<'a> {
+    #[allow(dead_code)]
     pub planner: &'a Planner<'a>,
     pub text: &'a str,
     pub mode: OutputMode,
@@ -333,7 +337,9 @@ impl<'a> ExprPlanner<'a> {
     ) -> Result<Expr, SqlError> {
         let place = match self.clause {
             Clause::Where => Some("WHERE"),
+            Clause::On => Some("the condition of a join"),
             Clause::GroupBy => Some("GROUP BY"),
+            Clause::Values => Some("VALUES"),
             Clause::Watermark => Some("WATERMARK"),
             _ => None,
         };

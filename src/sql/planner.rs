@@ -85,9 +85,7 @@ impl Planner<'_> {
                 let planned = self.plan_subquery(inner)?;
                 self.sort_output(planned, order_by)?
             }
-            SetExpr::SetOperation { op, .. } => return Err(SqlError::unsupported(place(&*query.body), op)),
-            SetExpr::Values(_) => return Err(SqlError::unsupported(place(&*query.body), "VALUES")),
-            _ => return Err(SqlError::unsupported(place(&*query.body), "this kind of query").help("write SELECT … FROM …")),
+            set => self.sort_output(self.plan_set(set)?, order_by)?,
         };
         match &query.limit_clause {
             None => Ok(planned),

@@ -97,8 +97,13 @@ impl Scope {
             return error.help(format!("did you mean `{meant}`?"));
         }
         const NAMES_SHOWN_MAX: usize = 12;
-        let shown: Vec<&str> =
-            self.columns.iter().filter(|column| column.shown == Shown::Always).map(|column| column.name.as_str()).take(NAMES_SHOWN_MAX).collect();
+        let shown: Vec<&str> = self
+            .columns
+            .iter()
+            .filter(|column| column.shown == Shown::Always)
+            .map(|column| column.name.as_str())
+            .take(NAMES_SHOWN_MAX)
+            .collect();
         if shown.is_empty() { error } else { error.help(format!("there are: {}", shown.join(", "))) }
     }
 }

@@ -77,10 +77,7 @@ impl Planner<'_> {
         }
         items.iter().try_for_each(|item| tree::check_expr_depth(&item.expr))?;
         let scope = Scope {
-            columns: items[..visible]
-                .iter()
-                .map(|item| ScopeColumn::new(item.name.clone(), item.expr.data_type.clone()))
-                .collect(),
+            columns: items[..visible].iter().map(|item| ScopeColumn::new(item.name.clone(), item.expr.data_type.clone())).collect(),
         };
         let hidden = items.len() > visible;
         let mut relation = Relation::Project { input: Box::new(input), columns: items };

@@ -57,7 +57,8 @@ fn of_name(scope: &Scope, name: &ast::ObjectName, span: Span) -> Result<Vec<Name
         let DataType::Struct(fields) = &value.data_type else {
             return Err(SqlError::new(span, format!("`{table}` is neither a table here nor a struct")));
         };
-        let members = fields.iter().map(|field| Ok(NamedExpr { name: field.name.clone(), expr: member(value.clone(), &field.name, span)? }));
+        let members =
+            fields.iter().map(|field| Ok(NamedExpr { name: field.name.clone(), expr: member(value.clone(), &field.name, span)? }));
         return members.collect();
     }
     let tables = scope.columns.iter().filter_map(|column| column.qualifier.as_deref());
