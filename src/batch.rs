@@ -7,10 +7,12 @@
 
 mod builder;
 mod gather;
+mod nested;
 
 use std::sync::Arc;
 
 pub use builder::ColumnBuilder;
+pub use nested::{Binaries, ListColumn, MapColumn};
 
 use crate::types::DataType;
 
@@ -177,8 +179,13 @@ pub enum Values {
     Date(Vec<i32>),
     String(Strings),
     Dict(DictColumn),
+    Binary(Binaries),
+    /// Day-time intervals, µs.
+    Interval(Vec<i64>),
     /// Members in the struct type's order.
     Struct(Vec<Column>),
+    List(ListColumn),
+    Map(MapColumn),
     /// All NULL, this many.
     Null(usize),
 }
@@ -200,11 +207,14 @@ impl Column {
         match &self.values {
             Values::Boolean(v) => v.len(),
             Values::Int(v) | Values::Date(v) => v.len(),
-            Values::BigInt(v) | Values::Timestamp(v) => v.len(),
+            Values::BigInt(v) | Values::Timestamp(v) | Values::Interval(v) => v.len(),
             Values::Float(v) => v.len(),
             Values::Double(v) => v.len(),
             Values::String(v) => v.len(),
             Values::Dict(v) => v.codes.len(),
+            Values::Binary(v) => v.len(),
+            Values::List(v) => v.len(),
+            Values::Map(v) => v.len(),
             Values::Struct(members) => members.first().map_or(0, Column::len),
             Values::Null(len) => *len,
         }
@@ -272,7 +282,11 @@ impl Values {
                 | (Values::Timestamp(_), DataType::Timestamp)
                 | (Values::Date(_), DataType::Date)
                 | (Values::String(_) | Values::Dict(_), DataType::String)
+                | (Values::Binary(_), DataType::Binary)
+                | (Values::Interval(_), DataType::Interval)
                 | (Values::Struct(_), DataType::Struct(_))
+                | (Values::List(_), DataType::Array(_))
+                | (Values::Map(_), DataType::Map(..))
                 | (Values::Null(_), _)
         )
     }

@@ -1,6 +1,6 @@
 //! The data types of SQL as Tidemill knows them, single values, and fields. Shared by every layer below.
 //!
-//! Limits: DECIMAL is not a type here (decimal literals are DOUBLE); DATE, BINARY, ARRAY and MAP are laid out for, not yet built.
+//! Limits: DECIMAL is not a type here (decimal literals are DOUBLE).
 
 use std::fmt;
 
@@ -17,7 +17,13 @@ pub enum DataType {
     String,
     Timestamp,
     Date,
+    Binary,
+    /// Day-time interval, microseconds.
+    Interval,
     Struct(Vec<Field>),
+    Array(Box<DataType>),
+    /// Key and value.
+    Map(Box<DataType>, Box<DataType>),
 }
 
 /// A named, typed column or struct member.
@@ -52,7 +58,13 @@ pub enum Value {
     Timestamp(i64),
     /// Days since the epoch.
     Date(i32),
+    Binary(Vec<u8>),
+    /// Microseconds.
+    Interval(i64),
     Struct(Vec<Value>),
+    Array(Vec<Value>),
+    /// In the order of insertion; keys differ and are not NULL.
+    Map(Vec<(Value, Value)>),
 }
 
 impl fmt::Display for DataType {
@@ -67,6 +79,10 @@ impl fmt::Display for DataType {
             DataType::String => f.write_str("STRING"),
             DataType::Timestamp => f.write_str("TIMESTAMP"),
             DataType::Date => f.write_str("DATE"),
+            DataType::Binary => f.write_str("BINARY"),
+            DataType::Interval => f.write_str("INTERVAL DAY TO SECOND"),
+            DataType::Array(element) => write!(f, "ARRAY<{element}>"),
+            DataType::Map(key, value) => write!(f, "MAP<{key}, {value}>"),
             DataType::Struct(fields) => {
                 f.write_str("STRUCT<")?;
                 for (i, field) in fields.iter().enumerate() {

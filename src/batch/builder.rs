@@ -2,7 +2,7 @@
 //!
 //! Limits: a built string column is plain, never dictionary-coded; the text of one column must stay below 4 GiB.
 
-use crate::batch::{Bitmap, Column, Strings, Values};
+use crate::batch::{Binaries, Bitmap, Column, ListColumn, MapColumn, Strings, Values};
 use crate::types::{DataType, Value};
 
 impl Column {
@@ -20,6 +20,10 @@ impl Column {
             Values::Timestamp(v) => Value::Timestamp(v[row]),
             Values::Date(v) => Value::Date(v[row]),
             Values::String(_) | Values::Dict(_) => Value::String(self.text(row).unwrap_or_default().to_owned()),
+            Values::Binary(v) => Value::Binary(v.get(row).to_vec()),
+            Values::Interval(v) => Value::Interval(v[row]),
+            Values::List(v) => Value::Array(v.range(row).map(|element| v.items.value(element)).collect()),
+            Values::Map(v) => Value::Map(v.range(row).map(|element| (v.keys.value(element), v.values.value(element))).collect()),
             Values::Struct(members) => Value::Struct(members.iter().map(|member| member.value(row)).collect()),
             Values::Null(_) => Value::Null,
         }
@@ -54,7 +58,11 @@ enum Building {
     Timestamp(Vec<i64>),
     Date(Vec<i32>),
     String(Strings),
+    Binary(Binaries),
+    Interval(Vec<i64>),
     Struct(Vec<ColumnBuilder>),
+    List { ends: Vec<u32>, items: Box<ColumnBuilder> },
+    Map { ends: Vec<u32>, keys: Box<ColumnBuilder>, values: Box<ColumnBuilder> },
     Null,
 }
 
@@ -71,6 +79,14 @@ impl ColumnBuilder {
             DataType::String => Building::String(Strings::new()),
             DataType::Timestamp => Building::Timestamp(Vec::with_capacity(rows)),
             DataType::Date => Building::Date(Vec::with_capacity(rows)),
+            DataType::Binary => Building::Binary(Binaries::new()),
+            DataType::Interval => Building::Interval(Vec::with_capacity(rows)),
+            DataType::Array(element) => Building::List { ends: Vec::new(), items: Box::new(ColumnBuilder::new(element, 0)) },
+            DataType::Map(key, value) => Building::Map {
+                ends: Vec::new(),
+                keys: Box::new(ColumnBuilder::new(key, 0)),
+                values: Box::new(ColumnBuilder::new(value, 0)),
+            },
             DataType::Struct(fields) => Building::Struct(fields.iter().map(|field| ColumnBuilder::new(&field.data_type, rows)).collect()),
         };
         ColumnBuilder { values, valid: None, rows: 0 }
@@ -95,21 +111,36 @@ impl ColumnBuilder {
             (Building::Timestamp(v), Value::Timestamp(x)) => v.push(*x),
             (Building::Date(v), Value::Date(x)) => v.push(*x),
             (Building::String(v), Value::String(x)) => v.push(x),
+            (Building::Binary(v), Value::Binary(x)) => v.push(x),
+            (Building::Interval(v), Value::Interval(x)) => v.push(*x),
+            (Building::List { ends, items }, Value::Array(x)) => {
+                x.iter().for_each(|element| items.push(element));
+                ends.push(items.len() as u32);
+            }
+            (Building::Map { ends, keys, values }, Value::Map(x)) => {
+                for (key, value) in x {
+                    keys.push(key);
+                    values.push(value);
+                }
+                ends.push(keys.len() as u32);
+            }
             (Building::Struct(members), Value::Struct(x)) if members.len() == x.len() => {
                 members.iter_mut().zip(x).for_each(|(member, value)| member.push(value));
             }
             _ => return self.push_null(),
         }
-        if let Some(valid) = &mut self.valid {
-            valid.push(true);
-        }
-        self.rows += 1;
+        self.pushed();
     }
 
     /// Appends a string without making a [`Value`] of it; NULL in a column of another type.
     pub fn push_text(&mut self, text: &str) {
         let Building::String(strings) = &mut self.values else { return self.push_null() };
         strings.push(text);
+        self.pushed();
+    }
+
+    /// Counts an entry that is not NULL.
+    fn pushed(&mut self) {
         if let Some(valid) = &mut self.valid {
             valid.push(true);
         }
@@ -120,11 +151,13 @@ impl ColumnBuilder {
         match &mut self.values {
             Building::Boolean(v) => v.push(false),
             Building::Int(v) | Building::Date(v) => v.push(0),
-            Building::BigInt(v) | Building::Timestamp(v) => v.push(0),
+            Building::BigInt(v) | Building::Timestamp(v) | Building::Interval(v) => v.push(0),
             Building::Float(v) => v.push(0.0),
             Building::Double(v) => v.push(0.0),
             Building::String(v) => v.push(""),
             Building::Struct(members) => members.iter_mut().for_each(ColumnBuilder::push_null),
+            Building::Binary(v) => v.push(&[]),
+            Building::List { ends, .. } | Building::Map { ends, .. } => ends.push(ends.last().copied().unwrap_or(0)),
             Building::Null => {}
         }
         self.valid.get_or_insert_with(|| Bitmap::filled(self.rows, true)).push(false);
@@ -140,10 +173,20 @@ impl ColumnBuilder {
             (Building::String(_), Values::String(_) | Values::Dict(_)) => self.push_text(column.text(row).unwrap_or_default()),
             (Building::Struct(members), Values::Struct(from)) if members.len() == from.len() => {
                 members.iter_mut().zip(from).for_each(|(member, from)| member.push_from(from, row));
-                if let Some(valid) = &mut self.valid {
-                    valid.push(true);
+                self.pushed();
+            }
+            (Building::List { ends, items }, Values::List(from)) => {
+                from.range(row).for_each(|element| items.push_from(&from.items, element));
+                ends.push(items.len() as u32);
+                self.pushed();
+            }
+            (Building::Map { ends, keys, values }, Values::Map(from)) => {
+                for element in from.range(row) {
+                    keys.push_from(&from.keys, element);
+                    values.push_from(&from.values, element);
                 }
-                self.rows += 1;
+                ends.push(keys.len() as u32);
+                self.pushed();
             }
             _ => self.push(&column.value(row)),
         }
@@ -160,6 +203,12 @@ impl ColumnBuilder {
             Building::Timestamp(v) => Values::Timestamp(v),
             Building::Date(v) => Values::Date(v),
             Building::String(v) => Values::String(v),
+            Building::Binary(v) => Values::Binary(v),
+            Building::Interval(v) => Values::Interval(v),
+            Building::List { ends, items } => Values::List(ListColumn { ends, items: Box::new(items.finish()) }),
+            Building::Map { ends, keys, values } => {
+                Values::Map(MapColumn { ends, keys: Box::new(keys.finish()), values: Box::new(values.finish()) })
+            }
             Building::Struct(members) => Values::Struct(members.into_iter().map(ColumnBuilder::finish).collect()),
             Building::Null => return Column::new(Values::Null(rows)),
         };
@@ -185,6 +234,13 @@ mod tests {
             (DataType::Timestamp, Value::Timestamp(5)),
             (DataType::Date, Value::Date(-3)),
             (window_type(), window),
+            (DataType::Binary, Value::Binary(vec![0, 255])),
+            (DataType::Interval, Value::Interval(-5)),
+            (DataType::Array(Box::new(DataType::Int)), Value::Array(vec![Value::Int(1), Value::Null])),
+            (
+                DataType::Map(Box::new(DataType::String), Box::new(DataType::Double)),
+                Value::Map(vec![(Value::String("a".into()), Value::Double(1.5)), (Value::String("b".into()), Value::Null)]),
+            ),
             (DataType::Null, Value::Null),
         ];
         for (data_type, value) in cases {
@@ -195,7 +251,7 @@ mod tests {
             let column = builder.finish();
             let mut again = ColumnBuilder::new(&data_type, 3);
             (0..3).for_each(|row| again.push_from(&column, row));
-            for column in [column, again.finish()] {
+            for column in [column.gather(&[2, 1, 0]), column, again.finish()] {
                 assert!(column.values.is_of(&data_type), "{data_type}");
                 assert_eq!(column.len(), 3);
                 assert_eq!([column.value(0), column.value(1), column.value(2)], [value.clone(), Value::Null, value.clone()]);

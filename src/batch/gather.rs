@@ -1,6 +1,8 @@
 //! Picking rows out of columns.
 
-use crate::batch::{Bitmap, Column, DictColumn, Strings, Values};
+use std::ops::Range;
+
+use crate::batch::{Binaries, Bitmap, Column, DictColumn, ListColumn, MapColumn, Strings, Values};
 
 impl Column {
     /// Entries `rows` of this column, in that order; a dictionary-coded column stays so. Panics where a row is out of range.
@@ -19,6 +21,20 @@ impl Column {
                 Values::String(strings)
             }
             Values::Dict(v) => Values::Dict(DictColumn { codes: pick(&v.codes, rows), dictionary: v.dictionary.clone() }),
+            Values::Binary(v) => {
+                let mut picked = Binaries::new();
+                rows.iter().for_each(|row| picked.push(v.get(*row as usize)));
+                Values::Binary(picked)
+            }
+            Values::Interval(v) => Values::Interval(pick(v, rows)),
+            Values::List(v) => {
+                let (ends, below) = elements(rows, |row| v.range(row));
+                Values::List(ListColumn { ends, items: Box::new(v.items.gather(&below)) })
+            }
+            Values::Map(v) => {
+                let (ends, below) = elements(rows, |row| v.range(row));
+                Values::Map(MapColumn { ends, keys: Box::new(v.keys.gather(&below)), values: Box::new(v.values.gather(&below)) })
+            }
             Values::Struct(members) => Values::Struct(members.iter().map(|member| member.gather(rows)).collect()),
             Values::Null(_) => Values::Null(rows.len()),
         };
@@ -29,6 +45,16 @@ impl Column {
         });
         Column { values, valid }
     }
+}
+
+/// The ends of the picked entries, and the elements that they hold.
+fn elements(rows: &[u32], range: impl Fn(usize) -> Range<usize>) -> (Vec<u32>, Vec<u32>) {
+    let (mut ends, mut below) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows {
+        below.extend(range(*row as usize).map(|element| element as u32));
+        ends.push(below.len() as u32);
+    }
+    (ends, below)
 }
 
 fn pick<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {

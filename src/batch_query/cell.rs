@@ -33,6 +33,10 @@ pub(super) fn write_text(column: &Column, row: usize, out: &mut String) {
         }
         Values::String(_) | Values::Dict(_) => out.write_str(column.text(row).unwrap_or_default()),
         Values::Struct(members) => write_struct(members, row, out),
+        Values::Binary(_) | Values::Interval(_) | Values::List(_) | Values::Map(_) => {
+            show::value(&column.value(row), out);
+            Ok(())
+        }
         Values::Null(_) => out.write_str(NULL),
     };
 }

@@ -109,7 +109,7 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
     let sinks: Vec<SinkSettings> = sinks.into_iter().map(|(sink, _)| sink).collect();
     let gateway = gateway.with_store_limit(context, &sinks);
     let queries = planned.queries.iter().map(|query| QuerySettings { name: query.name.clone() }).collect();
-    let program = Program { sources: schemas, queries: planned.queries };
+    let program = Program { sources: schemas, tables: Vec::new(), queries: planned.queries };
     Some(Settings { gateway, sources, queries, sinks, program, warnings: Vec::new() })
 }
 

@@ -126,9 +126,16 @@ impl Compiler<'_> {
                     self.query.mode == OutputMode::Complete && self.stages.iter().any(|stage| matches!(stage, Stage::Aggregate(_)));
                 Ok(Stage::Limit(Limit::new(*rows, per_step)))
             }
-            Relation::Scan { .. } | Relation::Values { .. } => {
+            Relation::Scan { .. } | Relation::Values { .. } | Relation::ReferenceScan { .. } => {
                 Err(EngineError::Plan { query: self.query.name.clone(), what: "a source stands above an operator" })
             }
+            Relation::Union { .. }
+            | Relation::Join(_)
+            | Relation::Generate { .. }
+            | Relation::Expand { .. }
+            | Relation::Over { .. }
+            | Relation::Deduplicate { .. }
+            | Relation::StateFunction(_) => Err(self.unsupported("this operator is not there yet")),
         }
     }
 
@@ -250,19 +257,18 @@ fn scanned(relation: &Relation) -> Option<usize> {
 fn source_column(relation: &Relation, column: usize) -> Option<(usize, usize)> {
     match relation {
         Relation::Scan { source, columns, .. } => columns.get(column).map(|column| (*source, *column)),
-        Relation::Values { .. } | Relation::Aggregate { .. } | Relation::Sort { .. } => None,
+        Relation::Filter { input, .. } | Relation::Watermark { input, .. } | Relation::Limit { input, .. } => source_column(input, column),
         Relation::Project { input, columns } => match columns.get(column)?.expr.node {
             ExprNode::Column(inner) => source_column(input, inner),
             _ => None,
         },
-        Relation::Filter { input, .. } | Relation::Watermark { input, .. } | Relation::Limit { input, .. } => source_column(input, column),
+        _ => None,
     }
 }
 
 /// The columns of `relation` that the watermark speaks about.
 fn event_columns(relation: &Relation) -> Vec<EventColumn> {
     match relation {
-        Relation::Scan { .. } | Relation::Values { .. } => Vec::new(),
         Relation::Filter { input, .. } | Relation::Sort { input, .. } | Relation::Limit { input, .. } => event_columns(input),
         Relation::Watermark { input, column, .. } => {
             let mut events = event_columns(input);
@@ -280,9 +286,11 @@ fn event_columns(relation: &Relation) -> Vec<EventColumn> {
                 GroupKey::Window(spec) => {
                     is_event_time(&spec.time, &events).then_some(EventColumn { column, window_size: Some(spec.size_us) })
                 }
+                _ => None,
             };
             keys.iter().enumerate().filter_map(event).collect()
         }
+        _ => Vec::new(),
     }
 }
 

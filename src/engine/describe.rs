@@ -36,6 +36,8 @@ fn put(out: &mut String, expr: &Expr, fields: &[Field]) {
         ExprNode::Coalesce(args) => return put_call(out, "coalesce", args, fields),
         ExprNode::InList { input, list } => return put_call(out, "in", std::iter::once(&**input).chain(list), fields),
         ExprNode::Member { input, index } => return put_call(out, &format!("member {index} of"), [&**input], fields),
+        ExprNode::Parameter { level, index } => write!(out, "parameter {level}.{index}"),
+        ExprNode::Lambda { body, .. } => return put_call(out, "lambda", [&**body], fields),
         ExprNode::Call { function, args } => return put_call(out, &format!("{function:?}"), args, fields),
     };
 }

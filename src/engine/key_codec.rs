@@ -1,11 +1,11 @@
 //! Group keys as bytes: equal bytes exactly where Spark puts two rows into one group (NULL with NULL, NaN with NaN, -0.0 with 0.0).
 //!
 //! Each part is one byte (0: NULL, 1: a value), then the value: numbers little-endian in their type's width, strings with their length,
-//! structs member by member. The types are not stored; they are the operator's.
+//! structs member by member, arrays and maps with their length. The types are not stored; they are the operator's.
 
 use crate::batch::{Column, ColumnBuilder, Values};
 use crate::engine::expr::compare::group_bits;
-use crate::engine::state_codec::{Malformed, Reader, put_bytes};
+use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_varint};
 use crate::types::{DataType, Value};
 
 const NULL: u8 = 0;
@@ -20,10 +20,22 @@ pub(super) fn put_key(out: &mut Vec<u8>, column: &Column, row: usize) {
     match &column.values {
         Values::Boolean(v) => out.push(u8::from(v[row])),
         Values::Int(v) | Values::Date(v) => out.extend_from_slice(&v[row].to_le_bytes()),
-        Values::BigInt(v) | Values::Timestamp(v) => out.extend_from_slice(&v[row].to_le_bytes()),
+        Values::BigInt(v) | Values::Timestamp(v) | Values::Interval(v) => out.extend_from_slice(&v[row].to_le_bytes()),
         Values::Float(v) => out.extend_from_slice(&(f64::from_bits(group_bits(f64::from(v[row]))) as f32).to_le_bytes()),
         Values::Double(v) => out.extend_from_slice(&group_bits(v[row]).to_le_bytes()),
         Values::String(_) | Values::Dict(_) => put_bytes(out, column.text(row).unwrap_or_default().as_bytes()),
+        Values::Binary(v) => put_bytes(out, v.get(row)),
+        Values::List(v) => {
+            put_varint(out, v.range(row).len() as u64);
+            v.range(row).for_each(|element| put_key(out, &v.items, element));
+        }
+        Values::Map(v) => {
+            put_varint(out, v.range(row).len() as u64);
+            for element in v.range(row) {
+                put_key(out, &v.keys, element);
+                put_key(out, &v.values, element);
+            }
+        }
         Values::Struct(members) => members.iter().for_each(|member| put_key(out, member, row)),
         Values::Null(_) => {}
     }
@@ -46,6 +58,13 @@ pub(super) fn read_key(reader: &mut Reader<'_>, data_type: &DataType) -> Result<
         DataType::Float => Value::Float(f32::from_le_bytes(reader.fixed()?)),
         DataType::Double => Value::Double(f64::from_le_bytes(reader.fixed()?)),
         DataType::String => Value::String(reader.text()?.to_owned()),
+        DataType::Binary => Value::Binary(reader.bytes()?.to_vec()),
+        DataType::Interval => Value::Interval(i64::from_le_bytes(reader.fixed()?)),
+        DataType::Array(element) => Value::Array((0..reader.count(1)?).map(|_| read_key(reader, element)).collect::<Result<_, _>>()?),
+        DataType::Map(key, value) => {
+            let entries = (0..reader.count(2)?).map(|_| Ok((read_key(reader, key)?, read_key(reader, value)?)));
+            Value::Map(entries.collect::<Result<_, Malformed>>()?)
+        }
         DataType::Struct(fields) => Value::Struct(fields.iter().map(|field| read_key(reader, &field.data_type)).collect::<Result<_, _>>()?),
     })
 }
@@ -96,6 +115,9 @@ mod tests {
             (DataType::Timestamp, Value::Timestamp(5)),
             (DataType::Date, Value::Date(-3)),
             (window_type(), Value::Struct(vec![Value::Timestamp(1), Value::Null])),
+            (DataType::Binary, Value::Binary(vec![0, 1])),
+            (DataType::Interval, Value::Interval(-9)),
+            (DataType::Array(Box::new(DataType::Int)), Value::Array(vec![Value::Int(1), Value::Null])),
             (DataType::String, Value::Null),
         ];
         for (data_type, value) in cases {

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use crate::engine::chunk::Chunk;
+use crate::engine::expr::show;
 use crate::types::{Field, Value};
 
 /// Bytes of one rendered row.
@@ -54,6 +55,12 @@ fn put_value(out: &mut String, value: &Value) {
         Value::Date(days) => write!(out, "\"{days} days\""),
         Value::String(text) => {
             put_text(out, text);
+            Ok(())
+        }
+        Value::Binary(_) | Value::Interval(_) | Value::Array(_) | Value::Map(_) => {
+            let mut text = String::new();
+            show::value(value, &mut text);
+            put_text(out, &text);
             Ok(())
         }
         Value::Struct(members) => {

@@ -323,7 +323,7 @@ impl Class {
             DataType::Float | DataType::Double => Class::Double,
             DataType::String => Class::Text,
             DataType::Null => Class::Null,
-            DataType::Struct(_) => Class::Other,
+            DataType::Struct(_) | DataType::Binary | DataType::Interval | DataType::Array(_) | DataType::Map(..) => Class::Other,
         }
     }
 }

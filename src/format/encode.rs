@@ -106,6 +106,8 @@ pub(super) fn write_value(data_type: &DataType, column: &Column, row: usize, out
             }
             out.push(b'}');
         }
+        Values::Binary(_) | Values::List(_) | Values::Map(_) => out.extend_from_slice(b"null"),
+        Values::Interval(v) => write_integer(v[row], out),
         Values::Null(_) => out.extend_from_slice(b"null"),
     }
 }

@@ -85,7 +85,13 @@ fn empty(data_type: &DataType) -> Values {
         DataType::Timestamp => Values::Timestamp(Vec::new()),
         DataType::String => Values::Dict(DictColumn { codes: Vec::new(), dictionary: Default::default() }),
         // No payload is read as these; `Decoder::new` refuses them.
-        DataType::Null | DataType::Date | DataType::Struct(_) => Values::Null(0),
+        DataType::Null
+        | DataType::Date
+        | DataType::Binary
+        | DataType::Interval
+        | DataType::Struct(_)
+        | DataType::Array(_)
+        | DataType::Map(..) => Values::Null(0),
     }
 }
 
@@ -101,7 +107,7 @@ fn begun_like(column: &Column, rows: usize) -> Column {
         Values::Timestamp(_) => Values::Timestamp(Vec::with_capacity(room)),
         Values::Dict(dict) => Values::Dict(DictColumn { codes: Vec::with_capacity(room), dictionary: dict.dictionary.clone() }),
         Values::String(_) => Values::Dict(DictColumn { codes: Vec::new(), dictionary: Default::default() }),
-        Values::Date(_) | Values::Struct(_) | Values::Null(_) => Values::Null(0),
+        _ => Values::Null(0),
     })
 }
 
@@ -114,7 +120,7 @@ fn column_bytes(column: &Column) -> usize {
         Values::Double(v) => v.len() * 8,
         Values::String(v) => v.bytes(),
         Values::Dict(v) => v.codes.len() * 4,
-        Values::Struct(_) | Values::Null(_) => 0,
+        _ => 0,
     };
     values + column.valid.as_ref().map_or(0, |valid| valid.len() / 8)
 }
@@ -128,8 +134,8 @@ fn truncate(column: &mut Column, rows: usize) {
         Values::Double(v) => v.truncate(rows),
         Values::String(v) => v.truncate(rows),
         Values::Dict(v) => v.codes.truncate(rows),
-        Values::Struct(_) => {}
         Values::Null(len) => *len = rows.min(*len),
+        _ => {}
     }
     if let Some(valid) = &mut column.valid {
         valid.truncate(rows);
@@ -169,8 +175,8 @@ pub(super) fn push_null(column: &mut Column) {
         Values::Double(v) => v.push(0.0),
         Values::String(v) => v.push(""),
         Values::Dict(v) => v.codes.push(0),
-        Values::Struct(_) => {}
         Values::Null(len) => *len += 1,
+        _ => {}
     }
     column.valid.get_or_insert_with(|| Bitmap::filled(rows, true)).push(false);
 }

@@ -26,7 +26,7 @@ impl Target {
             DataType::Double => Some(Target::Double),
             DataType::Timestamp => Some(Target::Timestamp),
             DataType::String => Some(Target::Text),
-            DataType::Null | DataType::Date | DataType::Struct(_) => None,
+            _ => None,
         }
     }
 }

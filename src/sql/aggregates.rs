@@ -57,7 +57,8 @@ pub struct Written {
 pub fn build(kind: Kind, written: Written, mode: OutputMode) -> Result<AggregateCall, SqlError> {
     check_distinct(&written, mode)?;
     let Written { name, args, distinct, filter, span } = written;
-    let call = |function, args, data_type| AggregateCall { function, args, filter: None, distinct: false, data_type, span };
+    let call =
+        |function, args, data_type| AggregateCall { function, args, filter: None, distinct: false, order: Vec::new(), data_type, span };
     let Some(mut args) = args else {
         return match kind {
             Kind::Count => Ok(AggregateCall { filter, ..call(AggregateFunction::Count, vec![], DataType::BigInt) }),

@@ -27,7 +27,7 @@ pub fn common(a: &DataType, b: &DataType) -> Option<DataType> {
             Int | BigInt => BigInt,
             Float | Double => Double,
             Boolean | Date | Timestamp => other.clone(),
-            Null | String | Struct(_) => return None,
+            _ => return None,
         },
         (Struct(a), Struct(b)) if a.len() == b.len() => {
             let members = a.iter().zip(b).map(|(a, b)| Some(crate::types::Field::new(a.name.clone(), common(&a.data_type, &b.data_type)?)));

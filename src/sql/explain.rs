@@ -70,6 +70,7 @@ fn describe(relation: &Relation, mode: OutputMode, marked: bool, sources: &[Tabl
             line(out, "sort", &keys.collect::<Vec<_>>().join(", "));
         }
         Relation::Limit { rows, .. } => line(out, "limit", &format!("{rows} rows")),
+        other => line(out, "operator", &format!("{} columns", other.schema().len())),
     }
 }
 
@@ -79,6 +80,7 @@ fn aggregate(relation: &Relation, keys: &[GroupKey], aggregates: &[AggregateCall
         match key {
             GroupKey::Window(spec) => line(out, "window", &window(spec, names)),
             GroupKey::Expr(key) => plain.push(named(key, names)),
+            other => line(out, "window", &other.field().name),
         }
     }
     if !plain.is_empty() {
@@ -133,6 +135,7 @@ fn call(call: &AggregateCall, names: &[Field]) -> String {
         AggregateFunction::StddevPop => "stddev_pop",
         AggregateFunction::VarSamp => "variance",
         AggregateFunction::VarPop => "var_pop",
+        other => &snake_case(&format!("{other:?}")),
     };
     let args: Vec<String> = call.args.iter().map(|arg| show(arg, names)).collect();
     let args = if args.is_empty() { "*".to_string() } else { args.join(", ") };
@@ -186,6 +189,13 @@ fn write_expr(expr: &Expr, names: &[Field], out: &mut String) {
                 write_expr(otherwise, names, out);
             }
             out.push_str(" END");
+        }
+        ExprNode::Parameter { index, .. } => {
+            let _ = write!(out, "parameter{index}");
+        }
+        ExprNode::Lambda { body, .. } => {
+            out.push_str("-> ");
+            write_expr(body, names, out);
         }
         ExprNode::Coalesce(args) => list("coalesce", args, names, out),
         ExprNode::InList { input, list: values } => {
@@ -287,6 +297,9 @@ fn literal(value: &Value) -> String {
             Err(_) => format!("timestamp_micros({micros})"),
         },
         Value::Date(days) => format!("date_from_unix_date({days})"),
+        Value::Binary(_) | Value::Interval(_) | Value::Array(_) | Value::Map(_) => {
+            format!("{value:?}")
+        }
         Value::Struct(values) => format!("struct({})", values.iter().map(literal).collect::<Vec<_>>().join(", ")),
     }
 }

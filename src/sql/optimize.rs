@@ -47,7 +47,13 @@ fn sink(relation: Relation, mut conditions: Vec<Expr>) -> Relation {
         }
         Relation::Sort { input, by } => Relation::Sort { input: Box::new(sink(*input, conditions)), by },
         Relation::Limit { input, rows } => filter(Relation::Limit { input: Box::new(sink(*input, Vec::new())), rows }, conditions),
-        leaf @ (Relation::Scan { .. } | Relation::Values { .. }) => filter(leaf, conditions),
+        mut other => {
+            for input in other.inputs_mut() {
+                let taken = std::mem::replace(input, Relation::Values { rows: vec![], schema: vec![] });
+                *input = sink(taken, Vec::new());
+            }
+            filter(other, conditions)
+        }
     }
 }
 
@@ -129,23 +135,11 @@ fn evaluated_once(outer: &[NamedExpr], inner: &[NamedExpr]) -> bool {
 }
 
 fn map_input(mut relation: Relation, change: impl Fn(Relation) -> Relation) -> Relation {
-    if let Some(input) = input_mut(&mut relation) {
+    for input in relation.inputs_mut() {
         let taken = std::mem::replace(input, Relation::Values { rows: vec![], schema: vec![] });
         *input = change(taken);
     }
     relation
-}
-
-fn input_mut(relation: &mut Relation) -> Option<&mut Relation> {
-    match relation {
-        Relation::Scan { .. } | Relation::Values { .. } => None,
-        Relation::Filter { input, .. }
-        | Relation::Project { input, .. }
-        | Relation::Watermark { input, .. }
-        | Relation::Aggregate { input, .. }
-        | Relation::Sort { input, .. }
-        | Relation::Limit { input, .. } => Some(input),
-    }
 }
 
 /// Where each column of a relation is after pruning; `usize::MAX` where it is gone.
@@ -193,6 +187,15 @@ fn prune(relation: Relation, needed: &[bool]) -> (Relation, Moved) {
             let (input, moved) = prune_input(*input, needed.to_vec(), []);
             (Relation::Limit { input, rows }, moved)
         }
+        mut other => {
+            for input in other.inputs_mut() {
+                let taken = std::mem::replace(input, Relation::Values { rows: vec![], schema: vec![] });
+                let needed = vec![true; taken.schema().len()];
+                *input = prune(taken, &needed).0;
+            }
+            let moved = (0..other.schema().len()).collect();
+            (other, moved)
+        }
     }
 }
 
@@ -202,20 +205,14 @@ fn prune_aggregate(input: Relation, mut keys: Vec<GroupKey>, aggregates: Vec<Agg
     let mut aggregates = select(aggregates, &needed[keys.len()..]);
     let none = vec![false; input.schema().len()];
     let (input, moved) = prune_input(input, none, used_by(&keys, &aggregates));
-    let keys_mut = keys.iter_mut().map(|key| match key {
-        GroupKey::Expr(named) => &mut named.expr,
-        GroupKey::Window(window) => &mut window.time,
-    });
+    let keys_mut = keys.iter_mut().flat_map(GroupKey::exprs_mut);
     let calls_mut = aggregates.iter_mut().flat_map(|call| call.args.iter_mut().chain(&mut call.filter));
     move_columns(keys_mut.chain(calls_mut), &moved);
     (Relation::Aggregate { input, keys, aggregates }, kept(&needed))
 }
 
 fn used_by<'e>(keys: &'e [GroupKey], aggregates: &'e [AggregateCall]) -> impl Iterator<Item = &'e Expr> {
-    let keys = keys.iter().map(|key| match key {
-        GroupKey::Expr(named) => &named.expr,
-        GroupKey::Window(window) => &window.time,
-    });
+    let keys = keys.iter().flat_map(GroupKey::exprs);
     keys.chain(aggregates.iter().flat_map(|call| call.args.iter().chain(&call.filter)))
 }
 
@@ -252,11 +249,11 @@ fn select<T>(items: Vec<T>, needed: &[bool]) -> Vec<T> {
 }
 
 pub fn has_aggregate(relation: &Relation) -> bool {
-    matches!(relation, Relation::Aggregate { .. }) || relation.input().is_some_and(has_aggregate)
+    matches!(relation, Relation::Aggregate { .. }) || relation.inputs().into_iter().any(has_aggregate)
 }
 
 pub fn relation_depth(relation: &Relation) -> usize {
-    std::iter::successors(Some(relation), |relation| relation.input()).count()
+    1 + relation.inputs().into_iter().map(relation_depth).max().unwrap_or(0)
 }
 
 /// Expression nodes of the whole tree, plus one for each operator and column.
@@ -270,6 +267,7 @@ pub fn relation_size(relation: &Relation) -> usize {
         Relation::Aggregate { keys, aggregates, .. } => sizes(&mut used_by(keys, aggregates)),
         Relation::Sort { by, .. } => sizes(&mut by.iter().map(|key| &key.expr)),
         Relation::Watermark { .. } | Relation::Limit { .. } => 0,
+        other => other.schema().len(),
     };
-    1 + own + relation.input().map_or(0, relation_size)
+    1 + own + relation.inputs().into_iter().map(relation_size).sum::<usize>()
 }

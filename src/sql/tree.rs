@@ -71,8 +71,12 @@ pub fn conjuncts(predicate: Expr, out: &mut Vec<Expr>) {
 
 pub fn children(expr: &Expr) -> Vec<&Expr> {
     match &expr.node {
-        ExprNode::Column(_) | ExprNode::Literal(_) => vec![],
-        ExprNode::Cast { input, .. } | ExprNode::Not(input) | ExprNode::IsNull(input) | ExprNode::Member { input, .. } => vec![input],
+        ExprNode::Column(_) | ExprNode::Literal(_) | ExprNode::Parameter { .. } => vec![],
+        ExprNode::Cast { input, .. }
+        | ExprNode::Not(input)
+        | ExprNode::IsNull(input)
+        | ExprNode::Member { input, .. }
+        | ExprNode::Lambda { body: input, .. } => vec![input],
         ExprNode::And(left, right) | ExprNode::Or(left, right) => vec![left, right],
         ExprNode::Case { branches, otherwise } => {
             let branches = branches.iter().flat_map(|(condition, result)| [condition, result]);
@@ -85,8 +89,12 @@ pub fn children(expr: &Expr) -> Vec<&Expr> {
 
 fn children_mut(expr: &mut Expr) -> Vec<&mut Expr> {
     match &mut expr.node {
-        ExprNode::Column(_) | ExprNode::Literal(_) => vec![],
-        ExprNode::Cast { input, .. } | ExprNode::Not(input) | ExprNode::IsNull(input) | ExprNode::Member { input, .. } => vec![input],
+        ExprNode::Column(_) | ExprNode::Literal(_) | ExprNode::Parameter { .. } => vec![],
+        ExprNode::Cast { input, .. }
+        | ExprNode::Not(input)
+        | ExprNode::IsNull(input)
+        | ExprNode::Member { input, .. }
+        | ExprNode::Lambda { body: input, .. } => vec![input],
         ExprNode::And(left, right) | ExprNode::Or(left, right) => vec![left, right],
         ExprNode::Case { branches, otherwise } => {
             let branches = branches.iter_mut().flat_map(|(condition, result)| [condition, result]);

@@ -96,7 +96,7 @@ impl Case {
         let view_mode = if self.mode == OutputMode::Batch { OutputMode::Batch } else { OutputMode::Append };
         let view = plan_query("readings", &view, view_mode, &Catalog { sources: &sources, queries: &[] })?;
         let query = plan_query(&self.name, sql, self.mode, &Catalog { sources: &sources, queries: &[view] })?;
-        Ok(Program { sources, queries: vec![query] })
+        Ok(Program { sources, tables: vec![], queries: vec![query] })
     }
 }
 

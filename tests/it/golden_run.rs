@@ -81,6 +81,7 @@ fn shown(value: &Value, data_type: &DataType) -> Json {
             Json::Object(fields.iter().zip(members).map(|(field, value)| (field.name.clone(), shown(value, &field.data_type))).collect())
         }
         (Value::Struct(_), _) => panic!("a struct of another type"),
+        (value, _) => panic!("{value:?} is not compared yet"),
     }
 }
 

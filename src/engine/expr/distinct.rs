@@ -107,10 +107,12 @@ fn sole_column(expr: &Expr) -> Option<usize> {
 fn reads_one(expr: &Expr, found: &mut Option<usize>) -> bool {
     match &expr.node {
         ExprNode::Column(index) => *found.get_or_insert(*index) == *index,
-        ExprNode::Literal(_) => true,
-        ExprNode::Cast { input, .. } | ExprNode::Not(input) | ExprNode::IsNull(input) | ExprNode::Member { input, .. } => {
-            reads_one(input, found)
-        }
+        ExprNode::Literal(_) | ExprNode::Parameter { .. } => true,
+        ExprNode::Cast { input, .. }
+        | ExprNode::Not(input)
+        | ExprNode::IsNull(input)
+        | ExprNode::Member { input, .. }
+        | ExprNode::Lambda { body: input, .. } => reads_one(input, found),
         ExprNode::And(left, right) | ExprNode::Or(left, right) => reads_one(left, found) && reads_one(right, found),
         ExprNode::Case { branches, otherwise } => {
             branches.iter().all(|(condition, value)| reads_one(condition, found) && reads_one(value, found))

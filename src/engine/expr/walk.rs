@@ -60,6 +60,9 @@ impl<'a> Walk<'a, '_> {
             ExprNode::Coalesce(args) => self.coalesce(expr, args, rows),
             ExprNode::InList { input, list } => self.in_list(expr, input, list, rows),
             ExprNode::Member { input, index } => self.member(expr, input, *index, rows),
+            ExprNode::Parameter { .. } | ExprNode::Lambda { .. } => {
+                self.frame(expr, rows).fail_all(&Problem::Plan("a lambda stands alone").into())
+            }
             ExprNode::Call { function, args } => self.call(expr, *function, args, rows),
         }
     }

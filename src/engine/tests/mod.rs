@@ -48,7 +48,7 @@ fn sources() -> Vec<TableSchema> {
 
 /// A program of these queries, each (name, mode, text); a query may read those before it.
 fn program(queries: &[(&str, OutputMode, &str)]) -> Program {
-    let mut program = Program { sources: sources(), queries: Vec::new() };
+    let mut program = Program { sources: sources(), ..Program::default() };
     for (name, mode, text) in queries {
         let catalog = Catalog { sources: &program.sources, queries: &program.queries };
         let query = plan_query(name, text, *mode, &catalog).unwrap_or_else(|error| panic!("{}", error.in_text(text)));
@@ -119,6 +119,7 @@ fn show(value: &Value) -> String {
         Value::Double(x) => x.to_string(),
         Value::String(x) => x.clone(),
         Value::Timestamp(us) => format!("{}s", *us as f64 / 1e6),
+        Value::Binary(_) | Value::Interval(_) | Value::Array(_) | Value::Map(_) => format!("{value:?}"),
         Value::Struct(members) => format!("[{}]", members.iter().map(show).collect::<Vec<_>>().join(",")),
     }
 }

@@ -251,7 +251,8 @@ fn column_text(column: &Column, row: usize, out: &mut String) {
     }
 }
 
-fn value_text(value: &Value, out: &mut String) {
+/// Appends a value as a cast to STRING shows it.
+pub fn value_text(value: &Value, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Boolean(x) => out.push_str(if *x { "true" } else { "false" }),
@@ -262,6 +263,26 @@ fn value_text(value: &Value, out: &mut String) {
         Value::String(text) => out.push_str(text),
         Value::Timestamp(time) => show::timestamp(*time, out),
         Value::Date(days) => show::date(*days, out),
+        Value::Binary(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
+        Value::Interval(micros) => out.push_str(&format!("INTERVAL {micros} MICROSECONDS")),
+        Value::Array(elements) => {
+            out.push('[');
+            for (index, element) in elements.iter().enumerate() {
+                out.push_str(if index == 0 { "" } else { ", " });
+                value_text(element, out);
+            }
+            out.push(']');
+        }
+        Value::Map(entries) => {
+            out.push('{');
+            for (index, (key, value)) in entries.iter().enumerate() {
+                out.push_str(if index == 0 { "" } else { ", " });
+                value_text(key, out);
+                out.push_str(" -> ");
+                value_text(value, out);
+            }
+            out.push('}');
+        }
         Value::Struct(members) => {
             out.push('{');
             for (index, member) in members.iter().enumerate() {

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use crate::engine::expr::calendar::{Day, split};
 use crate::engine::expr::time::write_year;
 
+pub use super::value_text as value;
+
 /// The shortest digits that read back as `x`: plain from 0.001 up to 10,000,000, else with an exponent; always with a decimal point.
 pub fn double(x: f64, out: &mut String) {
     // Writing to a string does not fail.
