@@ -193,7 +193,7 @@ fn with_windows(input: Relation, computed: &Computed) -> Result<Relation, SqlErr
     if !window::is_tumbling(window) {
         return Err(SqlError::unsupported(window.span, "a sliding window without GROUP BY"));
     }
-    let time = tree::children(window).first().map(|time| (*time).clone());
+    let time = window.children().first().map(|time| (*time).clone());
     let Some(time) = time else { return Ok(input) };
     Ok(Relation::Filter { input: Box::new(input), predicate: tree::not(tree::is_null(time)) })
 }
