@@ -80,6 +80,8 @@ pub struct QueryStatus {
     pub cells: usize,
     /// Estimated memory of keys and cells.
     pub bytes: usize,
+    /// Rows that were in no session since the start, because their gap was NULL, unreadable or not above zero.
+    pub gapless_rows: u64,
 }
 
 /// Collects what one query tells about rows, within the limits.

@@ -16,6 +16,7 @@ use crate::engine::join::{Lookup, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
 use crate::engine::render::{render_row, shorten};
+use crate::engine::row_windows::RowWindows;
 use crate::engine::sort::Sort;
 use crate::engine::state_codec::put_varint;
 use crate::engine::tables::Tables;
@@ -39,6 +40,7 @@ pub(super) enum Stage {
     Union,
     Limit(Limit),
     Aggregate(Box<Aggregate>),
+    RowWindows(Box<RowWindows>),
     Sort(Sort),
     /// A stream with a side that does not stream.
     Lookup(Box<Lookup>),
@@ -112,6 +114,11 @@ impl Stage {
                 aggregate.absorb(&chunk, &env.fields[port], env.before_us, env.context, env.complaints, &|error| explain(error, text));
                 return Flow::Held;
             }
+            Stage::RowWindows(windows) => {
+                let text = env.text;
+                windows.absorb(&chunk, &env.fields[port], env.before_us, env.context, env.complaints, &|error| explain(error, text));
+                return Flow::Held;
+            }
             Stage::Sort(sort) => {
                 sort.absorb(&chunk, env.complaints);
                 return Flow::Held;
@@ -129,6 +136,7 @@ impl Stage {
     pub fn release(&mut self, env: &mut Env<'_, '_>) -> Vec<Chunk<'static>> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.emit(env.before_us, env.after_us, env.ended, env.complaints),
+            Stage::RowWindows(windows) => windows.emit(env.after_us, env.ended, env.complaints),
             Stage::Sort(sort) if env.ended || env.mode == OutputMode::Complete => {
                 let text = env.text;
                 sort.emit(env.context, env.complaints, |error| explain(error, text)).into_iter().collect()
@@ -160,29 +168,16 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Limit(_) => true,
-            Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => false,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) => true,
+            _ => false,
         }
     }
 
     /// Whether what it does depends on the watermark, so that this must be stored.
     pub fn needs_watermark(&self) -> bool {
         match self {
-            Stage::Aggregate(_) => true,
-            Stage::Limit(_)
-            | Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => false,
+            Stage::Aggregate(_) | Stage::RowWindows(_) => true,
+            _ => false,
         }
     }
 
@@ -195,6 +190,7 @@ impl Stage {
     pub fn next_close(&self, watermark_us: i64) -> Option<i64> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.next_close(watermark_us),
+            Stage::RowWindows(windows) => windows.next_close(),
             _ => None,
         }
     }
@@ -203,6 +199,7 @@ impl Stage {
     pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {
         match self {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
+            Stage::RowWindows(windows) => windows.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
                     let mut value = vec![VERSION];
@@ -224,6 +221,7 @@ impl Stage {
     pub fn restore<'e>(&mut self, entries: &[(&'e str, &'e [u8])], watermark_us: i64) -> Result<(), (&'e str, Unfit)> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
+            Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
                     limit.restore(open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?);
@@ -244,11 +242,21 @@ impl Stage {
 
     /// Adds what it holds.
     pub fn add_status(&self, status: &mut QueryStatus) {
-        if let Stage::Aggregate(aggregate) = self {
-            status.keys += aggregate.keys.len();
-            status.panes += aggregate.panes.len();
-            status.cells += aggregate.cells;
-            status.bytes += aggregate.bytes();
+        match self {
+            Stage::Aggregate(aggregate) => {
+                status.keys += aggregate.keys.len();
+                status.panes += aggregate.panes.len();
+                status.cells += aggregate.cells;
+                status.bytes += aggregate.bytes();
+            }
+            Stage::RowWindows(windows) => {
+                status.keys += windows.keys();
+                status.panes += windows.windows();
+                status.cells += windows.windows();
+                status.bytes += windows.bytes();
+                status.gapless_rows += windows.gapless_rows();
+            }
+            _ => {}
         }
     }
 }

@@ -121,7 +121,7 @@ pub fn shift_columns(expr: &mut Expr, by: usize) {
     if let ExprNode::Column(index) = &mut expr.node {
         *index -= by;
     }
-    children_mut(expr).into_iter().for_each(|child| shift_columns(child, by));
+    expr.children_mut().into_iter().for_each(|child| shift_columns(child, by));
 }
 
 /// Rewrites nodes in place, parents first; children of a replaced node are left alone. An error stops the walk.
