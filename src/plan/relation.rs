@@ -26,8 +26,7 @@ pub enum Relation {
         input: Box<Relation>,
         columns: Vec<NamedExpr>,
     },
-    /// Event time is column `column`; the watermark is its greatest value seen in earlier steps, less `delay_us`. In a batch query it says
-    /// only which column is event time.
+    /// Event time is column `column`; the watermark is its greatest value seen in earlier steps, less `delay_us`.
     Watermark {
         input: Box<Relation>,
         column: usize,
