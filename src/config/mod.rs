@@ -6,6 +6,7 @@
 //! [`Environment`].
 
 mod broker;
+pub mod case;
 pub mod diagnostic;
 mod document;
 mod environment;
@@ -129,7 +130,8 @@ fn report_missing(context: &mut Context, counts: [(&str, usize); 3]) {
     if context.has_errors() {
         return;
     }
-    for (key, _) in counts.iter().filter(|(_, count)| *count == 0) {
+    let for_test = context.for_test;
+    for (key, _) in counts.iter().filter(|(key, count)| *count == 0 && (*key == "query" || !for_test)) {
         let diagnostic = Diagnostic::error_without_place(format!("the configuration has no {key}"));
         context.report(diagnostic.help(format!("add a section [{key}.<name>]")));
     }

@@ -9,7 +9,9 @@ use super::text::Text;
 use crate::plan::{OutputMode, Query, TableSchema};
 use crate::sql::{self, Catalog, TableReference};
 
-const MODES: [(&str, OutputMode); 3] = [("append", OutputMode::Append), ("update", OutputMode::Update), ("complete", OutputMode::Complete)];
+/// The last one is for tests only.
+const MODES: [(&str, OutputMode); 4] =
+    [("append", OutputMode::Append), ("update", OutputMode::Update), ("complete", OutputMode::Complete), ("batch", OutputMode::Batch)];
 
 /// A query as it was read.
 pub struct QueryText {
@@ -41,7 +43,8 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader) -> QueryText 
     if let Some(path) = reader.text(context, "sql_file") {
         sql = sql_file(context, &path);
     }
-    let mode = reader.choice(context, "mode", &MODES).unwrap_or(OutputMode::Append);
+    let modes = if context.for_test { &MODES[..] } else { &MODES[..MODES.len() - 1] };
+    let mode = reader.choice(context, "mode", modes).unwrap_or(OutputMode::Append);
     reader.finish(context, &[("from", "a sink; a query names its tables in the SQL")]);
     QueryText { name: name.to_owned(), place, mode, sql }
 }

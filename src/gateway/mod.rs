@@ -21,7 +21,7 @@ mod stall;
 
 pub use event::{Action, Event};
 pub use outbox::{Cursor, DropReason, Tombstone};
-pub use restore::{Seeds, StartError};
+pub use restore::{Seeds, StartError, engine_settings};
 pub use sinks::SinkRecord;
 
 use crate::batch::Stamp;
