@@ -17,6 +17,7 @@ use crate::engine::output::{Complaints, QueryStatus};
 use crate::engine::render::{render_row, shorten};
 use crate::engine::sort::Sort;
 use crate::engine::state_codec::put_varint;
+use crate::engine::state_limits::OperatorStatus;
 use crate::engine::watermarks::Watermarks;
 use crate::plan::{Expr, NamedExpr, OutputMode, Span};
 use crate::types::Field;
@@ -185,10 +186,22 @@ impl Stage {
     /// Adds what it holds.
     pub fn add_status(&self, status: &mut QueryStatus) {
         if let Stage::Aggregate(aggregate) = self {
-            status.keys += aggregate.keys.len();
             status.panes += aggregate.panes.len();
             status.cells += aggregate.cells;
-            status.bytes += aggregate.bytes();
+        }
+        if let Some(operator) = self.operator_status() {
+            status.keys += operator.keys;
+            status.bytes += operator.bytes;
+            status.operators.push(operator);
+        }
+    }
+
+    /// How it stands to its limits, where it holds something that grows with the input.
+    fn operator_status(&self) -> Option<OperatorStatus> {
+        match self {
+            Stage::Aggregate(aggregate) => Some(aggregate.status()),
+            Stage::Sort(sort) => Some(sort.status()),
+            Stage::Filter(_) | Stage::Project(_) | Stage::Watermark { .. } | Stage::Union | Stage::Limit(_) => None,
         }
     }
 }
