@@ -158,7 +158,7 @@ impl Running<'_> {
             let inputs = self.inputs.iter_mut().enumerate();
             let inputs = inputs.map(|(source, input)| SourceInput { source, table: input.open.take(), idle: idle(source) }).collect();
             self.number += 1;
-            let output = self.engine.step(&Batch { number: self.number, stamp, inputs });
+            let output = self.engine.step(&Batch { number: self.number, stamp, inputs, ..Batch::default() });
             self.collect(output)?;
             if options.restart && !batch_mode {
                 self.restart()?;
