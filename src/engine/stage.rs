@@ -19,6 +19,7 @@ use crate::engine::render::{render_row, shorten};
 use crate::engine::row_windows::RowWindows;
 use crate::engine::sort::Sort;
 use crate::engine::state_codec::put_varint;
+use crate::engine::state_limits::OperatorStatus;
 use crate::engine::tables::Tables;
 use crate::engine::watermarks::Watermarks;
 use crate::plan::{Expr, NamedExpr, OutputMode, Span};
@@ -244,19 +245,30 @@ impl Stage {
     pub fn add_status(&self, status: &mut QueryStatus) {
         match self {
             Stage::Aggregate(aggregate) => {
-                status.keys += aggregate.keys.len();
                 status.panes += aggregate.panes.len();
                 status.cells += aggregate.cells;
-                status.bytes += aggregate.bytes();
             }
             Stage::RowWindows(windows) => {
-                status.keys += windows.keys();
                 status.panes += windows.windows();
                 status.cells += windows.windows();
-                status.bytes += windows.bytes();
                 status.gapless_rows += windows.gapless_rows();
             }
             _ => {}
+        }
+        if let Some(operator) = self.operator_status() {
+            status.keys += operator.keys;
+            status.bytes += operator.bytes;
+            status.operators.push(operator);
+        }
+    }
+
+    /// How it stands to its limits, where it holds something that grows with the input.
+    fn operator_status(&self) -> Option<OperatorStatus> {
+        match self {
+            Stage::Aggregate(aggregate) => Some(aggregate.status()),
+            Stage::RowWindows(windows) => Some(windows.status()),
+            Stage::Sort(sort) => Some(sort.status()),
+            _ => None,
         }
     }
 }
