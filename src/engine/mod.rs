@@ -25,6 +25,7 @@ mod error;
 pub mod expr;
 mod input;
 mod key_codec;
+mod keyed;
 mod keys;
 mod lanes;
 mod limit;

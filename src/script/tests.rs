@@ -109,7 +109,7 @@ fn a_script_without_end_or_measure_is_stopped() {
         "loop { }",
         "while true { try { loop { } } catch { } }",
         "let n = 0; loop { n += 1; }",
-        "let a = []; a.pad(900, 1); a.map(|x| a.map(|y| a.map(|z| a.map(|u| 1))))",
+        "let a = []; a.pad(900, 1); let b = a + []; let c = a + []; a.map(|x| b.map(|y| c.map(|z| 1)))",
         "let s = \"x\"; loop { s += s; }",
         "let a = [1]; loop { a += a; }",
         "let a = []; a.pad(2000000000, 1);",
