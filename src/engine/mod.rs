@@ -3,16 +3,23 @@
 //! | module | job |
 //! |---|---|
 //! | [`expr`] | expressions over columns |
-//! | `compile` | relation trees to stages; which column is event time |
-//! | `query` | one query's step: rows up through the stages, watermark, emission |
+//! | `compile` | relations to a tree of operators; which column is event time |
+//! | `query` | one query's step: rows up through the tree, watermark, emission |
+//! | `stage` | the operators, and how to add one |
 //! | `chunk` | rows on their way: shared columns and a selection |
-//! | `watermark`, `window`, `placement` | event time: watermark, panes of windows, rows to panes |
-//! | `aggregate`, `spec`, `input`, `overflow` | GROUP BY: rows into cells |
-//! | `keys`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
+//! | `watermark`, `watermarks` | event time: a stream's watermark, a query's over all of its streams |
+//! | `window`, `placement` | panes of windows, rows to panes |
+//! | `aggregate`, `spec`, `prepare`, `input`, `overflow`, `refusal` | GROUP BY: rows into cells |
+//! | `row_windows` | GROUP BY sessions, counts of rows, states |
+//! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
 //! | `emit`, `reading` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
+//!
+//! A query is a tree of operators (`stage::Stage`), inputs before their parents. To add one: a variant of `Stage` with its arms in `stage.rs`
+//! (whose head tells what a streaming, a holding and a stateful operator must do), an arm in `compile`'s `stage` that makes it from its
+//! relation, and, where event time or a source's column passes through it, an arm in `compile/events.rs`.
 
 mod aggregate;
 mod buckets;
@@ -26,6 +33,7 @@ pub mod expr;
 mod input;
 mod key_codec;
 mod keyed;
+mod keyer;
 mod keys;
 mod lanes;
 mod limit;
@@ -33,13 +41,18 @@ mod output;
 mod overflow;
 mod pane;
 mod placement;
+mod prepare;
 mod query;
 mod reading;
+mod refusal;
 mod render;
+mod row_windows;
 mod sort;
 mod spec;
+mod stage;
 mod state_codec;
 mod watermark;
+mod watermarks;
 mod window;
 
 #[cfg(test)]
