@@ -16,7 +16,7 @@ use crate::engine::buckets::Buckets;
 use crate::engine::checkpoint::{Entry, PART_BYTES, Unfit, VERSION, open};
 use crate::engine::key_codec::check_key;
 use crate::engine::keys::{KeyId, Keys};
-use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
+use crate::engine::state_codec::{Malformed, put_bytes, put_signed, put_varint};
 use crate::types::DataType;
 
 /// The one ring of [`Buckets`] that is used here.
@@ -70,10 +70,12 @@ pub(super) struct KeyedStates<V> {
     key_types: Vec<DataType>,
     fingerprint: String,
     value_bytes: usize,
+    hash_seed: u64,
     keys_max: usize,
     bytes_max: usize,
-    /// The latest time of the stream that a step had, µs.
-    pub stream_us: i64,
+    /// Stream time: the latest wall-clock time of a step that changed something, µs; and that of this step.
+    stream_us: i64,
+    step_us: i64,
 }
 
 impl<V: Kept> KeyedStates<V> {
@@ -90,14 +92,22 @@ impl<V: Kept> KeyedStates<V> {
             key_types,
             fingerprint,
             value_bytes: 0,
+            hash_seed,
             keys_max,
             bytes_max,
             stream_us: i64::MIN,
+            step_us: i64::MIN,
         }
     }
 
     pub fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Stream time in a step at `wall_us`: it never goes back behind a time at which something changed.
+    pub fn stream_time(&mut self, wall_us: i64) -> i64 {
+        self.step_us = self.stream_us.max(wall_us);
+        self.step_us
     }
 
     /// Estimated memory.
@@ -180,11 +190,19 @@ impl<V: Kept> KeyedStates<V> {
         due.into_iter().map(|(_, key)| key.to_vec()).collect()
     }
 
+    /// Forgets everything, as if nothing had been kept.
+    pub fn clear(&mut self) {
+        let key_types = std::mem::take(&mut self.key_types);
+        let fingerprint = std::mem::take(&mut self.fingerprint);
+        *self = KeyedStates::new(key_types, fingerprint, self.hash_seed, self.keys_max, self.bytes_max);
+    }
+
     /// Appends what changed since the last call. `prefix`: `s/<query>/<n>/`.
     pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {
         if !std::mem::take(&mut self.any_changed) {
             return;
         }
+        self.stream_us = self.stream_us.max(self.step_us);
         self.buckets.mark(RING, &self.changed);
         while self.buckets.crowded(self.keys.len()) {
             self.buckets.double(&self.keys);

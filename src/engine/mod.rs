@@ -14,6 +14,8 @@
 //! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
 //! | `emit`, `reading` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
+//! | `keyed` | what operators keep by key, with due times |
+//! | `state_function` | scripts with a state for each key |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
 //!
@@ -51,6 +53,7 @@ mod sort;
 mod spec;
 mod stage;
 mod state_codec;
+mod state_function;
 mod watermark;
 mod watermarks;
 mod window;

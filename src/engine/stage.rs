@@ -17,6 +17,7 @@ use crate::engine::output::{Complaints, QueryStatus};
 use crate::engine::render::{render_row, shorten};
 use crate::engine::sort::Sort;
 use crate::engine::state_codec::put_varint;
+use crate::engine::state_function::StateFunction;
 use crate::engine::watermarks::Watermarks;
 use crate::plan::{Expr, NamedExpr, OutputMode, Span};
 use crate::types::Field;
@@ -38,6 +39,7 @@ pub(super) enum Stage {
     Limit(Limit),
     Aggregate(Box<Aggregate>),
     Sort(Sort),
+    StateFunction(Box<StateFunction>),
 }
 
 /// What becomes of a chunk that went into an operator.
@@ -61,7 +63,6 @@ pub(super) struct Env<'e, 'o> {
     /// The input of a batch query is over.
     pub ended: bool,
     /// When the step happens.
-    #[expect(dead_code, reason = "for operators that keep time")]
     pub stamp: Stamp,
     pub mode: OutputMode,
     pub context: &'e Context,
@@ -106,6 +107,7 @@ impl Stage {
                 sort.absorb(&chunk, env.complaints);
                 return Flow::Held;
             }
+            Stage::StateFunction(function) => return Flow::One(function.push(&chunk, env)),
         }
         Flow::One(chunk)
     }
@@ -118,6 +120,7 @@ impl Stage {
                 let text = env.text;
                 sort.emit(env.context, env.complaints, |error| explain(error, text)).into_iter().collect()
             }
+            Stage::StateFunction(function) => function.release(env).into_iter().collect(),
             Stage::Sort(_) | Stage::Filter(_) | Stage::Project(_) | Stage::Watermark { .. } | Stage::Union | Stage::Limit(_) => Vec::new(),
         }
     }
@@ -125,7 +128,7 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Limit(_) => true,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::StateFunction(_) => true,
             Stage::Filter(_) | Stage::Project(_) | Stage::Watermark { .. } | Stage::Union | Stage::Sort(_) => false,
         }
     }
@@ -134,6 +137,7 @@ impl Stage {
     pub fn needs_watermark(&self) -> bool {
         match self {
             Stage::Aggregate(_) => true,
+            Stage::StateFunction(function) => function.needs_watermark(),
             Stage::Limit(_) | Stage::Filter(_) | Stage::Project(_) | Stage::Watermark { .. } | Stage::Union | Stage::Sort(_) => false,
         }
     }
@@ -147,6 +151,20 @@ impl Stage {
     pub fn next_close(&self, watermark_us: i64) -> Option<i64> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.next_close(watermark_us),
+            Stage::StateFunction(function) => function.next_close(),
+            _ => None,
+        }
+    }
+
+    /// Whether the clock closes what it holds in every output mode, not in append mode only.
+    pub fn closes_in_every_mode(&self) -> bool {
+        matches!(self, Stage::StateFunction(_))
+    }
+
+    /// When, by the wall clock µs, it wants a step, whether rows come or not.
+    pub fn next_wall(&self) -> Option<i64> {
+        match self {
+            Stage::StateFunction(function) => function.next_wall(),
             _ => None,
         }
     }
@@ -155,6 +173,7 @@ impl Stage {
     pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {
         match self {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
+            Stage::StateFunction(function) => function.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
                     let mut value = vec![VERSION];
@@ -170,6 +189,7 @@ impl Stage {
     pub fn restore<'e>(&mut self, entries: &[(&'e str, &'e [u8])], watermark_us: i64) -> Result<(), (&'e str, Unfit)> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
+            Stage::StateFunction(function) => function.restore(entries),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
                     limit.restore(open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?);
@@ -184,11 +204,15 @@ impl Stage {
 
     /// Adds what it holds.
     pub fn add_status(&self, status: &mut QueryStatus) {
-        if let Stage::Aggregate(aggregate) = self {
-            status.keys += aggregate.keys.len();
-            status.panes += aggregate.panes.len();
-            status.cells += aggregate.cells;
-            status.bytes += aggregate.bytes();
+        match self {
+            Stage::Aggregate(aggregate) => {
+                status.keys += aggregate.keys.len();
+                status.panes += aggregate.panes.len();
+                status.cells += aggregate.cells;
+                status.bytes += aggregate.bytes();
+            }
+            Stage::StateFunction(function) => function.add_status(status),
+            _ => {}
         }
     }
 }
