@@ -15,6 +15,8 @@
 //! | `emit`, `reading` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `join`, `tables` | joins; the reference tables |
+//! | `keyed` | what operators keep by key, with due times |
+//! | `state_function` | scripts with a state for each key |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `state_limits` | what an operator may hold |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
@@ -35,6 +37,7 @@ pub mod expr;
 mod input;
 mod join;
 mod key_codec;
+mod keyed;
 mod keyer;
 mod keys;
 mod lanes;
@@ -54,6 +57,7 @@ mod sort;
 mod spec;
 mod stage;
 mod state_codec;
+mod state_function;
 mod state_limits;
 mod tables;
 mod watermark;
