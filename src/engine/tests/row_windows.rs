@@ -24,7 +24,7 @@ fn a_count_window_is_full_when_its_last_row_comes() {
 fn a_key_between_two_count_windows_costs_nothing() {
     let mut engine = engine(OutputMode::Append, TENS);
     step(&mut engine, &rows(&[(1.0, 1.0), (2.0, 2.0), (3.0, 4.0)]));
-    let status = engine.status()[0];
+    let status = &engine.status()[0];
     assert_eq!((status.keys, status.panes, status.bytes), (0, 0, 0));
 }
 

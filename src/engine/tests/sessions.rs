@@ -111,7 +111,7 @@ proptest! {
         for rows in batches {
             let expected = model.step(&rows);
             prop_assert_eq!(sorted(shown(&step(&mut engine, &rows))), expected);
-            let status = engine.status()[0];
+            let status = &engine.status()[0];
             prop_assert_eq!(status.keys, model.rows.len());
             prop_assert_eq!(status.panes, model.rows.values().map(|rows| joined(rows.clone()).len()).sum::<usize>());
         }
