@@ -1,19 +1,20 @@
 //! GROUP BY: takes rows into panes of cells. What comes out, and when, is in [`super::emit`]; what is stored, in [`super::checkpoint`].
 //!
-//! All of a row's keys, filters and arguments are evaluated before any cell changes; a row that fails anywhere, or whose sum of integers
-//! leaves 64 bits, leaves no trace. Time key and watermark decide per window whether a row is late.
+//! All of a row's keys, filters and arguments are evaluated before any cell changes; a row that fails anywhere, whose sum of integers
+//! leaves 64 bits, or whose values find no room, leaves no trace. Time key and watermark decide per window whether a row is late.
 //!
-//! Limits: a key of [`KEY_BYTES_MAX`], a text of [`TEXT_BYTES_MAX`] for min and max; `keys_max` keys and `bytes_max` bytes an operator. Beyond them rows that need a new key or cell are rejected; existing ones go on.
+//! Limits: a key of [`KEY_BYTES_MAX`], values of [`VALUE_BYTES_MAX`](crate::engine::arguments::VALUE_BYTES_MAX) a row and [`GROUP_BYTES_MAX`] a group where an aggregate keeps them; `keys_max` keys and `bytes_max` bytes an operator. Beyond them rows that need a new key or cell are rejected; existing ones go on.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::batch::{Column, Values};
 use crate::engine::EngineSettings;
+use crate::engine::arguments::{PairScratch, evaluate_inputs, update_lanes};
 use crate::engine::buckets::{Buckets, rings_for};
 use crate::engine::chunk::{Chunk, without};
 use crate::engine::emit::Running;
-use crate::engine::expr::{Context, EvalError, Problem, RowError, Selection};
+use crate::engine::expr::{Context, EvalError, RowError, Selection};
 use crate::engine::input::Input;
 use crate::engine::key_codec::put_key;
 use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
@@ -23,15 +24,12 @@ use crate::engine::overflow::overflowing;
 use crate::engine::pane::{NO_SLOT, PANE_OVERHEAD_BYTES, Pane};
 use crate::engine::placement::{Placement, place};
 use crate::engine::render::render_row;
+use crate::engine::room::{Full, GROUP_BYTES_MAX, Room, without_room};
 use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
-use crate::plan::Span;
 use crate::types::{DataType, Field};
 
 /// Bytes of one encoded key; rows with a longer one are rejected.
 const KEY_BYTES_MAX: usize = 16 << 10;
-
-/// Bytes of a string that min or max keeps; rows with a longer one are rejected.
-const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes of a cell in a pane's index and key list.
 const INDEX_BYTES: usize = 12;
@@ -41,6 +39,8 @@ pub(super) struct Aggregate {
     pub(super) spec: AggregateSpec,
     pub(super) key_types: Vec<DataType>,
     pub(super) kinds: Vec<LaneKind>,
+    /// Types of each lane's input columns.
+    pub(super) lane_types: Vec<Vec<DataType>>,
     pub(super) keys: Keys,
     pub(super) panes: BTreeMap<i64, Pane>,
     pub(super) cells: usize,
@@ -56,6 +56,8 @@ pub(super) struct Aggregate {
     pub(super) combined: Pane,
     /// Input came in this step.
     pub(super) fed: bool,
+    /// Rows taken in so far: numbers them in order of arrival.
+    pub(super) arrivals: u64,
     keys_max: usize,
     bytes_max: usize,
     scratch: Scratch,
@@ -66,8 +68,7 @@ pub(super) struct Aggregate {
 struct Scratch {
     slots: Vec<u32>,
     rows: Vec<u32>,
-    input_rows: Vec<u32>,
-    input_slots: Vec<u32>,
+    pairs: PairScratch,
     key: Vec<u8>,
 }
 
@@ -77,6 +78,8 @@ struct Prepared<'a> {
     time: Option<Cow<'a, Column>>,
     keys: Vec<Cow<'a, Column>>,
     inputs: Vec<Input<'a>>,
+    /// Row r is number `first_arrival + r` in order of arrival.
+    first_arrival: u64,
 }
 
 /// How a batch's rows find their keys.
@@ -93,7 +96,7 @@ enum Keyer<'a> {
 
 impl Aggregate {
     pub fn new(spec: AggregateSpec, settings: &EngineSettings) -> Aggregate {
-        let kinds: Vec<LaneKind> = spec.plan.lanes.iter().map(|lane| lane.kind).collect();
+        let kinds = spec.plan.kinds();
         let cell_bytes = kinds.iter().map(|kind| kind.cell_bytes()).sum::<usize>() + INDEX_BYTES;
         Aggregate {
             key_types: spec.plain.iter().map(|key| key.expr.data_type.clone()).collect(),
@@ -108,9 +111,11 @@ impl Aggregate {
             running: None,
             combined: Pane::new(&kinds),
             fed: false,
+            arrivals: 0,
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
             scratch: Scratch::default(),
+            lane_types: spec.plan.lane_types(),
             kinds,
             spec,
         }
@@ -133,6 +138,7 @@ impl Aggregate {
     ) {
         self.fed = true;
         let (prepared, failed) = self.prepare(chunk, context);
+        self.arrivals += chunk.count as u64;
         for failure in &failed {
             complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
         }
@@ -160,9 +166,9 @@ impl Aggregate {
         self.count_loose_bytes();
     }
 
-    /// Strings among the accumulators.
+    /// Strings and other values among the accumulators.
     pub(super) fn count_loose_bytes(&mut self) {
-        if self.kinds.iter().any(|kind| matches!(kind, LaneKind::MinText | LaneKind::MaxText)) {
+        if self.kinds.iter().any(|kind| kind.is_loose()) {
             self.loose_bytes = self.panes.values().flat_map(Pane::lanes).map(Lane::loose_bytes).sum();
         }
     }
@@ -179,7 +185,10 @@ impl Aggregate {
                     self.bytes_max
                 )
             }
-            Refusal::Overflow => "a sum of integers does not fit in BIGINT; sum(CAST(x AS DOUBLE)) does".to_owned(),
+            Refusal::GroupBytes => {
+                format!("an aggregate keeps at most {GROUP_BYTES_MAX} bytes of a group's values, and this group has reached them")
+            }
+            Refusal::Overflow => "a sum of integers does not fit in BIGINT; sum(CAST(x AS DOUBLE)) does, try_sum(x) gives NULL".to_owned(),
         }
     }
 
@@ -191,30 +200,13 @@ impl Aggregate {
             evaluated.column
         };
         let time = self.spec.time.expr().map(|expr| evaluate(expr, &chunk.selection));
-        let keys = self.spec.plain.iter().map(|key| evaluate(&key.expr, &chunk.selection)).collect();
-        let mut inputs = Vec::with_capacity(self.spec.plan.inputs.len());
-        for spec in &self.spec.plan.inputs {
-            let filtered = spec.filter.as_ref().map(|filter| chunk.filter(filter, context));
-            let passed = filtered.as_ref().map(|filtered| &filtered.selection);
-            let column = match &spec.expr {
-                None => Cow::Owned(Column::new(Values::Boolean(vec![true; chunk.count]))),
-                Some(expr) => {
-                    let evaluated = chunk.evaluate(expr, passed.unwrap_or(&chunk.selection), context);
-                    failed.extend(evaluated.errors);
-                    if spec.keeps_text {
-                        failed.extend(too_long(&evaluated.column, passed.unwrap_or(&chunk.selection), expr.span));
-                    }
-                    evaluated.column
-                }
-            };
-            inputs.push(Input::new(column, (spec.needs_longs, spec.needs_doubles), passed));
-            failed.extend(filtered.into_iter().flat_map(|filtered| filtered.errors));
-        }
+        let keys: Vec<Cow<'_, Column>> = self.spec.plain.iter().map(|key| evaluate(&key.expr, &chunk.selection)).collect();
+        let inputs = evaluate_inputs(&self.spec.plan, chunk, context, &mut failed);
         // Of several errors of a row the first evaluated is told.
         failed.sort_by_key(|error| error.row);
         failed.dedup_by_key(|error| error.row);
         let rows: Vec<u32> = failed.iter().map(|error| error.row).collect();
-        (Prepared { selection: without(&chunk.selection, &rows), time, keys, inputs }, failed)
+        (Prepared { selection: without(&chunk.selection, &rows), time, keys, inputs, first_arrival: self.arrivals }, failed)
     }
 
     /// Takes rows into one pane. Returns those that it could not take.
@@ -225,18 +217,16 @@ impl Aggregate {
         let mut pane = self.panes.remove(&start).unwrap_or_else(|| Pane::new(kinds));
         let mut refused = self.find_slots(&mut pane, prepared, &mut scratch);
         pane.grow();
-        let sums: Vec<(&Lane, &Input<'_>)> = self
-            .lanes_of_inputs()
-            .filter(|(lane, _)| self.kinds[*lane] == LaneKind::SumLong)
-            .map(|(lane, input)| (&pane.lanes()[lane], &prepared.inputs[input]))
-            .collect();
+        self.refuse_without_room(&pane, prepared, &mut scratch, &mut refused);
+        let sums = self.lanes_where(&pane, prepared, |kind| kind == LaneKind::SumLong);
         let overflowing = overflowing(&sums, &scratch.rows, &scratch.slots);
         for index in overflowing.into_iter().rev() {
             refused.push((scratch.rows.remove(index), Refusal::Overflow));
             scratch.slots.remove(index);
         }
         pane.count_rows(&scratch.slots);
-        self.update_lanes(&mut pane, prepared, &mut scratch);
+        let pairs = Pairs { rows: &scratch.rows, slots: &scratch.slots, first_arrival: prepared.first_arrival };
+        update_lanes(&self.spec.plan, &mut pane, &prepared.inputs, pairs, &mut scratch.pairs);
         pane.touch(&scratch.slots);
         self.note_touched(start, &pane);
         if pane.len() > 0 {
@@ -246,29 +236,30 @@ impl Aggregate {
         refused
     }
 
-    fn lanes_of_inputs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.spec.plan.lanes.iter().enumerate().filter_map(|(lane, spec)| spec.input.map(|input| (lane, input)))
+    /// The lanes of such kinds, with their inputs.
+    fn lanes_where<'l>(
+        &self,
+        pane: &'l Pane,
+        prepared: &'l Prepared<'_>,
+        chosen: impl Fn(LaneKind) -> bool,
+    ) -> Vec<(&'l Lane, &'l Input<'l>)> {
+        let lanes = self.spec.plan.lanes.iter().zip(pane.lanes()).filter(|(spec, _)| chosen(spec.kind));
+        lanes.filter_map(|(spec, lane)| Some((lane, &prepared.inputs[spec.input?]))).collect()
     }
 
-    fn update_lanes(&self, pane: &mut Pane, prepared: &Prepared<'_>, scratch: &mut Scratch) {
-        let all = Pairs { rows: &scratch.rows, slots: &scratch.slots };
-        for (index, input) in prepared.inputs.iter().enumerate() {
-            let pairs = if input.complete() {
-                all
-            } else {
-                scratch.input_rows.clear();
-                scratch.input_slots.clear();
-                for (row, slot) in all.rows.iter().zip(all.slots) {
-                    if input.takes(*row) {
-                        scratch.input_rows.push(*row);
-                        scratch.input_slots.push(*slot);
-                    }
-                }
-                Pairs { rows: &scratch.input_rows, slots: &scratch.input_slots }
+    /// Takes out the rows whose values find no room.
+    fn refuse_without_room(&self, pane: &Pane, prepared: &Prepared<'_>, scratch: &mut Scratch, refused: &mut Vec<(u32, Refusal)>) {
+        let growing = self.lanes_where(pane, prepared, LaneKind::grows);
+        let group_bytes_max = if self.spec.emission == Emission::AtEnd { usize::MAX } else { GROUP_BYTES_MAX };
+        let kept: usize = pane.lanes().iter().map(Lane::loose_bytes).sum();
+        let room = Room { group_bytes_max, left: self.bytes_max.saturating_sub(self.bytes() + kept) };
+        for (index, full) in without_room(&growing, &scratch.rows, &scratch.slots, room).into_iter().rev() {
+            let refusal = match full {
+                Full::Group => Refusal::GroupBytes,
+                Full::Operator => Refusal::Bytes,
             };
-            for (lane, _) in self.lanes_of_inputs().filter(|(_, of)| *of == index) {
-                pane.update(lane, pairs, input);
-            }
+            refused.push((scratch.rows.remove(index), refusal));
+            scratch.slots.remove(index);
         }
     }
 
@@ -411,18 +402,12 @@ impl Aggregate {
     }
 }
 
-/// Rows whose string is too long to keep.
-fn too_long(column: &Column, selection: &Selection, span: Span) -> Vec<RowError> {
-    let error = || EvalError { problem: Problem::TextTooLong(TEXT_BYTES_MAX), span, offending: Box::default() };
-    let long = |row: &u32| column.text(*row as usize).is_some_and(|text| text.len() > TEXT_BYTES_MAX);
-    selection.iter().filter(long).map(|row| RowError { row, error: error() }).collect()
-}
-
 /// Why a row was not taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
     KeyLength,
     Keys,
     Bytes,
+    GroupBytes,
     Overflow,
 }

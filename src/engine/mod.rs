@@ -7,27 +7,34 @@
 //! | `query` | one query's step: rows up through the stages, watermark, emission |
 //! | `chunk` | rows on their way: shared columns and a selection |
 //! | `watermark`, `window`, `placement` | event time: watermark, panes of windows, rows to panes |
-//! | `aggregate`, `spec`, `input`, `overflow` | GROUP BY: rows into cells |
+//! | `aggregate`, `spec`, `lane_plan` | GROUP BY: rows into cells; calls taken apart into inputs, lanes and readings |
+//! | `arguments`, `input`, `overflow`, `room` | arguments evaluated; rows that do not fit |
 //! | `keys`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
-//! | `emit`, `reading` | cells out as result rows |
+//! | `ordered`, `value_codec`, `hash` | values as bytes: in order, exactly, hashed |
+//! | `emit`, `reading`, `distinct_rows` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
 
 mod aggregate;
+mod arguments;
 mod buckets;
 mod checkpoint;
 mod chunk;
 mod compile;
 mod describe;
+mod distinct_rows;
 mod emit;
 mod error;
 pub mod expr;
+mod hash;
 mod input;
 mod key_codec;
 mod keys;
+mod lane_plan;
 mod lanes;
 mod limit;
+mod ordered;
 mod output;
 mod overflow;
 mod pane;
@@ -35,9 +42,11 @@ mod placement;
 mod query;
 mod reading;
 mod render;
+mod room;
 mod sort;
 mod spec;
 mod state_codec;
+mod value_codec;
 mod watermark;
 mod window;
 
