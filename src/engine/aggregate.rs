@@ -3,33 +3,30 @@
 //! All of a row's keys, filters and arguments are evaluated before any cell changes; a row that fails anywhere, whose sum of integers
 //! leaves 64 bits, or whose values find no room, leaves no trace. Time key and watermark decide per window whether a row is late.
 //!
-//! Limits: a key of [`KEY_BYTES_MAX`], values of [`VALUE_BYTES_MAX`](crate::engine::arguments::VALUE_BYTES_MAX) a row and [`GROUP_BYTES_MAX`] a group where an aggregate keeps them; `keys_max` keys and `bytes_max` bytes an operator. Beyond them rows that need a new key or cell are rejected; existing ones go on.
+//! Limits: a key of [`KEY_BYTES_MAX`], values of [`VALUE_BYTES_MAX`](super::arguments::VALUE_BYTES_MAX) a row and [`GROUP_BYTES_MAX`](super::room::GROUP_BYTES_MAX) a group where an aggregate keeps them; `keys_max` keys and `bytes_max` bytes an operator. Beyond them rows that need a new key or cell are rejected; existing ones go on.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::batch::{Column, Values};
 use crate::engine::EngineSettings;
-use crate::engine::arguments::{PairScratch, evaluate_inputs, update_lanes};
+use crate::engine::arguments::PairScratch;
 use crate::engine::buckets::{Buckets, rings_for};
-use crate::engine::chunk::{Chunk, without};
+use crate::engine::chunk::Chunk;
 use crate::engine::emit::Running;
-use crate::engine::expr::{Context, EvalError, RowError, Selection};
-use crate::engine::input::Input;
-use crate::engine::key_codec::put_key;
+use crate::engine::expr::{Context, EvalError};
+use crate::engine::keyer::{KEY_BYTES_MAX, Keyer};
 use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
 use crate::engine::output::Complaints;
 use crate::engine::overflow::overflowing;
 use crate::engine::pane::{NO_SLOT, PANE_OVERHEAD_BYTES, Pane};
 use crate::engine::placement::{Placement, place};
+use crate::engine::prepare::{Prepared, prepare};
+use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
-use crate::engine::room::{Full, GROUP_BYTES_MAX, Room, without_room};
+use crate::engine::room::{Room, without_room};
 use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
 use crate::types::{DataType, Field};
-
-/// Bytes of one encoded key; rows with a longer one are rejected.
-const KEY_BYTES_MAX: usize = 16 << 10;
 
 /// Bytes of a cell in a pane's index and key list.
 const INDEX_BYTES: usize = 12;
@@ -70,28 +67,6 @@ struct Scratch {
     rows: Vec<u32>,
     pairs: PairScratch,
     key: Vec<u8>,
-}
-
-/// What the rows of one chunk give: evaluated, the failed ones removed.
-struct Prepared<'a> {
-    selection: Selection,
-    time: Option<Cow<'a, Column>>,
-    keys: Vec<Cow<'a, Column>>,
-    inputs: Vec<Input<'a>>,
-    /// Row r is number `first_arrival + r` in order of arrival.
-    first_arrival: u64,
-}
-
-/// How a batch's rows find their keys.
-enum Keyer<'a> {
-    /// No key: one group.
-    One,
-    /// One dictionary-coded key whose codes are cached.
-    Codes {
-        codes: &'a [u32],
-        column: &'a Column,
-    },
-    Encoded(&'a [Cow<'a, Column>]),
 }
 
 impl Aggregate {
@@ -137,7 +112,9 @@ impl Aggregate {
         explain: &impl Fn(&EvalError) -> String,
     ) {
         self.fed = true;
-        let (prepared, failed) = self.prepare(chunk, context);
+        let time = self.spec.time.expr();
+        let (prepared, failed) = prepare(chunk, time.as_slice(), &self.spec.plain, &self.spec.plan, context);
+        let first_arrival = self.arrivals;
         self.arrivals += chunk.count as u64;
         for failure in &failed {
             complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
@@ -145,7 +122,7 @@ impl Aggregate {
         let late_before = if self.spec.evicts_after_us.is_some() { watermark_us } else { i64::MIN };
         let keep_null = self.spec.emission == Emission::Changed;
         let Placement { panes, late, in_part, beyond } =
-            place(&self.spec.time, prepared.time.as_deref(), &prepared.selection, late_before, keep_null);
+            place(&self.spec.time, prepared.extra.first().map(Cow::as_ref), &prepared.selection, late_before, keep_null);
         for (row, time) in late {
             complaints.late(watermark_us.saturating_sub(time), || render_row(fields, chunk, row));
         }
@@ -154,9 +131,9 @@ impl Aggregate {
             complaints.reject(|| "its event time is out of range".to_owned(), || render_row(fields, chunk, row));
         }
         for (pane, rows) in panes {
-            let refused = self.take(pane, rows, &prepared);
+            let refused = self.take(pane, rows, &prepared, first_arrival);
             for (row, refusal) in refused {
-                complaints.reject(|| self.refusal(refusal), || render_row(fields, chunk, row));
+                complaints.reject(|| refusal.reason(self.keys_max, self.bytes_max), || render_row(fields, chunk, row));
             }
         }
         // Without keys there is always the one group, as in Spark, whatever filters left of the input.
@@ -173,44 +150,8 @@ impl Aggregate {
         }
     }
 
-    fn refusal(&self, refusal: Refusal) -> String {
-        match refusal {
-            Refusal::KeyLength => format!("the group key is longer than {KEY_BYTES_MAX} bytes; group by a part of it: left(x, 100)"),
-            Refusal::Keys => {
-                format!("the query holds {} keys, its limit; rows with further keys are rejected until some are gone", self.keys_max)
-            }
-            Refusal::Bytes => {
-                format!(
-                    "the query's state has reached its limit of {} bytes; rows that need more are rejected until windows close",
-                    self.bytes_max
-                )
-            }
-            Refusal::GroupBytes => {
-                format!("an aggregate keeps at most {GROUP_BYTES_MAX} bytes of a group's values, and this group has reached them")
-            }
-            Refusal::Overflow => "a sum of integers does not fit in BIGINT; sum(CAST(x AS DOUBLE)) does, try_sum(x) gives NULL".to_owned(),
-        }
-    }
-
-    fn prepare<'c>(&self, chunk: &'c Chunk<'_>, context: &Context) -> (Prepared<'c>, Vec<RowError>) {
-        let mut failed = Vec::new();
-        let mut evaluate = |expr, selection: &Selection| {
-            let evaluated = chunk.evaluate(expr, selection, context);
-            failed.extend(evaluated.errors);
-            evaluated.column
-        };
-        let time = self.spec.time.expr().map(|expr| evaluate(expr, &chunk.selection));
-        let keys: Vec<Cow<'_, Column>> = self.spec.plain.iter().map(|key| evaluate(&key.expr, &chunk.selection)).collect();
-        let inputs = evaluate_inputs(&self.spec.plan, chunk, context, &mut failed);
-        // Of several errors of a row the first evaluated is told.
-        failed.sort_by_key(|error| error.row);
-        failed.dedup_by_key(|error| error.row);
-        let rows: Vec<u32> = failed.iter().map(|error| error.row).collect();
-        (Prepared { selection: without(&chunk.selection, &rows), time, keys, inputs, first_arrival: self.arrivals }, failed)
-    }
-
     /// Takes rows into one pane. Returns those that it could not take.
-    fn take(&mut self, start: i64, rows: Vec<u32>, prepared: &Prepared<'_>) -> Vec<(u32, Refusal)> {
+    fn take(&mut self, start: i64, rows: Vec<u32>, prepared: &Prepared<'_>, first_arrival: u64) -> Vec<(u32, Refusal)> {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.rows = rows;
         let kinds = &self.kinds;
@@ -218,15 +159,15 @@ impl Aggregate {
         let mut refused = self.find_slots(&mut pane, prepared, &mut scratch);
         pane.grow();
         self.refuse_without_room(&pane, prepared, &mut scratch, &mut refused);
-        let sums = self.lanes_where(&pane, prepared, |kind| kind == LaneKind::SumLong);
+        let sums = prepared.lanes_where(&self.spec.plan, &pane, |kind| kind == LaneKind::SumLong);
         let overflowing = overflowing(&sums, &scratch.rows, &scratch.slots);
         for index in overflowing.into_iter().rev() {
             refused.push((scratch.rows.remove(index), Refusal::Overflow));
             scratch.slots.remove(index);
         }
         pane.count_rows(&scratch.slots);
-        let pairs = Pairs { rows: &scratch.rows, slots: &scratch.slots, first_arrival: prepared.first_arrival };
-        update_lanes(&self.spec.plan, &mut pane, &prepared.inputs, pairs, &mut scratch.pairs);
+        let pairs = Pairs { rows: &scratch.rows, slots: &scratch.slots, first_arrival };
+        prepared.add_to(&mut pane, &self.spec.plan, pairs, &mut scratch.pairs);
         pane.touch(&scratch.slots);
         self.note_touched(start, &pane);
         if pane.len() > 0 {
@@ -236,28 +177,12 @@ impl Aggregate {
         refused
     }
 
-    /// The lanes of such kinds, with their inputs.
-    fn lanes_where<'l>(
-        &self,
-        pane: &'l Pane,
-        prepared: &'l Prepared<'_>,
-        chosen: impl Fn(LaneKind) -> bool,
-    ) -> Vec<(&'l Lane, &'l Input<'l>)> {
-        let lanes = self.spec.plan.lanes.iter().zip(pane.lanes()).filter(|(spec, _)| chosen(spec.kind));
-        lanes.filter_map(|(spec, lane)| Some((lane, &prepared.inputs[spec.input?]))).collect()
-    }
-
     /// Takes out the rows whose values find no room.
     fn refuse_without_room(&self, pane: &Pane, prepared: &Prepared<'_>, scratch: &mut Scratch, refused: &mut Vec<(u32, Refusal)>) {
-        let growing = self.lanes_where(pane, prepared, LaneKind::grows);
-        let group_bytes_max = if self.spec.emission == Emission::AtEnd { usize::MAX } else { GROUP_BYTES_MAX };
         let kept: usize = pane.lanes().iter().map(Lane::loose_bytes).sum();
-        let room = Room { group_bytes_max, left: self.bytes_max.saturating_sub(self.bytes() + kept) };
-        for (index, full) in without_room(&growing, &scratch.rows, &scratch.slots, room).into_iter().rev() {
-            let refusal = match full {
-                Full::Group => Refusal::GroupBytes,
-                Full::Operator => Refusal::Bytes,
-            };
+        let room = Room::new(self.spec.emission, self.bytes_max.saturating_sub(self.bytes() + kept));
+        let growing = prepared.lanes_where(&self.spec.plan, pane, LaneKind::grows);
+        for (index, refusal) in without_room(&growing, &scratch.rows, &scratch.slots, room).into_iter().rev() {
             refused.push((scratch.rows.remove(index), refusal));
             scratch.slots.remove(index);
         }
@@ -314,13 +239,10 @@ impl Aggregate {
         scratch.slots.clear();
         scratch.slots.reserve(scratch.rows.len());
         let mut refused = Vec::new();
-        let keyer = self.keyer(&prepared.keys);
+        let keyer = Keyer::new(&mut self.keys, &self.spec.plain, &prepared.keys);
         let mut bytes = self.bytes();
         for row in &scratch.rows {
-            let known = match &keyer {
-                Keyer::Codes { codes, column } if !column.is_null(*row as usize) => self.keys.of_code(codes[*row as usize]),
-                _ => NO_KEY,
-            };
+            let known = keyer.cached(&self.keys, *row);
             if known != NO_KEY {
                 let slot = pane.slot(known);
                 if slot != NO_SLOT {
@@ -342,20 +264,6 @@ impl Aggregate {
         refused
     }
 
-    fn keyer<'k>(&mut self, keys: &'k [Cow<'k, Column>]) -> Keyer<'k> {
-        match keys {
-            [] => Keyer::One,
-            [column] => match &column.values {
-                Values::Dict(dict) if self.spec.plain[0].from_source => {
-                    self.keys.prepare_codes(dict.dictionary.generation, dict.dictionary.entries.len());
-                    Keyer::Codes { codes: &dict.codes, column }
-                }
-                _ => Keyer::Encoded(keys),
-            },
-            _ => Keyer::Encoded(keys),
-        }
-    }
-
     fn find_slot_slowly(
         &mut self,
         pane: &mut Pane,
@@ -365,15 +273,9 @@ impl Aggregate {
         encoded: &mut Vec<u8>,
         bytes: &mut usize,
     ) -> Result<u32, Refusal> {
-        let row = row as usize;
         let mut key = known;
         if key == NO_KEY {
-            encoded.clear();
-            match keyer {
-                Keyer::One => {}
-                Keyer::Codes { column, .. } => put_key(encoded, column, row),
-                Keyer::Encoded(columns) => columns.iter().for_each(|column| put_key(encoded, column, row)),
-            }
+            keyer.encode(row, encoded);
             if encoded.len() > KEY_BYTES_MAX {
                 return Err(Refusal::KeyLength);
             }
@@ -393,21 +295,7 @@ impl Aggregate {
             }
             *bytes += more;
         }
-        if let Keyer::Codes { codes, column } = keyer
-            && !column.is_null(row)
-        {
-            self.keys.remember_code(codes[row], key);
-        }
+        keyer.remember(&mut self.keys, row, key);
         Ok(if slot == NO_SLOT { self.new_cell(pane, key) } else { slot })
     }
-}
-
-/// Why a row was not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    KeyLength,
-    Keys,
-    Bytes,
-    GroupBytes,
-    Overflow,
 }

@@ -3,18 +3,26 @@
 //! | module | job |
 //! |---|---|
 //! | [`expr`] | expressions over columns |
-//! | `compile` | relation trees to stages; which column is event time |
-//! | `query` | one query's step: rows up through the stages, watermark, emission |
+//! | `compile` | relations to a tree of operators; which column is event time |
+//! | `query` | one query's step: rows up through the tree, watermark, emission |
+//! | `stage` | the operators, and how to add one |
 //! | `chunk` | rows on their way: shared columns and a selection |
-//! | `watermark`, `window`, `placement` | event time: watermark, panes of windows, rows to panes |
+//! | `watermark`, `watermarks` | event time: a stream's watermark, a query's over all of its streams |
+//! | `window`, `placement` | panes of windows, rows to panes |
 //! | `aggregate`, `spec`, `lane_plan` | GROUP BY: rows into cells; calls taken apart into inputs, lanes and readings |
-//! | `arguments`, `input`, `overflow`, `room` | arguments evaluated; rows that do not fit |
-//! | `keys`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
+//! | `prepare`, `arguments`, `input` | a chunk's keys and arguments evaluated |
+//! | `overflow`, `room`, `refusal` | rows that do not fit |
+//! | `row_windows` | GROUP BY sessions, counts of rows, states |
+//! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
 //! | `ordered`, `value_codec`, `hash` | values as bytes: in order, exactly, hashed |
 //! | `emit`, `reading`, `distinct_rows` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
+//!
+//! A query is a tree of operators (`stage::Stage`), inputs before their parents. To add one: a variant of `Stage` with its arms in `stage.rs`
+//! (whose head tells what a streaming, a holding and a stateful operator must do), an arm in `compile`'s `stage` that makes it from its
+//! relation, and, where event time or a source's column passes through it, an arm in `compile/events.rs`.
 
 mod aggregate;
 mod arguments;
@@ -30,6 +38,7 @@ pub mod expr;
 mod hash;
 mod input;
 mod key_codec;
+mod keyer;
 mod keys;
 mod lane_plan;
 mod lanes;
@@ -39,15 +48,20 @@ mod output;
 mod overflow;
 mod pane;
 mod placement;
+mod prepare;
 mod query;
 mod reading;
+mod refusal;
 mod render;
 mod room;
+mod row_windows;
 mod sort;
 mod spec;
+mod stage;
 mod state_codec;
 mod value_codec;
 mod watermark;
+mod watermarks;
 mod window;
 
 #[cfg(test)]

@@ -4,16 +4,11 @@
 
 use crate::engine::input::Input;
 use crate::engine::lanes::Lane;
+use crate::engine::refusal::Refusal;
+use crate::engine::spec::Emission;
 
 /// Bytes that one aggregate keeps of a group (in one pane of a window) in a stream; an element of a list counts as at least 16.
 pub(super) const GROUP_BYTES_MAX: usize = 1 << 20;
-
-/// What a row ran into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
-    Group,
-    Operator,
-}
 
 /// How much may be kept.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +18,15 @@ pub(super) struct Room {
     pub left: usize,
 }
 
+impl Room {
+    pub fn new(emission: Emission, left: usize) -> Room {
+        Room { group_bytes_max: if emission == Emission::AtEnd { usize::MAX } else { GROUP_BYTES_MAX }, left }
+    }
+}
+
 /// Positions in `rows`, ascending, of rows without room when all others are added in order. `growing`: the lanes that grow, with their inputs;
 /// `slots`: the cell of each row.
-pub(super) fn without_room(growing: &[(&Lane, &Input<'_>)], rows: &[u32], slots: &[u32], room: Room) -> Vec<(usize, Full)> {
+pub(super) fn without_room(growing: &[(&Lane, &Input<'_>)], rows: &[u32], slots: &[u32], room: Room) -> Vec<(usize, Refusal)> {
     if growing.is_empty() || growing.iter().all(|(lane, input)| fits_surely(lane, input, rows, slots, room, growing.len())) {
         return Vec::new();
     }
@@ -45,9 +46,9 @@ pub(super) fn without_room(growing: &[(&Lane, &Input<'_>)], rows: &[u32], slots:
         let full = growths.iter().zip(&kept).any(|(growth, kept)| *growth > 0 && kept[*slot as usize] + growth > room.group_bytes_max);
         let sum: usize = growths.iter().sum();
         if full {
-            refused.push((position, Full::Group));
+            refused.push((position, Refusal::GroupBytes));
         } else if sum > left {
-            refused.push((position, Full::Operator));
+            refused.push((position, Refusal::Bytes));
         } else {
             left -= sum;
             kept.iter_mut().zip(growths).for_each(|(kept, growth)| kept[*slot as usize] += growth);

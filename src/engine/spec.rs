@@ -1,6 +1,6 @@
 //! What an aggregate operator computes: an [`Relation::Aggregate`](crate::plan::Relation) taken apart into a time key, plain keys, inputs, lanes and outputs.
 
-use crate::engine::lane_plan::LanePlan;
+pub(super) use crate::engine::lane_plan::LanePlan;
 use crate::engine::window::{TIME_ABS_MAX_US, Windows};
 use crate::plan::Expr;
 use crate::types::Field;

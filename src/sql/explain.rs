@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::duration::show_duration;
 use crate::plan::{
     AggregateCall, AggregateFunction, DEPTH_MAX, Expr, ExprNode, Function, GroupKey, NamedExpr, OutputMode, Query, Relation, TableSchema,
     WindowSpec,
 };
+use crate::types::duration::show_duration;
 use crate::types::{DataType, Field, Value};
 
 /// Longest expression shown, in characters.

@@ -29,6 +29,10 @@ impl<T: Loose> Cells<T> {
         self.bytes = 0;
     }
 
+    pub fn swap_remove(&mut self, slot: usize) {
+        self.bytes -= self.cells.swap_remove(slot).bytes();
+    }
+
     pub fn get(&self, slot: usize) -> &T {
         &self.cells[slot]
     }

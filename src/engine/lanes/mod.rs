@@ -409,6 +409,29 @@ impl Lane {
         }
     }
 
+    /// Removes a cell; the last one takes its place.
+    pub fn swap_remove(&mut self, slot: u32) {
+        let slot = slot as usize;
+        match self {
+            Lane::Count(v) => drop(v.swap_remove(slot)),
+            Lane::SumLong(v) | Lane::SumTry(v) => drop(v.swap_remove(slot)),
+            Lane::SumDouble(v) | Lane::MinDouble(v) | Lane::MaxDouble(v) => drop(v.swap_remove(slot)),
+            Lane::MinLong(v) | Lane::MaxLong(v) | Lane::BitAnd(v) | Lane::BitOr(v) | Lane::BitXor(v) => drop(v.swap_remove(slot)),
+            Lane::MinText(v) | Lane::MaxText(v) => v.bytes -= v.values.swap_remove(slot).map_or(0, |text| text.len()),
+            Lane::Moments(v) => drop(v.swap_remove(slot)),
+            Lane::Shape(v) => drop(v.swap_remove(slot)),
+            Lane::Comoments(v) => drop(v.swap_remove(slot)),
+            Lane::Kept(_, v) => v.swap_remove(slot),
+            Lane::List { cells: v, .. } => v.swap_remove(slot),
+            Lane::Set(v) => v.swap_remove(slot),
+            Lane::Tally(v) => v.swap_remove(slot),
+            Lane::Numbers(v) => v.swap_remove(slot),
+            Lane::Quantiles(_, v) => v.swap_remove(slot),
+            Lane::Registers(_, v) => v.swap_remove(slot),
+            Lane::Histogram(_, v) => v.swap_remove(slot),
+        }
+    }
+
     /// Undoes an earlier merge of an exact lane; other lanes are left alone.
     pub fn retract(&mut self, slots: &[u32], from: &Lane, from_slots: &[u32]) {
         match (self, from) {

@@ -2,7 +2,7 @@
 
 use crate::engine::key_codec::check_key;
 use crate::engine::lanes::{Comoments, Lane, Moments, Shape};
-use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
+use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint, put_wide};
 use crate::engine::value_codec::check_value;
 use crate::types::DataType;
 
@@ -15,8 +15,8 @@ impl Lane {
         let put_doubles = |numbers: &[f64], out: &mut Vec<u8>| numbers.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes()));
         match self {
             Lane::Count(v) => put_varint(out, rows - v[slot]),
-            // Held to 64 bits row by row.
-            Lane::SumLong(v) => put_signed(out, v[slot] as i64),
+            // Within 64 bits in panes; sessions that were joined may be beyond.
+            Lane::SumLong(v) => put_wide(out, v[slot]),
             Lane::SumTry(v) => match i64::try_from(v[slot]) {
                 Ok(sum) => {
                     out.push(1);
@@ -53,7 +53,7 @@ impl Lane {
             Lane::Count(v) => {
                 *v.last_mut().expect(CELL) = rows.checked_sub(reader.varint()?).ok_or(Malformed("a count is negative"))?;
             }
-            Lane::SumLong(v) => *v.last_mut().expect(CELL) = i128::from(reader.signed()?),
+            Lane::SumLong(v) => *v.last_mut().expect(CELL) = reader.wide()?,
             Lane::SumTry(v) => {
                 *v.last_mut().expect(CELL) = if reader.byte()? == 0 { super::SUM_LOST } else { i128::from(reader.signed()?) };
             }

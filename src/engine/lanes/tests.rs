@@ -1,6 +1,7 @@
 //! Lanes: Spark's order, merging, cells as bytes.
 
 use super::*;
+use crate::engine::state_codec::Reader;
 
 fn filled(kind: LaneKind, groups: &[&[f64]]) -> Lane {
     let mut lane = Lane::new(kind);

@@ -5,6 +5,7 @@ mod limits;
 mod model;
 mod modes;
 mod restart;
+mod union;
 
 use crate::batch::{Batch, ColumnBuilder, SourceInput, Stamp, Table};
 use crate::engine::{Engine, EngineSettings, StepOutput};
