@@ -2,12 +2,13 @@
 
 use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned, TrimWhereField};
 
-use super::aggregates::{self, Kind, Written};
+use super::aggregates;
 use super::budget::Budget;
 use super::coerce::{coerce, unify};
 use super::error::{SqlError, join};
 use super::functions;
 use super::lex::span_of;
+use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::tree;
 use super::{literal, window};
@@ -24,8 +25,11 @@ const NESTING_MAX: usize = 80;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clause {
     Select,
+    /// A join's condition.
+    On,
     Where,
     GroupBy,
+    Values,
     Having,
     OrderBy,
     Watermark,
@@ -33,6 +37,8 @@ pub enum Clause {
 
 /// Plans the expressions of one SELECT.
 pub struct ExprPlanner<'a> {
+    #[allow(dead_code)]
+    pub planner: &'a Planner<'a>,
     pub text: &'a str,
     pub mode: OutputMode,
     pub budget: &'a Budget,
@@ -54,11 +60,12 @@ pub fn place(node: &impl Spanned) -> Span {
 }
 
 impl<'a> ExprPlanner<'a> {
-    pub fn new(text: &'a str, mode: OutputMode, budget: &'a Budget, scope: &'a Scope, clause: Clause) -> ExprPlanner<'a> {
+    pub fn new(planner: &'a Planner<'a>, scope: &'a Scope, clause: Clause) -> ExprPlanner<'a> {
         ExprPlanner {
-            text,
-            mode,
-            budget,
+            planner,
+            text: planner.text,
+            mode: planner.mode,
+            budget: planner.budget,
             scope,
             clause,
             aliases: Vec::new(),
@@ -276,8 +283,13 @@ impl<'a> ExprPlanner<'a> {
         if function.over.is_some() {
             return Err(SqlError::unsupported(span, "OVER"));
         }
-        if function.null_treatment.is_some() || !function.within_group.is_empty() || !matches!(function.parameters, FunctionArguments::None)
-        {
+        if !matches!(function.parameters, FunctionArguments::None) {
+            return Err(SqlError::unsupported(span, format_args!("this form of `{name}`")));
+        }
+        if let Some(kind) = aggregates::find(&name) {
+            return self.aggregate(kind, name, function, span);
+        }
+        if function.null_treatment.is_some() || !function.within_group.is_empty() {
             return Err(SqlError::unsupported(span, format_args!("this form of `{name}`")));
         }
         let (args, distinct) = match &function.args {
@@ -287,9 +299,6 @@ impl<'a> ExprPlanner<'a> {
             }
             _ => return Err(SqlError::unsupported(span, format_args!("this form of `{name}`"))),
         };
-        if let Some(kind) = aggregates::find(&name) {
-            return self.aggregate(kind, name, args, distinct, function.filter.as_deref(), span);
-        }
         if distinct || function.filter.is_some() {
             return Err(SqlError::new(span, format!("`{name}` is no aggregate: DISTINCT and FILTER mean nothing here")));
         }
@@ -300,7 +309,7 @@ impl<'a> ExprPlanner<'a> {
         functions::build(&name, args, span, self.budget)
     }
 
-    fn argument(&mut self, arg: &FunctionArg, name: &str) -> Result<Expr, SqlError> {
+    pub fn argument(&mut self, arg: &FunctionArg, name: &str) -> Result<Expr, SqlError> {
         match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.plan(expr),
             FunctionArg::Unnamed(_) => Err(SqlError::new(place(arg), format!("`{name}` does not take `*`"))),
@@ -317,52 +326,6 @@ impl<'a> ExprPlanner<'a> {
         }
         let args = args.iter().map(|arg| self.argument(arg, "window")).collect::<Result<Vec<_>, _>>()?;
         window::build(args, span)
-    }
-
-    fn aggregate(
-        &mut self,
-        kind: Kind,
-        name: String,
-        args: &[FunctionArg],
-        distinct: bool,
-        filter: Option<&ast::Expr>,
-        span: Span,
-    ) -> Result<Expr, SqlError> {
-        let place = match self.clause {
-            Clause::Where => Some("WHERE"),
-            Clause::GroupBy => Some("GROUP BY"),
-            Clause::Watermark => Some("WATERMARK"),
-            _ => None,
-        };
-        if let Some(place) = place {
-            let error = SqlError::new(span, format!("the aggregate `{name}` cannot stand in {place}"));
-            return Err(if place == "WHERE" { error.help("conditions on aggregates stand in HAVING") } else { error });
-        }
-        if self.in_aggregate {
-            return Err(SqlError::new(span, "an aggregate cannot be nested in another").help("aggregate the inner one in a subquery"));
-        }
-        self.in_aggregate = true;
-        let planned = match args {
-            [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] => Ok(None),
-            args => args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>().map(Some),
-        };
-        let filter = filter.map(|filter| self.plan_boolean(filter)).transpose();
-        self.in_aggregate = false;
-        let call = aggregates::build(kind, Written { name, args: planned?, distinct, filter: filter?, span }, self.mode)?;
-        if call
-            .args
-            .iter()
-            .chain(&call.filter)
-            .any(|arg| tree::any(arg, &mut |node| matches!(node.node, ExprNode::Column(index) if index >= AGGREGATES_FROM)))
-        {
-            return Err(SqlError::new(span, "an aggregate cannot be nested in another").help("aggregate the inner one in a subquery"));
-        }
-        let data_type = call.data_type.clone();
-        let index = self.aggregates.iter().position(|known| aggregates::same(known, &call)).unwrap_or(self.aggregates.len());
-        if index == self.aggregates.len() {
-            self.aggregates.push(call);
-        }
-        Ok(tree::column(AGGREGATES_FROM + index, data_type, span))
     }
 
     /// Functions with a syntax of their own.
