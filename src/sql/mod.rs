@@ -10,6 +10,7 @@
 mod aggregates;
 mod budget;
 mod coerce;
+mod collections;
 mod dialect;
 mod duration;
 mod error;
@@ -18,6 +19,8 @@ mod expr;
 mod from;
 mod functions;
 mod group;
+mod intervals;
+mod lambdas;
 mod lex;
 mod literal;
 mod names;
