@@ -80,8 +80,12 @@ fn call(name: &str, args: Vec<Expr>, names: &[Option<String>], span: Span) -> Re
         "array" | "array_repeat" | "sequence" | "split" | "arrays_zip" => made(name, args, names, span),
         "size" | "cardinality" | "array_size" => size(name, args),
         "get" | "element_at" | "try_element_at" => element(name, args),
-        "array_contains" | "array_position" | "array_remove" | "array_append" | "array_prepend" | "array_insert" => with_element(name, args),
-        "array_distinct" | "array_compact" | "array_max" | "array_min" | "sort_array" | "array_sort" | "slice" | "flatten" => of_array(name, args),
+        "array_contains" | "array_position" | "array_remove" | "array_append" | "array_prepend" | "array_insert" => {
+            with_element(name, args)
+        }
+        "array_distinct" | "array_compact" | "array_max" | "array_min" | "sort_array" | "array_sort" | "slice" | "flatten" => {
+            of_array(name, args)
+        }
         "array_union" | "array_intersect" | "array_except" | "arrays_overlap" => sets(name, args),
         "array_join" => join(args),
         "map" | "map_from_arrays" | "map_from_entries" | "map_concat" | "str_to_map" => maps(name, args, span),
@@ -137,7 +141,8 @@ pub fn map(arg: Expr) -> Result<(Expr, DataType, DataType), SqlError> {
 }
 
 fn pair(args: Vec<Expr>) -> Result<[Expr; 2], SqlError> {
-    args.try_into().map_err(|args: Vec<Expr>| SqlError::new(args.first().map_or(Span::default(), |arg| arg.span), "two arguments are needed"))
+    args.try_into()
+        .map_err(|args: Vec<Expr>| SqlError::new(args.first().map_or(Span::default(), |arg| arg.span), "two arguments are needed"))
 }
 
 fn only(args: Vec<Expr>) -> Result<Expr, SqlError> {
@@ -148,7 +153,8 @@ fn check_orderable(data_type: &DataType, span: Span) -> Result<(), SqlError> {
     if orderable(data_type) {
         return Ok(());
     }
-    Err(SqlError::new(span, format!("maps cannot be compared, and {data_type} holds one")).help("compare map_entries(m), which is an array"))
+    Err(SqlError::new(span, format!("maps cannot be compared, and {data_type} holds one"))
+        .help("compare map_entries(m), which is an array"))
 }
 
 /// INT, or NULL; not text.
@@ -206,7 +212,8 @@ fn sequence(mut args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
     let step_meets = step.iter().filter(|_| numeric).cloned();
     let (both, data_type) = unify(args.into_iter().chain(step_meets.clone()).collect(), "sequence")?;
     let refused = || {
-        SqlError::new(span, format!("there is no sequence of {data_type}")).help("sequence(1, 10), or dates or timestamps with an INTERVAL as step")
+        SqlError::new(span, format!("there is no sequence of {data_type}"))
+            .help("sequence(1, 10), or dates or timestamps with an INTERVAL as step")
     };
     let mut args: Vec<Expr> = both;
     match &data_type {
@@ -290,7 +297,8 @@ fn with_element(name: &str, args: Vec<Expr>) -> Result<Expr, SqlError> {
         None => (None, second),
     };
     if container.data_type == DataType::Null || name == "array_contains" && value.data_type == DataType::Null {
-        return Err(SqlError::new(container.span, format!("`{name}` needs an array and an element, not a bare NULL")).help("CAST(NULL AS …) gives it a type"));
+        return Err(SqlError::new(container.span, format!("`{name}` needs an array and an element, not a bare NULL"))
+            .help("CAST(NULL AS …) gives it a type"));
     }
     let (container, element) = array(container)?;
     let met = widest(&element, &value.data_type).ok_or_else(|| {
@@ -380,7 +388,11 @@ fn join(args: Vec<Expr>) -> Result<Expr, SqlError> {
 
 fn maps(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
     let map_of = |key: DataType, value: DataType| -> Result<DataType, SqlError> {
-        if orderable(&key) { Ok(DataType::Map(Box::new(key), Box::new(value))) } else { Err(SqlError::new(span, "a map's key cannot hold a map")) }
+        if orderable(&key) {
+            Ok(DataType::Map(Box::new(key), Box::new(value)))
+        } else {
+            Err(SqlError::new(span, "a map's key cannot hold a map"))
+        }
     };
     match name {
         "map" => {
@@ -474,7 +486,9 @@ fn json(name: &str, args: Vec<Expr>) -> Result<Expr, SqlError> {
         "from_json" => {
             let Some(schema) = args.next() else { return Err(SqlError::new(text.span, "from_json needs a schema")) };
             let ExprNode::Literal(Value::String(written)) = &schema.node else {
-                return Err(SqlError::new(schema.span, "the schema of from_json must be a string literal").help("from_json(s, 'a INT, b STRING')"));
+                return Err(
+                    SqlError::new(schema.span, "the schema of from_json must be a string literal").help("from_json(s, 'a INT, b STRING')")
+                );
             };
             let data_type = parse_type_or_columns(written).map_err(|error| SqlError { span: schema.span, ..error })?;
             check_readable(&data_type, schema.span)?;

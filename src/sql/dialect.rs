@@ -141,7 +141,10 @@ fn parse_exists_function(parser: &mut Parser) -> Option<Result<Expr, ParserError
     let keyword = |token: &Token, keywords: &[Keyword]| matches!(token, Token::Word(word) if keywords.contains(&word.keyword));
     let exists = keyword(&parser.peek_token_ref().token, &[Keyword::EXISTS]) && parser.peek_nth_token_ref(1).token == Token::LParen;
     let inside = &parser.peek_nth_token_ref(2).token;
-    if !exists || keyword(inside, &[Keyword::SELECT, Keyword::WITH, Keyword::VALUES, Keyword::FROM, Keyword::TABLE]) || *inside == Token::LParen {
+    if !exists
+        || keyword(inside, &[Keyword::SELECT, Keyword::WITH, Keyword::VALUES, Keyword::FROM, Keyword::TABLE])
+        || *inside == Token::LParen
+    {
         return None;
     }
     let token = parser.next_token();

@@ -105,7 +105,8 @@ fn between_units(text: &str) -> Option<Result<Interval, String>> {
     let (rest, last) = upper.rsplit_once(" TO ")?;
     let (value, first) = rest.trim().rsplit_once(' ')?;
     let unit = |name: &str| UNITS.iter().position(|unit| *unit == name.trim().trim_end_matches('S'));
-    let parsed = unit(first).zip(unit(last)).filter(|(first, last)| first < last).and_then(|(first, last)| clock(value.trim(), first, last));
+    let parsed =
+        unit(first).zip(unit(last)).filter(|(first, last)| first < last).and_then(|(first, last)| clock(value.trim(), first, last));
     Some(parsed.ok_or_else(|| format!("'{text}' is not an interval; write it as in INTERVAL '1 02:03:04' DAY TO SECOND")))
 }
 

@@ -146,7 +146,9 @@ impl<'a> ExprPlanner<'a> {
                 Err(SqlError::unsupported(place(expr), "a subquery in an expression"))
             }
             E::Wildcard(_) | E::QualifiedWildcard(..) => Err(SqlError::new(place(expr), "`*` cannot stand here")),
-            E::Lambda(_) => Err(SqlError::new(place(expr), "a lambda is an argument of transform, filter and their like; it cannot stand here")),
+            E::Lambda(_) => {
+                Err(SqlError::new(place(expr), "a lambda is an argument of transform, filter and their like; it cannot stand here"))
+            }
             E::AtTimeZone { .. } => Err(SqlError::unsupported(place(expr), "AT TIME ZONE")),
             E::Tuple(values) => self.structure(values, place(expr)),
             E::Struct { values, fields } if fields.is_empty() => self.structure(values, place(expr)),

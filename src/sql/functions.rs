@@ -373,9 +373,19 @@ fn cast_function(name: &str) -> Option<DataType> {
     })
 }
 
+/// Whether a key of a map could become NULL.
+fn may_lose_keys(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Map(k, v), DataType::Map(l, w)) => k != l && **l != DataType::String || may_lose_keys(v, w),
+        (DataType::Array(a), DataType::Array(b)) => may_lose_keys(a, b),
+        (DataType::Struct(a), DataType::Struct(b)) => a.iter().zip(b).any(|(a, b)| may_lose_keys(&a.data_type, &b.data_type)),
+        _ => false,
+    }
+}
+
 /// `CAST(input AS target)`; `fallible` is try_cast.
 pub fn explicit_cast(input: Expr, target: &DataType, fallible: bool, span: Span) -> Result<Expr, SqlError> {
-    if !castable(&input.data_type, target) {
+    if !castable(&input.data_type, target) || fallible && may_lose_keys(&input.data_type, target) {
         let error = SqlError::new(span, format!("{} cannot be cast to {target}", input.data_type));
         return Err(match (&input.data_type, target) {
             (DataType::Date, number) if is_numeric(number) => error.help("unix_seconds(d) gives seconds since 1970"),

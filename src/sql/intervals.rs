@@ -29,7 +29,9 @@ pub fn written(interval: &ast::Interval) -> Result<(Interval, Span), SqlError> {
 pub fn literal(interval: &ast::Interval) -> Result<Expr, SqlError> {
     let (Interval { months, micros }, span) = written(interval)?;
     if months != 0 {
-        return Err(SqlError::unsupported(span, "an interval of months or years as a value").help("add it to a time: ts + INTERVAL 1 MONTH"));
+        return Err(
+            SqlError::unsupported(span, "an interval of months or years as a value").help("add it to a time: ts + INTERVAL 1 MONTH")
+        );
     }
     Ok(value(micros, span))
 }

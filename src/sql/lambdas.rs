@@ -75,8 +75,11 @@ impl ExprPlanner<'_> {
         if name == "array_sort" {
             let lambda = self.lambda(lambda, &[element.clone(), element], 2)?;
             if lambda.data_type != DataType::Int {
-                return Err(SqlError::new(lambda.span, format!("the comparison of array_sort gives an INT, not {}", with_article(&lambda.data_type)))
-                    .help("negative, zero or positive, as a is less than b, equal to it or greater"));
+                return Err(SqlError::new(
+                    lambda.span,
+                    format!("the comparison of array_sort gives an INT, not {}", with_article(&lambda.data_type)),
+                )
+                .help("negative, zero or positive, as a is less than b, equal to it or greater"));
             }
             let data_type = input.data_type.clone();
             return Ok(collection(C::ArraySortBy, vec![input, lambda], data_type));
@@ -102,8 +105,11 @@ impl ExprPlanner<'_> {
         let state = start.data_type.clone();
         let merge = self.lambda(merge, &[state.clone(), element], 2)?;
         if merge.data_type != state && merge.data_type != DataType::Null {
-            return Err(SqlError::new(merge.span, format!("the accumulator begins as {state}, but becomes {}", with_article(&merge.data_type)))
-                .help(format!("CAST the start value to {}", merge.data_type)));
+            return Err(SqlError::new(
+                merge.span,
+                format!("the accumulator begins as {state}, but becomes {}", with_article(&merge.data_type)),
+            )
+            .help(format!("CAST the start value to {}", merge.data_type)));
         }
         let merge = with_body_type(merge, &state);
         let mut args = vec![input, start, merge];
@@ -141,7 +147,8 @@ impl ExprPlanner<'_> {
 
     fn map_zip_with(&mut self, left: &ast::Expr, right: &ast::Expr, lambda: &ast::Expr, span: Span) -> Result<Expr, SqlError> {
         let ((left, k, v), (right, l, w)) = (map(self.plan(left)?)?, map(self.plan(right)?)?);
-        let key = widest(&k, &l).ok_or_else(|| SqlError::new(span, format!("the maps' keys are {k} and {l}: they have no type in common")))?;
+        let key =
+            widest(&k, &l).ok_or_else(|| SqlError::new(span, format!("the maps' keys are {k} and {l}: they have no type in common")))?;
         let map_of = |value: &DataType| DataType::Map(Box::new(key.clone()), Box::new(value.clone()));
         let (left, right) = (cast(left, &map_of(&v)), cast(right, &map_of(&w)));
         let lambda = self.lambda(lambda, &[key.clone(), v, w], 3)?;
@@ -163,7 +170,8 @@ impl ExprPlanner<'_> {
             }
             other => (Vec::new(), other),
         };
-        let parameters: Vec<Field> = names.into_iter().zip(types).map(|(name, data_type): (String, _)| Field::new(name, data_type.clone())).collect();
+        let parameters: Vec<Field> =
+            names.into_iter().zip(types).map(|(name, data_type): (String, _)| Field::new(name, data_type.clone())).collect();
         self.parameters.push(parameters.clone());
         let body = self.plan(body);
         self.parameters.pop();

@@ -39,7 +39,8 @@ pub struct SchemaColumn {
 pub fn parse_schema(text: &str) -> Result<Vec<SchemaColumn>, SqlError> {
     let dialect = SparkDialect::default();
     let tokens = lex(text, &dialect)?;
-    let mut reader = Reader { tokens: &tokens, next: 0, end: Span { start: text.len() as u32, end: text.len() as u32 }, half_closed: false };
+    let mut reader =
+        Reader { tokens: &tokens, next: 0, end: Span { start: text.len() as u32, end: text.len() as u32 }, half_closed: false };
     let mut columns: Vec<SchemaColumn> = Vec::new();
     loop {
         let column = reader.column()?;
@@ -204,9 +205,7 @@ impl<'t> Reader<'t> {
 
     /// `DAY TO SECOND` and its parts; all are one type here.
     fn interval_units(&mut self, span: Span) -> Result<(), SqlError> {
-        let unit = |token: Option<&Token>| {
-            matches!(token, Some(Token::Word(word)) if ["DAY", "HOUR", "MINUTE", "SECOND"].iter().any(|unit| word.value.eq_ignore_ascii_case(unit)))
-        };
+        let unit = |token: Option<&Token>| matches!(token, Some(Token::Word(word)) if ["DAY", "HOUR", "MINUTE", "SECOND"].iter().any(|unit| word.value.eq_ignore_ascii_case(unit)));
         if !unit(self.peek()) {
             return Err(SqlError::new(span, "an interval's type needs its units").help("INTERVAL DAY TO SECOND"));
         }
@@ -253,8 +252,8 @@ pub fn type_named(name: &str) -> Result<DataType, String> {
         "TIMESTAMP" | "TIMESTAMP_LTZ" => DataType::Timestamp,
         "DATE" => DataType::Date,
         "BINARY" => DataType::Binary,
-        known @ ("BYTE" | "TINYINT" | "SHORT" | "SMALLINT" | "TIMESTAMP_NTZ" | "DECIMAL" | "DEC" | "NUMERIC" | "CHAR"
-        | "VARCHAR" | "VARIANT") => return Err(format!("the type {known} is not supported yet")),
+        known @ ("BYTE" | "TINYINT" | "SHORT" | "SMALLINT" | "TIMESTAMP_NTZ" | "DECIMAL" | "DEC" | "NUMERIC" | "CHAR" | "VARCHAR"
+        | "VARIANT") => return Err(format!("the type {known} is not supported yet")),
         _ => return Err(format!("there is no type `{name}`")),
     })
 }
@@ -337,7 +336,16 @@ mod tests {
         ] {
             assert_eq!(shown(text), Ok(data_type.to_string()), "{text}");
         }
-        for text in ["a ARRAY", "a ARRAY<INT", "a ARRAY<INT>>", "a MAP<STRING>", "a STRUCT<>", "a STRUCT<b>", "a INTERVAL YEAR", "a ARRAY<ARRAY<INT>> >"] {
+        for text in [
+            "a ARRAY",
+            "a ARRAY<INT",
+            "a ARRAY<INT>>",
+            "a MAP<STRING>",
+            "a STRUCT<>",
+            "a STRUCT<b>",
+            "a INTERVAL YEAR",
+            "a ARRAY<ARRAY<INT>> >",
+        ] {
             assert!(shown(text).is_err(), "{text}");
         }
         assert!(shown(&format!("a {}INT{}", "ARRAY<".repeat(1000), ">".repeat(1000))).unwrap_err().message.contains("nest"));

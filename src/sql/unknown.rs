@@ -124,7 +124,10 @@ pub fn unknown(name: &str, span: Span) -> SqlError {
     }
     let error = SqlError::new(span, format!("there is no function `{name}`"));
     let collections = collections::NAMES.iter().map(|(name, ..)| *name).chain(lambdas::NAMES.iter().copied());
-    let names = signatures::names().chain(functions::SPECIAL.iter().copied()).chain(collections).chain(aggregates::NAMES.iter().map(|(name, _)| *name));
+    let names = signatures::names()
+        .chain(functions::SPECIAL.iter().copied())
+        .chain(collections)
+        .chain(aggregates::NAMES.iter().map(|(name, _)| *name));
     match near(name, names) {
         Some(meant) => error.help(format!("did you mean `{meant}`?")),
         None => error,

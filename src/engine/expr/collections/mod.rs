@@ -37,13 +37,9 @@ pub(super) fn apply(collection: Collection, operands: &[Operand<'_>], frame: &mu
         C::Remove | C::Distinct | C::Union | C::Intersect | C::Except => search::choose(collection, operands, &args, frame),
         C::Sequence => sequence::apply(operands, frame),
         C::Join | C::Split | C::StrToMap => text::apply(collection, operands, &args, frame),
-        C::Map
-        | C::MapFromArrays
-        | C::MapFromEntries
-        | C::MapKeys
-        | C::MapValues
-        | C::MapEntries
-        | C::MapConcat => maps::apply(collection, operands, &args, frame),
+        C::Map | C::MapFromArrays | C::MapFromEntries | C::MapKeys | C::MapValues | C::MapEntries | C::MapConcat => {
+            maps::apply(collection, operands, &args, frame)
+        }
         C::GetJsonObject | C::JsonMember | C::FromJson | C::ToJson | C::SchemaOfJson | C::JsonArrayLength | C::JsonObjectKeys => {
             json::apply(collection, operands, &args, frame)
         }
@@ -154,6 +150,17 @@ impl Room {
     pub fn copy(&mut self, into: &mut ColumnBuilder, from: &Column, element: usize) -> Result<(), Failure> {
         self.reserve(from, element)?;
         into.push_from(from, element);
+        Ok(())
+    }
+
+    /// As [`Room::copy`] for what stands for all that equal it: -0.0 becomes 0.0.
+    pub fn copy_key(&mut self, into: &mut ColumnBuilder, from: &Column, element: usize) -> Result<(), Failure> {
+        self.reserve(from, element)?;
+        match &from.values {
+            Values::Double(x) if x[element] == 0.0 && !from.is_null(element) => into.push(&Value::Double(0.0)),
+            Values::Float(x) if x[element] == 0.0 && !from.is_null(element) => into.push(&Value::Float(0.0)),
+            _ => into.push_from(from, element),
+        }
         Ok(())
     }
 
