@@ -7,6 +7,7 @@ mod aggregate;
 mod collection;
 mod function;
 mod relation;
+mod walk;
 
 pub use aggregate::{AggregateCall, AggregateFunction};
 pub use collection::Collection;

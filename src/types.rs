@@ -2,6 +2,8 @@
 //!
 //! Limits: DECIMAL is not a type here (decimal literals are DOUBLE).
 
+pub mod duration;
+
 use std::fmt;
 
 /// A SQL type. Timestamps are microseconds since 1970-01-01T00:00:00Z.

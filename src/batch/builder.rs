@@ -96,6 +96,11 @@ impl ColumnBuilder {
         self.rows
     }
 
+    /// Whether a NULL was appended.
+    pub fn has_nulls(&self) -> bool {
+        self.valid.is_some()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }

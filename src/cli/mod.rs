@@ -5,6 +5,7 @@
 mod arguments;
 mod check;
 mod query;
+mod test;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ pub fn run() -> ExitCode {
         Command::Check(files) => check::run(&files),
         Command::Explain(arguments) => explain(&arguments),
         Command::Query(arguments) => query::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -108,7 +110,7 @@ fn explain(arguments: &ExplainArguments) -> Result<(), CliError> {
         return Err(CliError::Failed(format!("error: there is no query `{name}`; the queries are {}", names.join(", "))));
     }
     for query in chosen {
-        print(&format!("{}\n", tidemill::sql::explain(query, &program.sources).trim_end()));
+        print(&format!("{}\n", tidemill::sql::explain(query, &program.sources, &program.tables).trim_end()));
     }
     Ok(())
 }

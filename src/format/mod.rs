@@ -5,6 +5,7 @@
 
 mod base64;
 mod convert;
+pub mod csv;
 mod decode;
 mod dictionary;
 mod encode;

@@ -60,6 +60,10 @@ pub const SPECIAL: &[&str] = &[
     "binary",
     "positive",
     "window",
+    "session_window",
+    "local_window",
+    "count_window",
+    "state_window",
 ];
 
 /// The call of function `name` (in lower case) with planned arguments.

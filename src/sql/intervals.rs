@@ -5,11 +5,11 @@
 use sqlparser::ast;
 
 use super::coerce::{cast, coerce, is_integral, is_numeric};
-use super::duration::{Interval, parse_interval};
 use super::error::{SqlError, join};
 use super::expr::place;
 use super::tree;
 use crate::plan::{Expr, ExprNode, Function, Span};
+use crate::types::duration::{Interval, parse_interval};
 use crate::types::{DataType, Value};
 
 const SECOND: i64 = 1_000_000;

@@ -11,7 +11,7 @@
 
 mod arithmetic;
 mod bits;
-mod calendar;
+pub(super) mod calendar;
 mod call;
 mod cast;
 mod collections;
