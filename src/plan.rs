@@ -6,6 +6,7 @@
 mod aggregate;
 mod function;
 mod relation;
+mod walk;
 
 pub use aggregate::{AggregateCall, AggregateFunction};
 pub use function::Function;

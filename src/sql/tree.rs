@@ -152,6 +152,14 @@ pub fn move_columns(expr: &mut Expr, moved: &[usize]) {
     children_mut(expr).into_iter().for_each(|child| move_columns(child, moved));
 }
 
+/// Renumbers the columns of an expression that stood over `by` further columns on its left.
+pub fn shift_columns(expr: &mut Expr, by: usize) {
+    if let ExprNode::Column(index) = &mut expr.node {
+        *index -= by;
+    }
+    children_mut(expr).into_iter().for_each(|child| shift_columns(child, by));
+}
+
 /// Rewrites nodes in place, parents first; children of a replaced node are left alone. An error stops the walk.
 pub fn rewrite(expr: &mut Expr, change: &mut impl FnMut(&Expr) -> Result<Option<Expr>, SqlError>) -> Result<(), SqlError> {
     if let Some(changed) = change(expr)? {
