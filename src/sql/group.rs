@@ -147,6 +147,8 @@ impl Planner<'_> {
         let Some(input) = relation.input() else { return Ok(()) };
         match self.mode {
             OutputMode::Batch => Ok(()),
+            // A table, which is there as a whole.
+            _ if !self.is_stream(relation) => Ok(()),
             OutputMode::Update | OutputMode::Complete if optimize::has_aggregate(input) => {
                 let message = "an aggregation over another works in append mode only: the inner one's rows would be revised";
                 Err(SqlError::new(span, message).help("use mode = \"append\""))
