@@ -12,7 +12,7 @@ use crate::engine::aggregate::Aggregate;
 use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::{Chunk, SharedColumn, without};
 use crate::engine::expr::{Context, EvalError, RowError};
-use crate::engine::join::{Lookup, Whole};
+use crate::engine::join::{Lookup, StreamJoin, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
 use crate::engine::render::{render_row, shorten};
@@ -44,6 +44,8 @@ pub(super) enum Stage {
     Lookup(Box<Lookup>),
     /// Two sides of a batch query.
     Whole(Box<Whole>),
+    /// Two streams.
+    Join(Box<StreamJoin>),
 }
 
 /// What becomes of a chunk that went into an operator.
@@ -117,6 +119,7 @@ impl Stage {
                 return Flow::Held;
             }
             Stage::Lookup(lookup) => return lookup.push(chunk, env),
+            Stage::Join(join) => return join.push(port, &chunk, env),
             Stage::Whole(whole) => {
                 whole.absorb(port, chunk, env);
                 return Flow::Held;
@@ -134,6 +137,7 @@ impl Stage {
                 sort.emit(env.context, env.complaints, |error| explain(error, text)).into_iter().collect()
             }
             Stage::Whole(whole) if env.ended => whole.release(env).into_iter().collect(),
+            Stage::Join(join) => join.release(env),
             Stage::Sort(_)
             | Stage::Filter(_)
             | Stage::Project(_)
@@ -160,7 +164,7 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Limit(_) => true,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::Join(_) => true,
             Stage::Filter(_)
             | Stage::Project(_)
             | Stage::Watermark { .. }
@@ -174,7 +178,7 @@ impl Stage {
     /// Whether what it does depends on the watermark, so that this must be stored.
     pub fn needs_watermark(&self) -> bool {
         match self {
-            Stage::Aggregate(_) => true,
+            Stage::Aggregate(_) | Stage::Join(_) => true,
             Stage::Limit(_)
             | Stage::Filter(_)
             | Stage::Project(_)
@@ -183,6 +187,14 @@ impl Stage {
             | Stage::Sort(_)
             | Stage::Lookup(_)
             | Stage::Whole(_) => false,
+        }
+    }
+
+    /// How much further than its input's the watermark of what comes out is behind, µs.
+    pub fn delay_us(&self) -> i64 {
+        match self {
+            Stage::Join(join) => join.delay_us(),
+            _ => 0,
         }
     }
 
@@ -195,6 +207,7 @@ impl Stage {
     pub fn next_close(&self, watermark_us: i64) -> Option<i64> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.next_close(watermark_us),
+            Stage::Join(join) => join.next_close(),
             _ => None,
         }
     }
@@ -203,6 +216,7 @@ impl Stage {
     pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {
         match self {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
+            Stage::Join(join) => join.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
                     let mut value = vec![VERSION];
@@ -224,6 +238,7 @@ impl Stage {
     pub fn restore<'e>(&mut self, entries: &[(&'e str, &'e [u8])], watermark_us: i64) -> Result<(), (&'e str, Unfit)> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
+            Stage::Join(join) => join.restore(entries, watermark_us),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
                     limit.restore(open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?);
@@ -244,11 +259,21 @@ impl Stage {
 
     /// Adds what it holds.
     pub fn add_status(&self, status: &mut QueryStatus) {
-        if let Stage::Aggregate(aggregate) = self {
-            status.keys += aggregate.keys.len();
-            status.panes += aggregate.panes.len();
-            status.cells += aggregate.cells;
-            status.bytes += aggregate.bytes();
+        match self {
+            Stage::Aggregate(aggregate) => {
+                status.keys += aggregate.keys.len();
+                status.panes += aggregate.panes.len();
+                status.cells += aggregate.cells;
+                status.bytes += aggregate.bytes();
+            }
+            Stage::Join(join) => {
+                let (rows, keys, parts, bytes) = join.held();
+                status.keys += keys;
+                status.panes += parts;
+                status.cells += rows;
+                status.bytes += bytes;
+            }
+            _ => {}
         }
     }
 }

@@ -116,7 +116,8 @@ fn right_and_full_in_batch() {
 
 #[test]
 fn two_streamed_sides_in_batch() {
-    let text = "SELECT r.device, r.number, a.number AS other FROM readings r JOIN arrivals a ON r.device = a.device AND r.number < a.number";
+    let text =
+        "SELECT r.device, r.number, a.number AS other FROM readings r JOIN arrivals a ON r.device = a.device AND r.number < a.number";
     let mut engine = engine_of(OutputMode::Batch, text);
     assert!(shown(&step_with(&mut engine, Vec::new(), &readings())).is_empty());
     assert!(shown(&step_with(&mut engine, Vec::new(), &[reading(1.0, "a", 11.0), reading(1.0, "c", 29.0)])).is_empty());
