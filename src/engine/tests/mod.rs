@@ -6,6 +6,7 @@ mod limits;
 mod model;
 mod modes;
 mod restart;
+mod stream_joins;
 mod union;
 
 use crate::batch::{Batch, ColumnBuilder, SourceInput, Stamp, Table};
