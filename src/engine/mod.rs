@@ -16,6 +16,7 @@
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `keyed` | what operators keep by key, with due times |
 //! | `state_function` | scripts with a state for each key |
+//! | `join`, `tables` | joins; the reference tables |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
 //!
@@ -33,6 +34,7 @@ mod emit;
 mod error;
 pub mod expr;
 mod input;
+mod join;
 mod key_codec;
 mod keyed;
 mod keyer;
@@ -54,6 +56,7 @@ mod spec;
 mod stage;
 mod state_codec;
 mod state_function;
+mod tables;
 mod watermark;
 mod watermarks;
 mod window;
@@ -73,6 +76,7 @@ use crate::batch::Batch;
 use crate::engine::checkpoint::{Unfit, VERSION};
 use crate::engine::output::Complaints;
 use crate::engine::query::Query;
+use crate::engine::tables::Tables;
 use crate::plan::Program;
 
 /// Beginning of every state key.
@@ -103,6 +107,7 @@ impl Default for EngineSettings {
 /// All queries of a program, with their state.
 pub struct Engine {
     queries: Vec<Query>,
+    tables: Tables,
 }
 
 impl Engine {
@@ -117,7 +122,7 @@ impl Engine {
             }
         }
         let queries = program.queries.iter().map(|query| Query::new(program, query, &settings)).collect::<Result<_, _>>()?;
-        Ok(Engine { queries })
+        Ok(Engine { queries, tables: Tables::new(program.tables.len()) })
     }
 
     /// Takes up the state that earlier steps returned: all entries whose key begins with `s/` (others are passed over). To be called once,
@@ -144,11 +149,13 @@ impl Engine {
 
     /// Runs one batch through all queries. A batch without rows in which nothing closes by the clock changes nothing.
     pub fn step(&mut self, batch: &Batch) -> StepOutput {
-        self.run(|query, complaints, results| query.step(batch, complaints, results))
+        self.tables.take_up(&batch.tables);
+        self.run(|query, tables, complaints, results| query.step(batch, tables, complaints, results))
     }
 
     /// The input of batch queries is over: their results come out.
     pub fn finish(&mut self) -> StepOutput {
+        self.tables.take_up(&[]);
         self.run(Query::finish)
     }
 
@@ -157,12 +164,12 @@ impl Engine {
         self.queries.iter().any(Query::wants_input)
     }
 
-    fn run(&mut self, mut act: impl FnMut(&mut Query, &mut Complaints<'_>, &mut Vec<QueryResult>)) -> StepOutput {
+    fn run(&mut self, mut act: impl FnMut(&mut Query, &Tables, &mut Complaints<'_>, &mut Vec<QueryResult>)) -> StepOutput {
         let mut output = StepOutput::default();
         let (mut results, mut reject_bytes) = (Vec::new(), 0);
         for (index, query) in self.queries.iter_mut().enumerate() {
             let mut complaints = Complaints::new(index, &mut output, &mut reject_bytes);
-            act(query, &mut complaints, &mut results);
+            act(query, &self.tables, &mut complaints, &mut results);
             complaints.finish();
             query.put_changes(&mut output.state);
         }
