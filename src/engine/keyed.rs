@@ -17,6 +17,7 @@ use crate::engine::checkpoint::{Entry, PART_BYTES, Unfit, VERSION, open};
 use crate::engine::key_codec::check_key;
 use crate::engine::keys::{KeyId, Keys};
 use crate::engine::state_codec::{Malformed, put_bytes, put_signed, put_varint};
+use crate::engine::state_limits::OperatorStatus;
 use crate::types::DataType;
 
 /// The one ring of [`Buckets`] that is used here.
@@ -73,6 +74,9 @@ pub(super) struct KeyedStates<V> {
     hash_seed: u64,
     keys_max: usize,
     bytes_max: usize,
+    /// Rows rejected for want of room, and keys let go before their time, since the start.
+    pub rejected: u64,
+    pub evicted: u64,
     /// Stream time: the latest wall-clock time of a step that changed something, µs; and that of this step.
     stream_us: i64,
     step_us: i64,
@@ -95,6 +99,8 @@ impl<V: Kept> KeyedStates<V> {
             hash_seed,
             keys_max,
             bytes_max,
+            rejected: 0,
+            evicted: 0,
             stream_us: i64::MIN,
             step_us: i64::MIN,
         }
@@ -113,6 +119,18 @@ impl<V: Kept> KeyedStates<V> {
     /// Estimated memory.
     pub fn bytes(&self) -> usize {
         self.keys.bytes() + self.value_bytes
+    }
+
+    pub fn status(&self, operator: &'static str) -> OperatorStatus {
+        OperatorStatus {
+            operator,
+            keys: self.len(),
+            keys_max: self.keys_max,
+            bytes: self.bytes(),
+            bytes_max: self.bytes_max,
+            rejected: self.rejected,
+            evicted: self.evicted,
+        }
     }
 
     pub fn key_types(&self) -> &[DataType] {

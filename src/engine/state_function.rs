@@ -17,11 +17,11 @@ use crate::engine::chunk::{Chunk, SharedColumn};
 use crate::engine::key_codec::{put_key, read_key};
 use crate::engine::keyed::{Kept, KeyedStates};
 use crate::engine::keyer::KEY_BYTES_MAX;
-use crate::engine::output::QueryStatus;
 use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
 use crate::engine::stage::Env;
 use crate::engine::state_codec::{Malformed, Reader};
+use crate::engine::state_limits::OperatorStatus;
 use crate::plan::{self, Timeout};
 use crate::script::{CallError, NotAState, Script, UpdateCall, Updated, check_state, rows_per_call};
 use crate::types::{DataType, Field, Value};
@@ -207,7 +207,11 @@ impl StateFunction {
         if state.is_empty() && timeout_us.is_none() {
             self.states.remove(call.key);
         } else {
-            self.states.put(call.key, State(state), timeout_us).map_err(|full| full.to_string())?;
+            let kept = self.states.put(call.key, State(state), timeout_us);
+            kept.map_err(|full| {
+                self.states.rejected += call.rows.len() as u64;
+                full.to_string()
+            })?;
         }
         rows.iter().for_each(|row| out.push(row));
         Ok(())
@@ -258,9 +262,8 @@ impl StateFunction {
         })
     }
 
-    pub fn add_status(&self, status: &mut QueryStatus) {
-        status.keys += self.states.len();
-        status.bytes += self.states.bytes();
+    pub fn status(&self) -> OperatorStatus {
+        self.states.status("state function")
     }
 }
 
