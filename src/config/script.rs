@@ -39,8 +39,8 @@ pub fn read(context: &mut Context, reader: &mut Reader) -> Option<ScriptText> {
 /// The byte at which column `column` of line `line` begins, both from 1.
 fn offset(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    let rest = &text[start.min(text.len())..];
-    start + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.trim_end_matches('\n').len(), |(at, _)| at)
+    let line = text[start.min(text.len())..].lines().next().unwrap_or_default();
+    start + line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at)
 }
 
 #[cfg(test)]
