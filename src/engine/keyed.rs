@@ -74,9 +74,8 @@ pub(super) struct KeyedStates<V> {
     hash_seed: u64,
     keys_max: usize,
     bytes_max: usize,
-    /// Rows rejected for want of room, and keys let go before their time, since the start.
-    pub rejected: u64,
-    pub evicted: u64,
+    /// Values that did not fit, since the start.
+    refused: u64,
     /// Stream time: the latest wall-clock time of a step that changed something, µs; and that of this step.
     stream_us: i64,
     step_us: i64,
@@ -99,8 +98,7 @@ impl<V: Kept> KeyedStates<V> {
             hash_seed,
             keys_max,
             bytes_max,
-            rejected: 0,
-            evicted: 0,
+            refused: 0,
             stream_us: i64::MIN,
             step_us: i64::MIN,
         }
@@ -121,16 +119,10 @@ impl<V: Kept> KeyedStates<V> {
         self.keys.bytes() + self.value_bytes
     }
 
+    /// How the operator stands to its limits.
     pub fn status(&self, operator: &'static str) -> OperatorStatus {
-        OperatorStatus {
-            operator,
-            keys: self.len(),
-            keys_max: self.keys_max,
-            bytes: self.bytes(),
-            bytes_max: self.bytes_max,
-            rejected: self.rejected,
-            evicted: self.evicted,
-        }
+        let (keys_max, bytes_max, rejected) = (self.keys_max, self.bytes_max, self.refused);
+        OperatorStatus { operator, keys: self.len(), keys_max, bytes: self.bytes(), bytes_max, rejected, evicted: 0 }
     }
 
     pub fn key_types(&self) -> &[DataType] {
@@ -147,11 +139,13 @@ impl<V: Kept> KeyedStates<V> {
         let bytes = value.bytes();
         let known = self.keys.find(key);
         if known.is_none() && self.keys.len() >= self.keys_max {
+            self.refused += 1;
             return Err(Full::Keys(self.keys_max));
         }
         let before = known.and_then(|id| self.slots[id as usize].as_ref()).map_or(0, |slot| slot.bytes);
         let added = if known.is_none() { key.len() + super::keys::KEY_OVERHEAD_BYTES } else { 0 };
         if self.bytes() + added + bytes > self.bytes_max.saturating_add(before) && bytes > before {
+            self.refused += 1;
             return Err(Full::Bytes(self.bytes_max));
         }
         let id = known.unwrap_or_else(|| self.add(key));

@@ -117,9 +117,13 @@ impl Query {
     /// When the first open group of an append query closes, or a timeout passes, event time µs.
     fn next_close(&self) -> Option<i64> {
         let watermark = self.compiled.watermarks.current_us();
-        let asked = self.compiled.nodes.iter().filter(|node| self.mode == OutputMode::Append || node.stage.closes_in_every_mode());
-        let close = |node: &Node| Some(node.stage.next_close(watermark.saturating_sub(node.lag_us))?.saturating_add(node.lag_us));
-        asked.filter_map(close).min()
+        let close = |node: &Node| {
+            if self.mode != OutputMode::Append && !node.stage.closes_in_every_mode() {
+                return None;
+            }
+            Some(node.stage.next_close(watermark.saturating_sub(node.lag_us))?.saturating_add(node.lag_us))
+        };
+        self.compiled.nodes.iter().filter_map(close).min()
     }
 
     /// When, by the wall clock, what is open closes while the sources are idle, µs. `idle_at_us`: since or from when each source is idle.

@@ -44,11 +44,11 @@ pub(super) enum Stage {
     Aggregate(Box<Aggregate>),
     RowWindows(Box<RowWindows>),
     Sort(Sort),
-    StateFunction(Box<StateFunction>),
     /// A stream with a side that does not stream.
     Lookup(Box<Lookup>),
     /// Two sides of a batch query.
     Whole(Box<Whole>),
+    StateFunction(Box<StateFunction>),
 }
 
 /// What becomes of a chunk that went into an operator.
@@ -125,12 +125,12 @@ impl Stage {
                 sort.absorb(&chunk, env.complaints);
                 return Flow::Held;
             }
-            Stage::StateFunction(function) => return Flow::One(function.push(&chunk, env)),
             Stage::Lookup(lookup) => return lookup.push(chunk, env),
             Stage::Whole(whole) => {
                 whole.absorb(port, chunk, env);
                 return Flow::Held;
             }
+            Stage::StateFunction(function) => return Flow::One(function.push(&chunk, env)),
         }
         Flow::One(chunk)
     }
@@ -144,17 +144,9 @@ impl Stage {
                 let text = env.text;
                 sort.emit(env.context, env.complaints, |error| explain(error, text)).into_iter().collect()
             }
-            Stage::StateFunction(function) => function.release(env).into_iter().collect(),
-            Stage::Sort(_) | Stage::Filter(_) | Stage::Project(_) | Stage::Watermark { .. } | Stage::Union | Stage::Limit(_) => Vec::new(),
             Stage::Whole(whole) if env.ended => whole.release(env).into_iter().collect(),
-            Stage::Sort(_)
-            | Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Limit(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => Vec::new(),
+            Stage::StateFunction(function) => function.release(env).into_iter().collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -219,8 +211,8 @@ impl Stage {
     pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {
         match self {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
-            Stage::StateFunction(function) => function.put_changes(prefix, out),
             Stage::RowWindows(windows) => windows.put_changes(prefix, out),
+            Stage::StateFunction(function) => function.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
                     let mut value = vec![VERSION];
@@ -228,13 +220,7 @@ impl Stage {
                     out.push((format!("{prefix}count").into_bytes(), Some(value)));
                 }
             }
-            Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => {}
+            _ => {}
         }
     }
 
@@ -242,8 +228,8 @@ impl Stage {
     pub fn restore<'e>(&mut self, entries: &[(&'e str, &'e [u8])], watermark_us: i64) -> Result<(), (&'e str, Unfit)> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
-            Stage::StateFunction(function) => function.restore(entries),
             Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
+            Stage::StateFunction(function) => function.restore(entries),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
                     limit.restore(open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?);
@@ -252,13 +238,7 @@ impl Stage {
                 }
                 Ok(())
             }
-            Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 

@@ -207,11 +207,7 @@ impl StateFunction {
         if state.is_empty() && timeout_us.is_none() {
             self.states.remove(call.key);
         } else {
-            let kept = self.states.put(call.key, State(state), timeout_us);
-            kept.map_err(|full| {
-                self.states.rejected += call.rows.len() as u64;
-                full.to_string()
-            })?;
+            self.states.put(call.key, State(state), timeout_us).map_err(|full| full.to_string())?;
         }
         rows.iter().for_each(|row| out.push(row));
         Ok(())
