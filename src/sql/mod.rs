@@ -24,6 +24,7 @@ mod group;
 mod intervals;
 mod join;
 mod join_time;
+mod json;
 mod lambdas;
 mod lex;
 mod literal;

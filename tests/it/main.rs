@@ -16,6 +16,7 @@ mod mqtt;
 mod power_cut;
 mod shipped;
 mod simulation;
+mod spark_aggregates;
 mod spark_collections;
 mod spark_functions;
 mod spark_types;
