@@ -73,7 +73,9 @@ impl OverStream {
             return Err("OVER over a stream is ordered by a TIMESTAMP".to_owned());
         }
         let running = calls.iter().map(RunningCall::new).collect::<Result<Vec<_>, _>>()?;
-        let text = |exprs: &[Expr]| exprs.iter().map(|expr| format!("{} {}", describe(expr, &input), expr.data_type)).collect::<Vec<_>>().join(", ");
+        let text = |exprs: &[Expr]| {
+            exprs.iter().map(|expr| format!("{} {}", describe(expr, &input), expr.data_type)).collect::<Vec<_>>().join(", ")
+        };
         let call_text = |(call, running): (&OverCall, &RunningCall)| format!("{}({})", call.name, text(&running.args));
         let calls_text: Vec<String> = calls.iter().zip(&running).map(call_text).collect();
         let fingerprint = format!("OVER by [{}], time {}, functions [{}]", text(partition), describe(time, &input), calls_text.join(", "));
@@ -92,9 +94,8 @@ impl OverStream {
     pub fn push<'a>(&mut self, mut chunk: Chunk<'a>, env: &mut Env<'_, '_>) -> Chunk<'a> {
         let partition: Vec<Column> = self.partition.iter().map(|expr| column_of(expr, &mut chunk, &self.input, env)).collect();
         let time = column_of(&self.time, &mut chunk, &self.input, env);
-        let args: Vec<Vec<Column>> = (self.calls.iter())
-            .map(|call| call.args.iter().map(|arg| column_of(arg, &mut chunk, &self.input, env)).collect())
-            .collect();
+        let args: Vec<Vec<Column>> =
+            (self.calls.iter()).map(|call| call.args.iter().map(|arg| column_of(arg, &mut chunk, &self.input, env)).collect()).collect();
         let mut lost = Vec::new();
         let groups = self.group(&chunk, &partition, &time, &mut lost, env);
         let mut values = vec![vec![Value::Null; chunk.count]; self.calls.len()];
@@ -113,7 +114,14 @@ impl OverStream {
     }
 
     /// The rows by key, the keys as they come; rows without a place are lost.
-    fn group(&self, chunk: &Chunk<'_>, partition: &[Column], time: &Column, lost: &mut Vec<u32>, env: &mut Env<'_, '_>) -> Vec<(Vec<u8>, Group)> {
+    fn group(
+        &self,
+        chunk: &Chunk<'_>,
+        partition: &[Column],
+        time: &Column,
+        lost: &mut Vec<u32>,
+        env: &mut Env<'_, '_>,
+    ) -> Vec<(Vec<u8>, Group)> {
         let times: &[i64] = match &time.values {
             Values::Timestamp(times) => times,
             _ => &[],
@@ -125,7 +133,8 @@ impl OverStream {
             key.clear();
             partition.iter().for_each(|column| put_key(&mut key, column, row as usize));
             let Some(moment) = moment.filter(|_| key.len() <= KEY_BYTES_MAX) else {
-                let reason = if moment.is_none() { "the row has no time to be ordered by".to_owned() } else { Refusal::KeyLength.reason(0, 0) };
+                let reason =
+                    if moment.is_none() { "the row has no time to be ordered by".to_owned() } else { Refusal::KeyLength.reason(0, 0) };
                 env.complaints.reject(|| reason, || render_row(&self.input, chunk, row));
                 lost.push(row);
                 continue;
@@ -158,7 +167,8 @@ impl OverStream {
         rows.sort_by_key(|(time, _)| *time);
         let known = self.states.get(key);
         let mut newest_us = known.map_or(i64::MIN, |state| state.newest_us);
-        let mut running: Vec<Running> = known.map_or_else(|| self.calls.iter().map(RunningCall::begin).collect(), |state| state.running.clone());
+        let mut running: Vec<Running> =
+            known.map_or_else(|| self.calls.iter().map(RunningCall::begin).collect(), |state| state.running.clone());
         let mut taken = Vec::new();
         for (time_us, row) in rows {
             if time_us < newest_us {

@@ -134,7 +134,9 @@ impl RunningCall {
             },
             Running::Rows(rows) if *rows >= i64::from(i32::MAX) => Err("row_number() does not fit in INT"),
             Running::Ewma(_) => match args.get(1) {
-                Some(Value::Double(alpha)) if !(*alpha > 0.0 && *alpha <= 1.0) => Err("the second argument of ewma is above 0 and at most 1"),
+                Some(Value::Double(alpha)) if !(*alpha > 0.0 && *alpha <= 1.0) => {
+                    Err("the second argument of ewma is above 0 and at most 1")
+                }
                 Some(Value::Interval(half_life_us)) if *half_life_us <= 0 => Err("the half-life of ewma is above 0"),
                 _ => Ok(()),
             },
@@ -205,19 +207,15 @@ impl RunningCall {
         if self.offset == 0 {
             return x.clone();
         }
-        let before = match values.len() == self.offset {
-            true => values.pop_front().unwrap_or(Value::Null),
-            false => args.get(2).cloned().unwrap_or(Value::Null),
-        };
-        if self.ignore_nulls && *x == Value::Null {
-            // The row is looked past, so what was taken out is still the oldest.
-            if values.len() + 1 == self.offset {
-                values.push_front(before.clone());
+        let full = values.len() == self.offset;
+        let before = if full { values.front().cloned() } else { args.get(2).cloned() };
+        if !(self.ignore_nulls && *x == Value::Null) {
+            if full {
+                values.pop_front();
             }
-        } else {
             values.push_back(x.clone());
         }
-        before
+        before.unwrap_or(Value::Null)
     }
 
     /// Appends what is remembered.
