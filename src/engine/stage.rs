@@ -15,6 +15,7 @@ use crate::engine::expr::{Context, EvalError, RowError};
 use crate::engine::join::{Lookup, StreamJoin, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
+use crate::engine::over_stream::OverStream;
 use crate::engine::render::{render_row, shorten};
 use crate::engine::row_windows::RowWindows;
 use crate::engine::sort::Sort;
@@ -49,6 +50,7 @@ pub(super) enum Stage {
     /// Two sides of a batch query.
     Whole(Box<Whole>),
     StateFunction(Box<StateFunction>),
+    OverStream(Box<OverStream>),
     /// Two streams.
     Join(Box<StreamJoin>),
 }
@@ -134,6 +136,7 @@ impl Stage {
                 return Flow::Held;
             }
             Stage::StateFunction(function) => return Flow::One(function.push(&chunk, env)),
+            Stage::OverStream(over) => chunk = over.push(chunk, env),
         }
         Flow::One(chunk)
     }
@@ -169,7 +172,8 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::StateFunction(_) | Stage::Join(_) => true,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::Join(_) => true,
+            Stage::StateFunction(_) | Stage::OverStream(_) => true,
             _ => false,
         }
     }
@@ -226,6 +230,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
             Stage::RowWindows(windows) => windows.put_changes(prefix, out),
             Stage::StateFunction(function) => function.put_changes(prefix, out),
+            Stage::OverStream(over) => over.put_changes(prefix, out),
             Stage::Join(join) => join.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
@@ -244,6 +249,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
             Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
             Stage::StateFunction(function) => function.restore(entries),
+            Stage::OverStream(over) => over.restore(entries),
             Stage::Join(join) => join.restore(entries, watermark_us),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
@@ -285,6 +291,7 @@ impl Stage {
             Stage::RowWindows(windows) => Some(windows.status()),
             Stage::Sort(sort) => Some(sort.status()),
             Stage::StateFunction(function) => Some(function.status()),
+            Stage::OverStream(over) => Some(over.status()),
             Stage::Join(join) => Some(join.status()),
             _ => None,
         }

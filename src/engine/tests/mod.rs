@@ -6,6 +6,7 @@ mod keyed;
 mod limits;
 mod model;
 mod modes;
+mod over;
 mod restart;
 mod row_windows;
 mod sessions;
