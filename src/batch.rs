@@ -7,6 +7,7 @@
 
 mod builder;
 mod gather;
+mod grow;
 mod nested;
 
 use std::sync::Arc;
@@ -281,6 +282,15 @@ pub struct Batch {
 }
 
 impl Values {
+    /// Whether entries vary in length.
+    pub fn is_wide(&self) -> bool {
+        match self {
+            Values::Struct(members) => members.iter().any(|member| member.values.is_wide()),
+            Values::String(_) | Values::Dict(_) | Values::Binary(_) | Values::List(_) | Values::Map(_) => true,
+            _ => false,
+        }
+    }
+
     /// The SQL type of these values; a struct's members are unnamed here.
     pub fn is_of(&self, data_type: &DataType) -> bool {
         matches!(

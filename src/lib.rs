@@ -7,16 +7,18 @@
 //! | [`types`] | SQL types and values | | IO, clock |
 //! | [`batch`] | columns, tables, the micro-batch | | IO, clock |
 //! | [`plan`] | the typed plan | | IO, clock |
-//! | [`config`] | TOML to validated settings | sql, format's and mqtt's settings | engine, store |
+//! | [`script`] | Rhai: state functions, user functions | batch | IO, clock |
+//! | [`config`] | TOML to validated settings | sql, script, format's and mqtt's settings | engine, store |
 //! | [`mqtt`] | sans-IO sessions over rumqttc's codec; the driver | | config, engine, store |
 //! | [`source`] | inputs | mqtt, gateway's events | engine, store |
 //! | [`format`](mod@format) | decoders and encoders | batch | IO, clock |
 //! | [`sql`] | text to plan | plan | IO, clock |
-//! | [`engine`] | expressions, windows, aggregates, state | plan, batch | IO, clock, store |
+//! | [`engine`] | expressions, windows, aggregates, state | plan, batch, script | IO, clock, store |
 //! | [`gateway`] | the pure core: events in, actions out | engine, format, store's change sets | IO, clock |
 //! | [`store`] | sled, segment files | | engine, gateway |
 //! | [`uplink`] | delivery window, sinks | mqtt, gateway's events, store's logs | engine |
 //! | [`batch_query`] | `tidemill query`: a query over a whole file | sql, format, engine | IO of its own, clock |
+//! | [`query_test`] | `tidemill test`: queries over given input, result compared | config, format, engine | sockets, clock |
 //! | [`daemon`] | threads, wiring, shutdown | all | |
 //!
 //! Beside them: [`status`] (counters), [`logging`], [`sabotage`] (faults for the tests that must catch them).
@@ -31,7 +33,9 @@ pub mod gateway;
 pub mod logging;
 pub mod mqtt;
 pub mod plan;
+pub mod query_test;
 pub mod sabotage;
+pub mod script;
 pub mod source;
 pub mod sql;
 pub mod status;

@@ -16,8 +16,11 @@ use crate::engine::join::{Lookup, StreamJoin, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
 use crate::engine::render::{render_row, shorten};
+use crate::engine::row_windows::RowWindows;
 use crate::engine::sort::Sort;
 use crate::engine::state_codec::put_varint;
+use crate::engine::state_function::StateFunction;
+use crate::engine::state_limits::OperatorStatus;
 use crate::engine::tables::Tables;
 use crate::engine::watermarks::Watermarks;
 use crate::plan::{Expr, NamedExpr, OutputMode, Span};
@@ -39,6 +42,7 @@ pub(super) enum Stage {
     Union,
     Limit(Limit),
     Aggregate(Box<Aggregate>),
+    RowWindows(Box<RowWindows>),
     Sort(Sort),
     /// A stream with a side that does not stream.
     Lookup(Box<Lookup>),
@@ -46,6 +50,7 @@ pub(super) enum Stage {
     Whole(Box<Whole>),
     /// Two streams.
     Join(Box<StreamJoin>),
+    StateFunction(Box<StateFunction>),
 }
 
 /// What becomes of a chunk that went into an operator.
@@ -68,7 +73,6 @@ pub(super) struct Env<'e, 'o> {
     /// The input of a batch query is over.
     pub ended: bool,
     /// When the step happens.
-    #[expect(dead_code, reason = "for operators that keep time")]
     pub stamp: Stamp,
     pub mode: OutputMode,
     pub context: &'e Context,
@@ -114,6 +118,11 @@ impl Stage {
                 aggregate.absorb(&chunk, &env.fields[port], env.before_us, env.context, env.complaints, &|error| explain(error, text));
                 return Flow::Held;
             }
+            Stage::RowWindows(windows) => {
+                let text = env.text;
+                windows.absorb(&chunk, &env.fields[port], env.before_us, env.context, env.complaints, &|error| explain(error, text));
+                return Flow::Held;
+            }
             Stage::Sort(sort) => {
                 sort.absorb(&chunk, env.complaints);
                 return Flow::Held;
@@ -124,6 +133,7 @@ impl Stage {
                 whole.absorb(port, chunk, env);
                 return Flow::Held;
             }
+            Stage::StateFunction(function) => return Flow::One(function.push(&chunk, env)),
         }
         Flow::One(chunk)
     }
@@ -132,20 +142,15 @@ impl Stage {
     pub fn release(&mut self, env: &mut Env<'_, '_>) -> Vec<Chunk<'static>> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.emit(env.before_us, env.after_us, env.ended, env.complaints),
+            Stage::RowWindows(windows) => windows.emit(env.after_us, env.ended, env.complaints),
             Stage::Sort(sort) if env.ended || env.mode == OutputMode::Complete => {
                 let text = env.text;
                 sort.emit(env.context, env.complaints, |error| explain(error, text)).into_iter().collect()
             }
             Stage::Whole(whole) if env.ended => whole.release(env).into_iter().collect(),
             Stage::Join(join) => join.release(env),
-            Stage::Sort(_)
-            | Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Limit(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => Vec::new(),
+            Stage::StateFunction(function) => function.release(env).into_iter().collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -164,29 +169,17 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Limit(_) | Stage::Join(_) => true,
-            Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => false,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::StateFunction(_) | Stage::Join(_) => true,
+            _ => false,
         }
     }
 
     /// Whether what it does depends on the watermark, so that this must be stored.
     pub fn needs_watermark(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Join(_) => true,
-            Stage::Limit(_)
-            | Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => false,
+            Stage::Aggregate(_) | Stage::RowWindows(_) | Stage::Join(_) => true,
+            Stage::StateFunction(function) => function.needs_watermark(),
+            _ => false,
         }
     }
 
@@ -208,6 +201,21 @@ impl Stage {
         match self {
             Stage::Aggregate(aggregate) => aggregate.next_close(watermark_us),
             Stage::Join(join) => join.next_close(),
+            Stage::RowWindows(windows) => windows.next_close(),
+            Stage::StateFunction(function) => function.next_close(),
+            _ => None,
+        }
+    }
+
+    /// Whether the clock closes what it holds in every output mode, not in append mode only.
+    pub fn closes_in_every_mode(&self) -> bool {
+        matches!(self, Stage::StateFunction(_))
+    }
+
+    /// When, by the wall clock µs, it wants a step, whether rows come or not.
+    pub fn next_wall(&self) -> Option<i64> {
+        match self {
+            Stage::StateFunction(function) => function.next_wall(),
             _ => None,
         }
     }
@@ -217,6 +225,8 @@ impl Stage {
         match self {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
             Stage::Join(join) => join.put_changes(prefix, out),
+            Stage::RowWindows(windows) => windows.put_changes(prefix, out),
+            Stage::StateFunction(function) => function.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
                     let mut value = vec![VERSION];
@@ -224,13 +234,7 @@ impl Stage {
                     out.push((format!("{prefix}count").into_bytes(), Some(value)));
                 }
             }
-            Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => {}
+            _ => {}
         }
     }
 
@@ -239,6 +243,8 @@ impl Stage {
         match self {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
             Stage::Join(join) => join.restore(entries, watermark_us),
+            Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
+            Stage::StateFunction(function) => function.restore(entries),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
                     limit.restore(open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?);
@@ -247,13 +253,7 @@ impl Stage {
                 }
                 Ok(())
             }
-            Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -261,19 +261,38 @@ impl Stage {
     pub fn add_status(&self, status: &mut QueryStatus) {
         match self {
             Stage::Aggregate(aggregate) => {
-                status.keys += aggregate.keys.len();
                 status.panes += aggregate.panes.len();
                 status.cells += aggregate.cells;
-                status.bytes += aggregate.bytes();
+            }
+            Stage::RowWindows(windows) => {
+                status.panes += windows.windows();
+                status.cells += windows.windows();
+                status.gapless_rows += windows.gapless_rows();
             }
             Stage::Join(join) => {
-                let (rows, keys, parts, bytes) = join.held();
-                status.keys += keys;
-                status.panes += parts;
-                status.cells += rows;
-                status.bytes += bytes;
+                status.panes += join.parts();
+                status.cells += join.rows();
             }
             _ => {}
+        }
+        if let Some(operator) = self.operator_status() {
+            status.keys += operator.keys;
+            status.bytes += operator.bytes;
+            status.operators.push(operator);
+        }
+    }
+
+    /// How it stands to its limits, where it holds something that grows with the input.
+    fn operator_status(&self) -> Option<OperatorStatus> {
+        match self {
+            Stage::Aggregate(aggregate) => Some(aggregate.status()),
+            Stage::RowWindows(windows) => Some(windows.status()),
+            Stage::Sort(sort) => Some(sort.status()),
+            Stage::Join(join) => Some(join.status()),
+            Stage::Lookup(lookup) => Some(lookup.status()),
+            Stage::Whole(whole) => Some(whole.status()),
+            Stage::StateFunction(function) => Some(function.status()),
+            _ => None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The scalar functions and operators that an expression can call.
 
+use super::Collection;
+
 /// Scalar functions and operators. Which argument types each takes is `sql`'s business; the engine dispatches on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Function {
@@ -135,8 +137,22 @@ pub enum Function {
     AddMonths,
     /// `window(t, …)` outside GROUP BY: (TIMESTAMP, size µs, slide µs, offset µs); tumbling only.
     WindowOf,
+    /// `session_window(t, gap)`, in GROUP BY only: (TIMESTAMP, STRING).
+    SessionWindowOf,
+    /// `local_window(t, length, zone[, start])`, in GROUP BY only: (TIMESTAMP, INT days, INT months, BIGINT µs, STRING).
+    LocalWindowOf,
+    /// `count_window(size[, every])`, in GROUP BY only: (BIGINT, BIGINT).
+    CountWindowOf,
+    /// `state_window(begin, end[, timeout])`, in GROUP BY only: (BOOLEAN, BOOLEAN, BIGINT µs or NULL).
+    StateWindowOf,
     /// (window struct): its end less 1 µs.
     WindowTime,
     /// `named_struct`/`struct` of its arguments.
     MakeStruct,
+    /// (INTERVAL, number) and (INTERVAL, number): µs, rounded half away from zero.
+    MultiplyInterval,
+    DivideInterval,
+    /// (TIMESTAMP, TIMESTAMP): INTERVAL.
+    TimeDifference,
+    Collection(Collection),
 }

@@ -19,6 +19,7 @@ use crate::engine::emit::EMIT_ROWS_MAX;
 use crate::engine::expr::Selection;
 use crate::engine::render::render_row;
 use crate::engine::stage::{Env, Flow, explain};
+use crate::engine::state_limits::OperatorStatus;
 use crate::plan::{Expr, JoinKind};
 use crate::types::{DataType, Field};
 
@@ -68,6 +69,8 @@ pub(in crate::engine) struct StreamJoin {
     pub(super) stored: bool,
     rows_max: usize,
     bytes_max: usize,
+    /// Rows that found no room.
+    rejected: u64,
 }
 
 /// A chunk on its way in.
@@ -105,6 +108,7 @@ impl StreamJoin {
             stored: false,
             rows_max: settings.keys_max,
             bytes_max: settings.state_bytes_max / 2,
+            rejected: 0,
         }
     }
 
@@ -271,6 +275,7 @@ impl StreamJoin {
             put_row(&mut bytes, arriving.chunk, *row);
             let more = Side::cost(bytes.len(), key.map_or(0, <[u8]>::len));
             if bytes.len() > ROW_BYTES_MAX || side.rows.len() >= self.rows_max || side.bytes() + more > self.bytes_max {
+                self.rejected += 1;
                 let (rows_max, bytes_max) = (self.rows_max, self.bytes_max);
                 env.reject_row(port, arriving.chunk, *row, || {
                     format!(
@@ -334,11 +339,21 @@ impl StreamJoin {
         self.sides.iter().zip(&self.specs).filter_map(close).min()
     }
 
-    /// Rows, keys, parts, bytes.
-    pub fn held(&self) -> (usize, usize, usize, usize) {
-        self.sides.iter().fold((0, 0, 0, 0), |sum, side| {
-            (sum.0 + side.rows.len(), sum.1 + side.keys.len(), sum.2 + side.parts.len(), sum.3 + side.bytes())
-        })
+    /// Rows that are buffered.
+    pub fn rows(&self) -> usize {
+        self.sides.iter().map(|side| side.rows.len()).sum()
+    }
+
+    /// Stored entries that they are in.
+    pub fn parts(&self) -> usize {
+        self.sides.iter().map(|side| side.parts.len()).sum()
+    }
+
+    /// How both sides together stand to their limits; a key is a row here.
+    pub fn status(&self) -> OperatorStatus {
+        let (keys, bytes) = (self.rows(), self.sides.iter().map(Side::bytes).sum());
+        let (keys_max, bytes_max) = (2 * self.rows_max, 2 * self.bytes_max);
+        OperatorStatus { operator: "JOIN", keys, keys_max, bytes, bytes_max, rejected: self.rejected, evicted: 0 }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod clock;
 mod joins;
+mod keyed;
 mod limits;
 mod model;
 mod modes;
