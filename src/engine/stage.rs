@@ -48,9 +48,9 @@ pub(super) enum Stage {
     Lookup(Box<Lookup>),
     /// Two sides of a batch query.
     Whole(Box<Whole>),
+    StateFunction(Box<StateFunction>),
     /// Two streams.
     Join(Box<StreamJoin>),
-    StateFunction(Box<StateFunction>),
 }
 
 /// What becomes of a chunk that went into an operator.
@@ -148,8 +148,8 @@ impl Stage {
                 sort.emit(env.context, env.complaints, |error| explain(error, text)).into_iter().collect()
             }
             Stage::Whole(whole) if env.ended => whole.release(env).into_iter().collect(),
-            Stage::Join(join) => join.release(env),
             Stage::StateFunction(function) => function.release(env).into_iter().collect(),
+            Stage::Join(join) => join.release(env),
             _ => Vec::new(),
         }
     }
@@ -200,9 +200,9 @@ impl Stage {
     pub fn next_close(&self, watermark_us: i64) -> Option<i64> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.next_close(watermark_us),
-            Stage::Join(join) => join.next_close(),
             Stage::RowWindows(windows) => windows.next_close(),
             Stage::StateFunction(function) => function.next_close(),
+            Stage::Join(join) => join.next_close(),
             _ => None,
         }
     }
@@ -224,9 +224,9 @@ impl Stage {
     pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {
         match self {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
-            Stage::Join(join) => join.put_changes(prefix, out),
             Stage::RowWindows(windows) => windows.put_changes(prefix, out),
             Stage::StateFunction(function) => function.put_changes(prefix, out),
+            Stage::Join(join) => join.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
                     let mut value = vec![VERSION];
@@ -242,9 +242,9 @@ impl Stage {
     pub fn restore<'e>(&mut self, entries: &[(&'e str, &'e [u8])], watermark_us: i64) -> Result<(), (&'e str, Unfit)> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
-            Stage::Join(join) => join.restore(entries, watermark_us),
             Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
             Stage::StateFunction(function) => function.restore(entries),
+            Stage::Join(join) => join.restore(entries, watermark_us),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
                     limit.restore(open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?);
@@ -288,10 +288,10 @@ impl Stage {
             Stage::Aggregate(aggregate) => Some(aggregate.status()),
             Stage::RowWindows(windows) => Some(windows.status()),
             Stage::Sort(sort) => Some(sort.status()),
-            Stage::Join(join) => Some(join.status()),
             Stage::Lookup(lookup) => Some(lookup.status()),
             Stage::Whole(whole) => Some(whole.status()),
             Stage::StateFunction(function) => Some(function.status()),
+            Stage::Join(join) => Some(join.status()),
             _ => None,
         }
     }
