@@ -30,7 +30,12 @@ impl Prepared<'_> {
     }
 
     /// The lanes of such kinds, with their inputs.
-    pub fn lanes_where<'l>(&'l self, plan: &LanePlan, cells: &'l Pane, chosen: impl Fn(LaneKind) -> bool) -> Vec<(&'l Lane, &'l Input<'l>)> {
+    pub fn lanes_where<'l>(
+        &'l self,
+        plan: &LanePlan,
+        cells: &'l Pane,
+        chosen: impl Fn(LaneKind) -> bool,
+    ) -> Vec<(&'l Lane, &'l Input<'l>)> {
         let lanes = plan.lanes.iter().zip(cells.lanes()).filter(|(spec, _)| chosen(spec.kind));
         lanes.filter_map(|(spec, lane)| Some((lane, &self.inputs[spec.input?]))).collect()
     }

@@ -12,7 +12,7 @@ use crate::engine::aggregate::Aggregate;
 use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::{Chunk, SharedColumn, without};
 use crate::engine::expr::{Context, EvalError, RowError};
-use crate::engine::join::{Lookup, Whole};
+use crate::engine::join::{Lookup, StreamJoin, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
 use crate::engine::render::{render_row, shorten};
@@ -49,6 +49,8 @@ pub(super) enum Stage {
     /// Two sides of a batch query.
     Whole(Box<Whole>),
     StateFunction(Box<StateFunction>),
+    /// Two streams.
+    Join(Box<StreamJoin>),
 }
 
 /// What becomes of a chunk that went into an operator.
@@ -126,6 +128,7 @@ impl Stage {
                 return Flow::Held;
             }
             Stage::Lookup(lookup) => return lookup.push(chunk, env),
+            Stage::Join(join) => return join.push(port, &chunk, env),
             Stage::Whole(whole) => {
                 whole.absorb(port, chunk, env);
                 return Flow::Held;
@@ -146,6 +149,7 @@ impl Stage {
             }
             Stage::Whole(whole) if env.ended => whole.release(env).into_iter().collect(),
             Stage::StateFunction(function) => function.release(env).into_iter().collect(),
+            Stage::Join(join) => join.release(env),
             _ => Vec::new(),
         }
     }
@@ -165,7 +169,7 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::StateFunction(_) => true,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::StateFunction(_) | Stage::Join(_) => true,
             _ => false,
         }
     }
@@ -173,9 +177,17 @@ impl Stage {
     /// Whether what it does depends on the watermark, so that this must be stored.
     pub fn needs_watermark(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::RowWindows(_) => true,
+            Stage::Aggregate(_) | Stage::RowWindows(_) | Stage::Join(_) => true,
             Stage::StateFunction(function) => function.needs_watermark(),
             _ => false,
+        }
+    }
+
+    /// How much further than its input's the watermark of what comes out is behind, µs.
+    pub fn delay_us(&self) -> i64 {
+        match self {
+            Stage::Join(join) => join.delay_us(),
+            _ => 0,
         }
     }
 
@@ -190,6 +202,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => aggregate.next_close(watermark_us),
             Stage::RowWindows(windows) => windows.next_close(),
             Stage::StateFunction(function) => function.next_close(),
+            Stage::Join(join) => join.next_close(),
             _ => None,
         }
     }
@@ -213,6 +226,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
             Stage::RowWindows(windows) => windows.put_changes(prefix, out),
             Stage::StateFunction(function) => function.put_changes(prefix, out),
+            Stage::Join(join) => join.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
                     let mut value = vec![VERSION];
@@ -230,6 +244,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
             Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
             Stage::StateFunction(function) => function.restore(entries),
+            Stage::Join(join) => join.restore(entries, watermark_us),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
                     limit.restore(open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?);
@@ -270,6 +285,7 @@ impl Stage {
             Stage::RowWindows(windows) => Some(windows.status()),
             Stage::Sort(sort) => Some(sort.status()),
             Stage::StateFunction(function) => Some(function.status()),
+            Stage::Join(join) => Some(join.status()),
             _ => None,
         }
     }

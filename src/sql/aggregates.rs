@@ -349,9 +349,9 @@ fn percentile_approx(mut args: Vec<Expr>, span: Span) -> Result<Typed, SqlError>
     let result = if matches!(percentages.data_type, DataType::Array(_)) { DataType::Array(Box::new(one)) } else { one };
     let accuracy = match &accuracy {
         None => 10_000,
-        Some(accuracy) => whole(accuracy).filter(|accuracy| (1..=i64::from(i32::MAX)).contains(accuracy)).ok_or_else(|| {
-            SqlError::new(accuracy.span, "the accuracy of percentile_approx is a whole number from 1 to 2147483647")
-        })?,
+        Some(accuracy) => whole(accuracy)
+            .filter(|accuracy| (1..=i64::from(i32::MAX)).contains(accuracy))
+            .ok_or_else(|| SqlError::new(accuracy.span, "the accuracy of percentile_approx is a whole number from 1 to 2147483647"))?,
     };
     Ok((F::PercentileApprox, vec![value, percentages, tree::bigint(accuracy, span)], result))
 }
@@ -503,9 +503,8 @@ pub fn same(a: &AggregateCall, b: &AggregateCall) -> bool {
         (Some(a), Some(b)) => tree::same(a, b),
         _ => false,
     };
-    let same_key = |(a, b): (&SortKey, &SortKey)| {
-        tree::same(&a.expr, &b.expr) && (a.descending, a.nulls_first) == (b.descending, b.nulls_first)
-    };
+    let same_key =
+        |(a, b): (&SortKey, &SortKey)| tree::same(&a.expr, &b.expr) && (a.descending, a.nulls_first) == (b.descending, b.nulls_first);
     a.function == b.function
         && a.distinct == b.distinct
         && filters

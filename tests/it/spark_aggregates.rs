@@ -77,8 +77,7 @@ fn source(name: &str, columns: &[(&str, DataType)]) -> TableSchema {
 }
 
 fn recorded() -> Recorded {
-    let mut lines: Vec<Json> =
-        include_str!("../spark/aggregates.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut lines: Vec<Json> = include_str!("../spark/aggregates.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let head = lines.remove(0);
     let columns: Vec<(&str, DataType)> = (head["columns"].as_array().unwrap().iter())
         .map(|column| (column[0].as_str().unwrap(), column_type(column[1].as_str().unwrap())))
@@ -89,7 +88,8 @@ fn recorded() -> Recorded {
 }
 
 fn table(source: &TableSchema, rows: &[Vec<Value>]) -> Table {
-    let mut builders: Vec<ColumnBuilder> = source.columns.iter().map(|column| ColumnBuilder::new(&column.field.data_type, rows.len())).collect();
+    let mut builders: Vec<ColumnBuilder> =
+        source.columns.iter().map(|column| ColumnBuilder::new(&column.field.data_type, rows.len())).collect();
     rows.iter().for_each(|row| builders.iter_mut().zip(row).for_each(|(builder, value)| builder.push(value)));
     Table { rows: rows.len(), columns: builders.into_iter().map(|builder| Some(builder.finish())).collect() }
 }

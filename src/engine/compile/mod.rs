@@ -129,7 +129,7 @@ impl Compiler<'_> {
     fn lag_of(&self, origin: Origin) -> i64 {
         match origin {
             Origin::Leaf(_) => 0,
-            Origin::Node(node) => self.nodes[node].lag_us,
+            Origin::Node(node) => self.nodes[node].lag_us.saturating_add(self.nodes[node].stage.delay_us()),
         }
     }
 
