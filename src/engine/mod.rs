@@ -8,7 +8,7 @@
 //! | `stage` | the operators, and how to add one |
 //! | `chunk` | rows on their way: shared columns and a selection |
 //! | `watermark`, `watermarks` | event time: a stream's watermark, a query's over all of its streams |
-//! | `window`, `placement` | panes of windows, rows to panes |
+//! | `window`, `local_window`, `placement` | panes of windows, days of a calendar, rows to panes |
 //! | `aggregate`, `spec`, `prepare`, `input`, `overflow`, `refusal` | GROUP BY: rows into cells |
 //! | `row_windows` | GROUP BY sessions, counts of rows, states |
 //! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
@@ -39,6 +39,7 @@ mod keyer;
 mod keys;
 mod lanes;
 mod limit;
+mod local_window;
 mod output;
 mod overflow;
 mod pane;

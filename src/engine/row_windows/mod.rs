@@ -33,7 +33,7 @@ use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
 use crate::engine::output::Complaints;
 use crate::engine::pane::Pane;
-use crate::engine::prepare::{PairScratch, Prepared, prepare};
+use crate::engine::prepare::{PairScratch, prepare};
 use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
 use crate::engine::row_windows::rule::Open;
