@@ -81,10 +81,10 @@ pub struct QueryStatus {
     pub cells: usize,
     /// Estimated memory of keys and cells.
     pub bytes: usize,
-    /// Each of its operators with state, from the source up.
-    pub operators: Vec<OperatorStatus>,
     /// Rows that were in no session since the start, because their gap was NULL, unreadable or not above zero.
     pub gapless_rows: u64,
+    /// Each of its operators with state, from the source up.
+    pub operators: Vec<OperatorStatus>,
 }
 
 /// Collects what one query tells about rows, within the limits.

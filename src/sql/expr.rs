@@ -2,18 +2,19 @@
 
 use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned, TrimWhereField};
 
-use super::aggregates::{self, Kind, Written};
+use super::aggregates;
 use super::budget::Budget;
 use super::coerce::{coerce, unify};
 use super::error::{SqlError, join};
 use super::functions;
+use super::lambdas::name_of;
 use super::lex::span_of;
 use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::tree;
-use super::{literal, row_window, window};
+use super::{collections, intervals, literal, row_window, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, Function, OutputMode, Span};
-use crate::types::{DataType, Value};
+use crate::types::{DataType, Field, Value};
 
 /// Columns from here on stand for the aggregates of the SELECT being planned, until the aggregation's output takes their place.
 pub const AGGREGATES_FROM: usize = usize::MAX / 2;
@@ -52,6 +53,12 @@ pub struct ExprPlanner<'a> {
     pub aggregates: Vec<AggregateCall>,
     pub in_aggregate: bool,
     pub depth: usize,
+    /// Of the lambdas around, the innermost last.
+    pub parameters: Vec<Vec<Field>>,
+}
+
+fn argument_expr(arg: &FunctionArg) -> Option<&ast::Expr> {
+    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg { Some(expr) } else { None }
 }
 
 /// The bytes that a node of the parser's tree covers.
@@ -73,6 +80,7 @@ impl<'a> ExprPlanner<'a> {
             aggregates: Vec::new(),
             in_aggregate: false,
             depth: 0,
+            parameters: Vec::new(),
         }
     }
 
@@ -140,17 +148,17 @@ impl<'a> ExprPlanner<'a> {
             E::Extract { .. } | E::Ceil { .. } | E::Floor { .. } | E::Position { .. } | E::Substring { .. } | E::Trim { .. } => {
                 self.syntax(expr)
             }
-            E::Interval(_) => Err(SqlError::new(place(expr), "an interval can only be added to a time or taken from it")
-                .help("as in ts + INTERVAL 90 SECONDS")),
+            E::Interval(interval) => intervals::literal(interval),
             E::Subquery(_) | E::Exists { .. } | E::InSubquery { .. } => {
                 Err(SqlError::unsupported(place(expr), "a subquery in an expression"))
             }
             E::Wildcard(_) | E::QualifiedWildcard(..) => Err(SqlError::new(place(expr), "`*` cannot stand here")),
-            E::Lambda(_) => Err(SqlError::unsupported(place(expr), "a lambda function")),
-            E::AtTimeZone { .. } => Err(SqlError::unsupported(place(expr), "AT TIME ZONE")),
-            E::Tuple(_) | E::Struct { .. } => {
-                Err(SqlError::unsupported(place(expr), "a struct of columns").help("named_struct('a', a, 'b', b) makes one"))
+            E::Lambda(_) => {
+                Err(SqlError::new(place(expr), "a lambda is an argument of transform, filter and their like; it cannot stand here"))
             }
+            E::AtTimeZone { .. } => Err(SqlError::unsupported(place(expr), "AT TIME ZONE")),
+            E::Tuple(values) => self.structure(values, place(expr)),
+            E::Struct { values, fields } if fields.is_empty() => self.structure(values, place(expr)),
             E::Array(_) | E::Map(_) | E::Dictionary(_) => Err(SqlError::unsupported(place(expr), "an array or map")),
             E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => Err(SqlError::unsupported(place(expr), "GROUPING SETS, CUBE or ROLLUP")),
             _ => Err(SqlError::unsupported(place(expr), "this expression")),
@@ -164,6 +172,9 @@ impl<'a> ExprPlanner<'a> {
             return Err(SqlError::new(span, format!("'{}' is a string, not a name", text.value)).help("names are quoted by backticks"));
         }
         let parts: Vec<&str> = idents.iter().map(|ident| ident.value.as_str()).collect();
+        if let Some(found) = self.parameter(&parts, span)? {
+            return Ok(found);
+        }
         let aliases_first = matches!(self.clause, Clause::Having | Clause::OrderBy) && !self.in_aggregate;
         if aliases_first && let Some(found) = self.alias(&parts, span)? {
             return Ok(found);
@@ -212,7 +223,7 @@ impl<'a> ExprPlanner<'a> {
                     scope::member(value, &ident.value, span)?
                 }
                 ast::AccessExpr::Dot(other) => return Err(SqlError::new(place(other), "the name of a member is needed here")),
-                ast::AccessExpr::Subscript(_) => return Err(SqlError::unsupported(value.span, "a subscript")),
+                ast::AccessExpr::Subscript(subscript) => self.subscript(value, subscript)?,
             };
         }
         Ok(value)
@@ -224,6 +235,7 @@ impl<'a> ExprPlanner<'a> {
             ast::Value::Number(text, _) => literal::number(text, false, span),
             ast::Value::SingleQuotedString(text) => Ok(tree::text(text, span)),
             ast::Value::Boolean(value) => Ok(tree::literal(Value::Boolean(*value), DataType::Boolean, span)),
+            ast::Value::HexStringLiteral(digits) => literal::binary(digits, span),
             ast::Value::Null => Ok(tree::literal(Value::Null, DataType::Null, span)),
             _ => Err(SqlError::unsupported(span, "this kind of literal")),
         }
@@ -284,8 +296,13 @@ impl<'a> ExprPlanner<'a> {
         if function.over.is_some() {
             return Err(SqlError::unsupported(span, "OVER"));
         }
-        if function.null_treatment.is_some() || !function.within_group.is_empty() || !matches!(function.parameters, FunctionArguments::None)
-        {
+        if !matches!(function.parameters, FunctionArguments::None) {
+            return Err(SqlError::unsupported(span, format_args!("this form of `{name}`")));
+        }
+        if let Some(kind) = aggregates::find(&name) {
+            return self.aggregate(kind, name, function, span);
+        }
+        if function.null_treatment.is_some() || !function.within_group.is_empty() {
             return Err(SqlError::unsupported(span, format_args!("this form of `{name}`")));
         }
         let (args, distinct) = match &function.args {
@@ -295,22 +312,26 @@ impl<'a> ExprPlanner<'a> {
             }
             _ => return Err(SqlError::unsupported(span, format_args!("this form of `{name}`"))),
         };
-        if let Some(kind) = aggregates::find(&name) {
-            return self.aggregate(kind, name, args, distinct, function.filter.as_deref(), span);
-        }
         if distinct || function.filter.is_some() {
             return Err(SqlError::new(span, format!("`{name}` is no aggregate: DISTINCT and FILTER mean nothing here")));
         }
         if window::NAMES.contains(&name.as_str()) {
             return self.window_call(&name, args, span);
         }
-        let args = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
-        functions::build(&name, args, span, self.budget)
+        if let Some(planned) = self.higher_order(&name, args, span) {
+            return planned;
+        }
+        let mut planned = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
+        let names: Vec<Option<String>> = args.iter().map(|arg| argument_expr(arg).and_then(name_of)).collect();
+        match collections::build(&name, &mut planned, &names, span) {
+            Some(built) => built,
+            None => functions::build(&name, planned, span, self.budget),
+        }
     }
 
-    fn argument(&mut self, arg: &FunctionArg, name: &str) -> Result<Expr, SqlError> {
+    pub fn argument(&mut self, arg: &FunctionArg, name: &str) -> Result<Expr, SqlError> {
         match arg {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.plan(expr),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.months_step(name, expr).map_or_else(|| self.plan(expr), Ok),
             FunctionArg::Unnamed(_) => Err(SqlError::new(place(arg), format!("`{name}` does not take `*`"))),
             _ => Err(SqlError::unsupported(place(arg), "a named argument")),
         }
@@ -331,54 +352,6 @@ impl<'a> ExprPlanner<'a> {
             "state_window" => row_window::state(args, span),
             _ => window::build(args, span),
         }
-    }
-
-    fn aggregate(
-        &mut self,
-        kind: Kind,
-        name: String,
-        args: &[FunctionArg],
-        distinct: bool,
-        filter: Option<&ast::Expr>,
-        span: Span,
-    ) -> Result<Expr, SqlError> {
-        let place = match self.clause {
-            Clause::Where => Some("WHERE"),
-            Clause::On => Some("the condition of a join"),
-            Clause::GroupBy => Some("GROUP BY"),
-            Clause::Values => Some("VALUES"),
-            Clause::Watermark => Some("WATERMARK"),
-            _ => None,
-        };
-        if let Some(place) = place {
-            let error = SqlError::new(span, format!("the aggregate `{name}` cannot stand in {place}"));
-            return Err(if place == "WHERE" { error.help("conditions on aggregates stand in HAVING") } else { error });
-        }
-        if self.in_aggregate {
-            return Err(SqlError::new(span, "an aggregate cannot be nested in another").help("aggregate the inner one in a subquery"));
-        }
-        self.in_aggregate = true;
-        let planned = match args {
-            [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] => Ok(None),
-            args => args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>().map(Some),
-        };
-        let filter = filter.map(|filter| self.plan_boolean(filter)).transpose();
-        self.in_aggregate = false;
-        let call = aggregates::build(kind, Written { name, args: planned?, distinct, filter: filter?, span }, self.mode)?;
-        if call
-            .args
-            .iter()
-            .chain(&call.filter)
-            .any(|arg| tree::any(arg, &mut |node| matches!(node.node, ExprNode::Column(index) if index >= AGGREGATES_FROM)))
-        {
-            return Err(SqlError::new(span, "an aggregate cannot be nested in another").help("aggregate the inner one in a subquery"));
-        }
-        let data_type = call.data_type.clone();
-        let index = self.aggregates.iter().position(|known| aggregates::same(known, &call)).unwrap_or(self.aggregates.len());
-        if index == self.aggregates.len() {
-            self.aggregates.push(call);
-        }
-        Ok(tree::column(AGGREGATES_FROM + index, data_type, span))
     }
 
     /// Functions with a syntax of their own.

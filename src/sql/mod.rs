@@ -7,9 +7,11 @@
 //! Limits: text of 64 KiB, one statement, bounded nesting and plan size; each beyond is a [`SqlError`]. Parser and planner recurse: within
 //! those limits 2 MiB of stack are enough, where sqlparser is built with optimisation (as in this package's profiles).
 
+mod aggregate_call;
 mod aggregates;
 mod budget;
 mod coerce;
+mod collections;
 mod dialect;
 mod error;
 mod explain;
@@ -19,8 +21,10 @@ mod from;
 mod functions;
 mod generate;
 mod group;
+mod intervals;
 mod join;
 mod join_time;
+mod lambdas;
 mod lex;
 mod literal;
 mod names;
