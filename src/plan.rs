@@ -6,6 +6,7 @@
 mod aggregate;
 mod function;
 mod relation;
+mod scalars;
 
 pub use aggregate::{AggregateCall, AggregateFunction};
 pub use function::Function;
@@ -13,6 +14,7 @@ pub use relation::{
     CountWindow, Frame, FrameBound, Generator, GroupKey, Join, JoinKey, JoinKind, JoinTime, LocalWindow, OverCall, OverFunction, Relation,
     Session, StateFunction, StateWindow, Timeout, WindowSpec,
 };
+pub use scalars::{BytesFunction, MathFunction, TextFunction, TimeFunction};
 
 use crate::types::{DataType, Field, Value};
 

@@ -1,5 +1,7 @@
 //! The scalar functions and operators that an expression can call.
 
+use super::{BytesFunction, MathFunction, TextFunction, TimeFunction};
+
 /// Scalar functions and operators. Which argument types each takes is `sql`'s business; the engine dispatches on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Function {
@@ -139,4 +141,11 @@ pub enum Function {
     WindowTime,
     /// `named_struct`/`struct` of its arguments.
     MakeStruct,
+    // Further functions, by what they work on.
+    Text(TextFunction),
+    Bytes(BytesFunction),
+    Math(MathFunction),
+    Time(TimeFunction),
+    /// `raise_error(text)`: fails for each row.
+    RaiseError,
 }

@@ -130,7 +130,13 @@ impl<'a> ExprPlanner<'a> {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), place(expr))
             }
             E::Function(function) => self.function(function),
-            E::Extract { .. } | E::Ceil { .. } | E::Floor { .. } | E::Position { .. } | E::Substring { .. } | E::Trim { .. } => {
+            E::Extract { .. }
+            | E::Ceil { .. }
+            | E::Floor { .. }
+            | E::Position { .. }
+            | E::Substring { .. }
+            | E::Overlay { .. }
+            | E::Trim { .. } => {
                 self.syntax(expr)
             }
             E::Interval(_) => Err(SqlError::new(place(expr), "an interval can only be added to a time or taken from it")
@@ -296,6 +302,10 @@ impl<'a> ExprPlanner<'a> {
         if name == "window" {
             return self.window_call(args, span);
         }
+        if let (Some(unit), [_, second, third]) = (unit_of_time(&name, args), args) {
+            let (second, third) = (self.argument(second, &name)?, self.argument(third, &name)?);
+            return functions::in_units(&name, unit, second, third, span);
+        }
         let args = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
         functions::build(&name, args, span, self.budget)
     }
@@ -374,10 +384,20 @@ impl<'a> ExprPlanner<'a> {
                 return functions::extract(&field.to_string(), source, span);
             }
             ast::Expr::Ceil { expr: arg, field } | ast::Expr::Floor { expr: arg, field } => {
-                if !matches!(field, ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime)) {
-                    return Err(SqlError::unsupported(span, "ceil or floor with a scale or unit").help("use round(x, scale)"));
+                let name = if matches!(expr, ast::Expr::Ceil { .. }) { "ceil" } else { "floor" };
+                match field {
+                    ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => (name, vec![arg]),
+                    ast::CeilFloorKind::Scale(scale) => {
+                        let scale = literal::signed(scale).ok_or_else(|| SqlError::new(span, "the scale must be a literal"))?;
+                        return functions::build(name, vec![self.plan(arg)?, scale], span, self.budget);
+                    }
+                    ast::CeilFloorKind::DateTimeField(_) => {
+                        return Err(SqlError::unsupported(span, "ceil or floor to a unit").help("use date_trunc(unit, ts)"));
+                    }
                 }
-                (if matches!(expr, ast::Expr::Ceil { .. }) { "ceil" } else { "floor" }, vec![arg])
+            }
+            ast::Expr::Overlay { expr: text, overlay_what, overlay_from, overlay_for } => {
+                ("overlay", [&**text, overlay_what, overlay_from].into_iter().chain(overlay_for.as_deref()).collect())
             }
             ast::Expr::Position { expr: part, r#in } => ("position", vec![part, r#in]),
             ast::Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. } => {
@@ -418,5 +438,16 @@ impl<'a> ExprPlanner<'a> {
             }
         }
         span
+    }
+}
+
+/// The bare unit that stands first in `timestampadd(HOUR, …)` and its like, as a string literal.
+fn unit_of_time(name: &str, args: &[FunctionArg]) -> Option<Expr> {
+    let takes_unit = matches!(name, "timestampadd" | "timestampdiff" | "dateadd" | "date_add" | "datediff" | "date_diff");
+    match args.first()? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Identifier(ident))) if takes_unit && args.len() == 3 => {
+            Some(tree::text(&ident.value, span_of(ident.span)))
+        }
+        _ => None,
     }
 }

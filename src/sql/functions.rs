@@ -1,16 +1,19 @@
 //! Scalar functions whose arguments or results need more than a fixed signature.
 
+mod further;
+mod moments;
+
 use super::budget::Budget;
 use super::coerce::{cast, castable, coerce, common, common_numeric, is_integral, is_numeric, unify};
 use super::error::SqlError;
 use super::signatures::{self, check_count, number};
 use super::tree;
 use super::unknown::unknown;
-use crate::plan::{Expr, ExprNode, Function, Span};
+use crate::plan::{Expr, ExprNode, Function, Span, TimeFunction};
 use crate::types::{DataType, Field, Value};
 
-/// Names of the functions made here, for suggestions.
-pub const SPECIAL: &[&str] = &[
+/// Names of the functions made in this file.
+const SPECIAL: &[&str] = &[
     "coalesce",
     "nvl",
     "ifnull",
@@ -80,10 +83,29 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result
                 let [arg] = exactly(name, args, span)?;
                 explicit_cast(arg, &target, false, span)?
             }
-            None => return Err(unknown(name, span)),
+            None => further::build(name, args, span, budget).unwrap_or_else(|| Err(unknown(name, span)))?,
         },
     };
     Ok(Expr { span, ..built })
+}
+
+/// Names of the functions that are not of a fixed signature, for suggestions.
+pub fn special_names() -> impl Iterator<Item = &'static str> {
+    SPECIAL.iter().chain(further::NAMES).copied()
+}
+
+/// A function made by [`build`] under another name.
+fn build_special(name: &str, args: Vec<Expr>, span: Span) -> Option<Result<Expr, SqlError>> {
+    Some(temporal(name, args, span))
+}
+
+/// `timestampadd`, `timestampdiff` and their other names, with the unit as a string literal in front.
+pub fn in_units(name: &str, unit: Expr, second: Expr, third: Expr, span: Span) -> Result<Expr, SqlError> {
+    let planned = match name {
+        "timestampdiff" | "datediff" | "date_diff" => moments::count_units(unit, second, third, span)?,
+        _ => moments::add_units(unit, second, third, span)?,
+    };
+    Ok(Expr { span, ..planned })
 }
 
 fn exactly<const N: usize>(name: &str, args: Vec<Expr>, span: Span) -> Result<[Expr; N], SqlError> {
@@ -179,7 +201,7 @@ fn mathematical(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
         }
         "ceil" | "ceiling" | "floor" => {
             if args.len() == 2 {
-                return Err(SqlError::unsupported(span, format_args!("{name} with a scale")).help("use round(x, scale)"));
+                return further::to_scale(name == "floor", args, span);
             }
             let [arg] = exactly(name, args, span)?;
             let target = if is_integral(&arg.data_type) { DataType::BigInt } else { DataType::Double };
@@ -290,7 +312,7 @@ fn temporal(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
             let format = format.unwrap_or_else(|| tree::text("yyyy-MM-dd HH:mm:ss", span));
             Ok(tree::call(Function::UnixTimestamp, vec![input, format], DataType::BigInt))
         }
-        (_, _) => Ok(tree::call(Function::UnixSeconds, vec![coerce(input, &DataType::Timestamp)?], DataType::BigInt)),
+        (_, _) => Ok(tree::call(Function::UnixTimestamp, vec![coerce(input, &DataType::Timestamp)?], DataType::BigInt)),
     }
 }
 
@@ -306,15 +328,20 @@ pub fn extract(field: &str, source: Expr, span: Span) -> Result<Expr, SqlError> 
         "doy" => "dayofyear",
         "hour" | "h" | "hours" | "hr" | "hrs" => "hour",
         "minute" | "m" | "min" | "mins" | "minutes" => "minute",
-        "second" | "s" | "sec" | "seconds" | "secs" => {
-            return Err(SqlError::unsupported(span, "extracting seconds with their fraction").help("use second(ts), or unix_micros(ts)"));
-        }
-        other => return Err(SqlError::unsupported(span, format_args!("extracting `{other}`"))),
+        "second" | "s" | "sec" | "seconds" | "secs" => return time_field(TimeFunction::SecondsOf, source, DataType::Double),
+        "yearofweek" => return time_field(TimeFunction::YearOfWeek, source, DataType::Int),
+        "dayofweek_iso" | "dow_iso" => return time_field(TimeFunction::DayOfWeekIso, source, DataType::Int),
+        other => return Err(SqlError::new(span, format!("`{other}` is no part of a time")).help("YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, …")),
     };
     match signatures::find(function) {
         Some(signature) => signature.build(function, vec![source], span),
         None => Err(unknown(function, span)),
     }
+}
+
+fn time_field(function: TimeFunction, source: Expr, data_type: DataType) -> Result<Expr, SqlError> {
+    let target = if function == TimeFunction::SecondsOf { DataType::Timestamp } else { DataType::Date };
+    Ok(further::time_call(function, vec![coerce(source, &target)?], data_type))
 }
 
 fn named_struct(args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {

@@ -37,6 +37,13 @@ pub fn number(text: &str, negative: bool, span: Span) -> Result<Expr, SqlError> 
     }
 }
 
+/// A number of the parser's tree, perhaps with a minus sign in it.
+pub fn signed(value: &sqlparser::ast::ValueWithSpan) -> Option<Expr> {
+    let sqlparser::ast::Value::Number(text, _) = &value.value else { return None };
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text.as_str()), |digits| (true, digits));
+    number(digits, negative, super::lex::span_of(value.span)).ok()
+}
+
 fn double(text: &str, span: Span) -> Result<Expr, SqlError> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(tree::literal(Value::Double(value), DataType::Double, span)),

@@ -46,6 +46,11 @@ pub use schema::{SchemaColumn, parse_schema};
 use crate::plan::{NamedExpr, OutputMode, Query, Relation, Span, TableSchema};
 use crate::types::{DataType, Field};
 
+/// Names of all functions, in lower case; several may mean the same.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
+    signatures::names().chain(functions::special_names()).chain(aggregates::NAMES.iter().map(|(name, _)| *name))
+}
+
 /// What a query can read.
 #[derive(Clone, Copy, Debug)]
 pub struct Catalog<'a> {

@@ -1,7 +1,6 @@
 //! Function names that are not there: refused on purpose, missing, or misspelt.
 
 use super::error::{SqlError, near};
-use super::{aggregates, functions, signatures};
 use crate::plan::Span;
 
 /// Functions of Spark's that a user may well look for.
@@ -136,8 +135,7 @@ pub fn unknown(name: &str, span: Span) -> SqlError {
         return SqlError::unsupported(span, format_args!("the function `{name}`"));
     }
     let error = SqlError::new(span, format!("there is no function `{name}`"));
-    let names = signatures::names().chain(functions::SPECIAL.iter().copied()).chain(aggregates::NAMES.iter().map(|(name, _)| *name));
-    match near(name, names) {
+    match near(name, super::function_names()) {
         Some(meant) => error.help(format!("did you mean `{meant}`?")),
         None => error,
     }

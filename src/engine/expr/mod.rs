@@ -11,6 +11,7 @@
 
 mod arithmetic;
 mod bits;
+mod bytes;
 mod calendar;
 mod call;
 mod cast;
@@ -23,6 +24,7 @@ mod frame;
 mod list;
 mod logic;
 mod mathematics;
+mod numbers;
 mod operand;
 mod pattern;
 #[cfg(test)]

@@ -202,6 +202,18 @@ impl<'a> Operand<'a> {
         }
     }
 
+    /// Entries of INTERVAL, µs.
+    pub fn intervals(&self) -> Option<Lane<'_, i64>> {
+        match self {
+            Operand::Constant(Value::Interval(x)) => Some(Lane::One(*x)),
+            Operand::Column(column) => match &column.values {
+                Values::Interval(v) => Some(Lane::Each(v)),
+                _ => None,
+            },
+            Operand::Constant(_) => None,
+        }
+    }
+
     /// Bytes of text in the entry at `row`.
     pub fn text_bytes(&self, row: usize) -> usize {
         match self {

@@ -2,6 +2,7 @@
 //!
 //! Limits: a compiled regular expression takes at most [`REGEX_BYTES_MAX`] bytes; see [`java`] for what differs from Java's.
 
+mod further;
 mod java;
 mod like;
 
@@ -16,6 +17,7 @@ use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::{Integers, Lane, Operand, Texts};
 use crate::engine::expr::{PATTERNS_MAX, TEXT_BYTES_MAX};
 use crate::plan::Function;
+pub(super) use further::apply as apply_further;
 use like::Like;
 
 /// Bytes of one compiled regular expression.
