@@ -108,7 +108,7 @@ fn explain(arguments: &ExplainArguments) -> Result<(), CliError> {
         return Err(CliError::Failed(format!("error: there is no query `{name}`; the queries are {}", names.join(", "))));
     }
     for query in chosen {
-        print(&format!("{}\n", tidemill::sql::explain(query, &program.sources).trim_end()));
+        print(&format!("{}\n", tidemill::sql::explain(query, &program.sources, &program.tables).trim_end()));
     }
     Ok(())
 }

@@ -17,6 +17,8 @@ pub(super) fn describe(expr: &Expr, fields: &[Field]) -> String {
 fn put(out: &mut String, expr: &Expr, fields: &[Field]) {
     let _ = match &expr.node {
         ExprNode::Column(index) => match fields.get(*index) {
+            // Both sides of a join may have a column of this name.
+            Some(field) if fields.iter().filter(|other| other.name == field.name).count() > 1 => write!(out, "`{}`#{index}", field.name),
             Some(field) => write!(out, "`{}`", field.name),
             None => write!(out, "#{index}"),
         },

@@ -1,12 +1,17 @@
-//! One query's watermark: the greatest event time seen, less the delay; in whole milliseconds, as Spark keeps it.
+//! One stream's watermark: the greatest event time seen, less the delay; in whole milliseconds, as Spark keeps it.
 //!
-//! It starts at 1970 and never goes back. While a source is silent and the clock can be trusted, it follows the clock.
+//! It starts at 1970 and never goes back. Where the clock would put it while its sources are silent is told here; whether the clock has its
+//! say is decided over all streams of a query, in [`super::watermarks`].
+
+use crate::batch::Batch;
 
 /// The watermark and what it is computed from.
 #[derive(Clone, Debug)]
 pub(super) struct Watermark {
     current_ms: i64,
     delay_ms: i64,
+    /// Whose rows it sees.
+    sources: Vec<usize>,
     idle_timeout_us: i64,
     /// Event time is arrival time: it cannot run against the clock, synchronised or not.
     stream_time: bool,
@@ -15,12 +20,8 @@ pub(super) struct Watermark {
 }
 
 impl Watermark {
-    pub fn new(delay_us: i64, idle_timeout_us: i64, stream_time: bool) -> Watermark {
-        Watermark { current_ms: 0, delay_ms: delay_us / 1000, idle_timeout_us, stream_time, seen_us: None }
-    }
-
-    pub fn current_us(&self) -> i64 {
-        self.current_ms.saturating_mul(1000)
+    pub fn new(delay_us: i64, sources: Vec<usize>, idle_timeout_us: i64, stream_time: bool) -> Watermark {
+        Watermark { current_ms: 0, delay_ms: delay_us / 1000, sources, idle_timeout_us, stream_time, seen_us: None }
     }
 
     pub fn current_ms(&self) -> i64 {
@@ -43,18 +44,26 @@ impl Watermark {
     /// Takes what was observed into account.
     pub fn advance(&mut self) {
         if let Some(seen) = self.seen_us.take() {
-            self.raise(seen.div_euclid(1000).saturating_sub(self.delay_ms));
+            self.current_ms = self.current_ms.max(seen.div_euclid(1000).saturating_sub(self.delay_ms));
         }
+    }
+
+    /// Whether the batch says that none of its sources has had anything for its `idle_timeout`.
+    pub fn is_idle(&self, batch: &Batch) -> bool {
+        let idle = |source: &usize| batch.inputs.iter().any(|input| input.source == *source && input.idle && input.table.rows == 0);
+        !self.sources.is_empty() && self.sources.iter().all(idle)
+    }
+
+    /// Since or from when all of its sources are idle, given when each is.
+    pub fn idle_at(&self, idle_at_us: &[Option<i64>]) -> Option<i64> {
+        let each: Option<Vec<i64>> = self.sources.iter().map(|source| *idle_at_us.get(*source)?).collect();
+        each?.into_iter().max()
     }
 
     /// Where the clock would put the watermark while the source is idle, ms; `None` where the clock has no say.
     pub fn by_clock(&self, wall_us: i64, synchronised: bool) -> Option<i64> {
         let trusted = synchronised || self.stream_time;
         trusted.then(|| wall_us.saturating_sub(self.idle_timeout_us).div_euclid(1000).saturating_sub(self.delay_ms))
-    }
-
-    pub fn raise(&mut self, to_ms: i64) {
-        self.current_ms = self.current_ms.max(to_ms);
     }
 
     /// When the clock will have carried the watermark to `close_us`, µs; `None` where it will not.
@@ -73,27 +82,27 @@ mod tests {
 
     #[test]
     fn follows_event_time_in_milliseconds_and_never_goes_back() {
-        let mut watermark = Watermark::new(10_000_999, 0, false);
+        let mut watermark = Watermark::new(10_000_999, vec![0], 0, false);
         watermark.observe([5_000_000].into_iter());
         watermark.advance();
-        assert_eq!(watermark.current_us(), 0);
+        assert_eq!(watermark.current_ms(), 0);
         watermark.observe([20_000_999, 3].into_iter());
         watermark.advance();
-        assert_eq!(watermark.current_us(), 10_000_000);
+        assert_eq!(watermark.current_ms(), 10_000);
         watermark.observe([12_000_000].into_iter());
         watermark.advance();
-        assert_eq!(watermark.current_us(), 10_000_000);
+        assert_eq!(watermark.current_ms(), 10_000);
     }
 
     #[test]
     fn the_clock_reaches_a_close_exactly_when_said() {
-        let watermark = Watermark::new(10_000_000, 3_000_001, false);
+        let watermark = Watermark::new(10_000_000, vec![0], 3_000_001, false);
         for close in [60_000_000, 60_000_001] {
             let at = watermark.clock_reaches(close, true).unwrap();
             assert!(watermark.by_clock(at, true).unwrap() * 1000 >= close);
             assert!(watermark.by_clock(at - 1, true).unwrap() * 1000 < close);
         }
         assert_eq!((watermark.by_clock(1, false), watermark.clock_reaches(1, false)), (None, None));
-        assert!(Watermark::new(0, 0, true).by_clock(1, false).is_some());
+        assert!(Watermark::new(0, vec![0], 0, true).by_clock(1, false).is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! The scalar functions and operators that an expression can call.
 
-use super::{BytesFunction, MathFunction, TextFunction, TimeFunction};
+use super::{BytesFunction, Collection, MathFunction, TextFunction, TimeFunction};
 
 /// Scalar functions and operators. Which argument types each takes is `sql`'s business; the engine dispatches on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,4 +148,10 @@ pub enum Function {
     Time(TimeFunction),
     /// `raise_error(text)`: fails for each row.
     RaiseError,
+    /// (INTERVAL, number) and (INTERVAL, number): µs, rounded half away from zero.
+    MultiplyInterval,
+    DivideInterval,
+    /// (TIMESTAMP, TIMESTAMP): INTERVAL.
+    TimeDifference,
+    Collection(Collection),
 }

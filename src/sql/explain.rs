@@ -2,96 +2,132 @@
 
 use std::fmt::Write;
 
-use super::duration::show_duration;
+use super::explain_relation;
 use crate::plan::{
-    AggregateCall, AggregateFunction, DEPTH_MAX, Expr, ExprNode, Function, GroupKey, NamedExpr, OutputMode, Query, Relation, TableSchema,
-    WindowSpec,
+    AggregateCall, AggregateFunction, Expr, ExprNode, Function, GroupKey, NamedExpr, OutputMode, Query, Relation, TableSchema,
 };
+use crate::types::duration::show_duration;
 use crate::types::{DataType, Field, Value};
 
 /// Longest expression shown, in characters.
 const EXPR_CHARS_MAX: usize = 300;
 
-/// The query's plan, one step a line, from the source to the result. `sources` are those it was planned with.
-pub fn explain(query: &Query, sources: &[TableSchema]) -> String {
+/// The query's plan, one step a line, from the source to the result. What a join or union reads beside its first input stands before it,
+/// behind a bar. `sources` and `tables` are those it was planned with.
+pub fn explain(query: &Query, sources: &[TableSchema], tables: &[TableSchema]) -> String {
     let mode = match query.mode {
         OutputMode::Append => "append",
         OutputMode::Update => "update",
         OutputMode::Complete => "complete",
         OutputMode::Batch => "batch",
     };
-    let mut out = format!("query {} ({mode})\n", query.name);
-    let mut steps: Vec<&Relation> = std::iter::successors(Some(&query.root), |relation| relation.input()).take(DEPTH_MAX).collect();
-    steps.reverse();
-    let marked = query.root.has_watermark();
-    for step in &steps {
-        describe(step, query.mode, marked, sources, &mut out);
-    }
+    let mut explained =
+        Explained { out: format!("query {} ({mode})\n", query.name), bars: String::new(), mode: query.mode, sources, tables };
+    explained.tree(&query.root, query.root.has_watermark());
     let columns: Vec<String> = query.output.iter().map(|field| format!("{} {}", field.name, field.data_type)).collect();
-    line(&mut out, "output", &columns.join(", "));
-    out
+    explained.line("output", &columns.join(", "));
+    explained.out
 }
 
-fn line(out: &mut String, label: &str, text: &str) {
-    let _ = writeln!(out, "  {label:<10} {text}");
+struct Explained<'a> {
+    out: String,
+    /// What stands before each line of a side branch.
+    bars: String,
+    mode: OutputMode,
+    sources: &'a [TableSchema],
+    tables: &'a [TableSchema],
 }
 
-fn describe(relation: &Relation, mode: OutputMode, marked: bool, sources: &[TableSchema], out: &mut String) {
-    let names = relation.input().map(Relation::schema).unwrap_or_default();
-    match relation {
-        Relation::Scan { source, schema, .. } => {
-            let table = sources.get(*source).map_or("?", |table| table.name.as_str());
-            let total = sources.get(*source).map_or(schema.len(), |table| table.columns.len());
-            let columns: Vec<&str> = schema.iter().map(|field| field.name.as_str()).collect();
-            let columns = if columns.is_empty() { "no columns".to_string() } else { columns.join(", ") };
-            line(out, "read", &format!("{table}: {columns} ({} of {total} columns)", schema.len()));
-        }
-        Relation::Values { rows, .. } => line(out, "values", &format!("{} row{}", rows.len(), if rows.len() == 1 { "" } else { "s" })),
-        Relation::Filter { input, predicate } => {
-            let place = match (marked, input.has_watermark(), super::optimize::has_aggregate(input)) {
-                (_, _, true) => " (on each group that is given out)",
-                (false, ..) => "",
-                (true, true, _) => " (above the watermark: rows that it removes advance it)",
-                (true, false, _) => " (below the watermark: rows that it removes do not advance it)",
-            };
-            line(out, "filter", &format!("{}{place}", show(predicate, &names)));
-        }
-        Relation::Project { columns, .. } => {
-            let columns: Vec<String> = columns.iter().map(|column| named(column, &names)).collect();
-            line(out, "project", &columns.join(", "));
-        }
-        Relation::Watermark { column, delay_us, .. } => {
-            let name = names.get(*column).map_or("?", |field| field.name.as_str());
-            line(out, "watermark", &format!("greatest {name} seen, less {}", show_duration(*delay_us)));
-        }
-        Relation::Aggregate { keys, aggregates, .. } => aggregate(relation, keys, aggregates, &names, mode, out),
-        Relation::Sort { by, .. } => {
-            let keys = by.iter().map(|key| format!("{}{}", show(&key.expr, &names), if key.descending { " descending" } else { "" }));
-            line(out, "sort", &keys.collect::<Vec<_>>().join(", "));
-        }
-        Relation::Limit { rows, .. } => line(out, "limit", &format!("{rows} rows")),
-        other => line(out, "operator", &format!("{} columns", other.schema().len())),
+impl Explained<'_> {
+    fn line(&mut self, label: &str, text: &str) {
+        let _ = writeln!(self.out, "  {}{label:<10} {text}", self.bars);
     }
-}
 
-fn aggregate(relation: &Relation, keys: &[GroupKey], aggregates: &[AggregateCall], names: &[Field], mode: OutputMode, out: &mut String) {
-    let mut plain = Vec::new();
-    for key in keys {
-        match key {
-            GroupKey::Window(spec) => line(out, "window", &window(spec, names)),
-            GroupKey::Expr(key) => plain.push(named(key, names)),
-            other => line(out, "window", &other.field().name),
+    /// The inputs, then the operator. `marked`: a watermark stands in this branch.
+    fn tree(&mut self, relation: &Relation, marked: bool) {
+        for (index, input) in relation.inputs().into_iter().enumerate() {
+            let marked = marked && (input.has_watermark() || relation.inputs().len() == 1);
+            if index == 0 {
+                self.tree(input, marked);
+                continue;
+            }
+            self.bars.push_str("| ");
+            self.tree(input, marked);
+            self.bars.truncate(self.bars.len() - 2);
+        }
+        self.describe(relation, marked);
+    }
+
+    fn describe(&mut self, relation: &Relation, marked: bool) {
+        let names = relation.input().map(Relation::schema).unwrap_or_default();
+        match relation {
+            Relation::Scan { source: table, schema, .. } => self.read("read", self.sources.get(*table), schema),
+            Relation::ReferenceScan { table, schema, .. } => self.read("table", self.tables.get(*table), schema),
+            Relation::Values { rows, .. } => {
+                self.line("values", &format!("{} row{}", rows.len(), if rows.len() == 1 { "" } else { "s" }));
+            }
+            Relation::Filter { input, predicate } => {
+                let place = match (marked, input.has_watermark(), super::optimize::has_aggregate(input)) {
+                    (_, _, true) => " (on each group that is given out)",
+                    (false, ..) => "",
+                    (true, true, _) => " (above the watermark: rows that it removes advance it)",
+                    (true, false, _) => " (below the watermark: rows that it removes do not advance it)",
+                };
+                self.line("filter", &format!("{}{place}", show(predicate, &names)));
+            }
+            Relation::Project { columns, .. } => {
+                let columns: Vec<String> = columns.iter().map(|column| named(column, &names)).collect();
+                self.line("project", &columns.join(", "));
+            }
+            Relation::Watermark { column, delay_us, .. } => {
+                let name = names.get(*column).map_or("?", |field| field.name.as_str());
+                self.line("watermark", &format!("greatest {name} seen, less {}", show_duration(*delay_us)));
+            }
+            Relation::Aggregate { keys, aggregates, .. } => self.aggregate(relation, keys, aggregates, &names),
+            Relation::Sort { by, .. } => self.line("sort", &explain_relation::sort_keys(by, &names)),
+            Relation::Limit { rows, .. } => self.line("limit", &format!("{rows} rows")),
+            Relation::Union { inputs } => self.line("union", &format!("all rows of {} inputs", inputs.len())),
+            Relation::Join(join) => self.line("join", &explain_relation::join(join)),
+            Relation::Generate { generator, outer, columns, .. } => {
+                self.line("generate", &explain_relation::generate(generator, *outer, columns, &names));
+            }
+            Relation::Expand { projections, columns, .. } => self.line("expand", &explain_relation::expand(projections, columns)),
+            Relation::Over { .. } => self.line("over", &explain_relation::over(relation, &names)),
+            Relation::Deduplicate { keys, delay_us, .. } => {
+                let keys: Vec<&str> = keys.iter().filter_map(|key| names.get(*key)).map(|field| field.name.as_str()).collect();
+                self.line("dedup", &format!("first row of each {} within {}", keys.join(", "), show_duration(*delay_us)));
+            }
+            Relation::StateFunction(function) => self.line("state", &format!("rows of each key through {}", function.function)),
         }
     }
-    if !plain.is_empty() {
-        line(out, "keys", &plain.join(", "));
+
+    fn read(&mut self, label: &str, table: Option<&TableSchema>, schema: &[Field]) {
+        let name = table.map_or("?", |table| table.name.as_str());
+        let total = table.map_or(schema.len(), |table| table.columns.len());
+        let columns: Vec<&str> = schema.iter().map(|field| field.name.as_str()).collect();
+        let columns = if columns.is_empty() { "no columns".to_string() } else { columns.join(", ") };
+        self.line(label, &format!("{name}: {columns} ({} of {total} columns)", schema.len()));
     }
-    if !aggregates.is_empty() {
-        let calls: Vec<String> = aggregates.iter().map(|aggregate| call(aggregate, names)).collect();
-        line(out, "aggregates", &calls.join(", "));
-    }
-    if mode != OutputMode::Batch {
-        line(out, "state", state(relation, keys, mode));
+
+    fn aggregate(&mut self, relation: &Relation, keys: &[GroupKey], aggregates: &[AggregateCall], names: &[Field]) {
+        let mut plain = Vec::new();
+        for key in keys {
+            match key {
+                GroupKey::Window(spec) => self.line("window", &explain_relation::window(spec, names)),
+                GroupKey::Expr(key) => plain.push(named(key, names)),
+                other => self.line("window", &other.field().name),
+            }
+        }
+        if !plain.is_empty() {
+            self.line("keys", &plain.join(", "));
+        }
+        if !aggregates.is_empty() {
+            let calls: Vec<String> = aggregates.iter().map(|aggregate| call(aggregate, names)).collect();
+            self.line("aggregates", &calls.join(", "));
+        }
+        if self.mode != OutputMode::Batch {
+            self.line("state", state(relation, keys, self.mode));
+        }
     }
 }
 
@@ -108,23 +144,12 @@ fn state(relation: &Relation, keys: &[GroupKey], mode: OutputMode) -> &'static s
     }
 }
 
-fn window(spec: &WindowSpec, names: &[Field]) -> String {
-    let mut text = format!("{} of {}", show_duration(spec.size_us), show(&spec.time, names));
-    if spec.slide_us != spec.size_us {
-        let _ = write!(text, ", sliding by {}", show_duration(spec.slide_us));
-    }
-    if spec.offset_us != 0 {
-        let _ = write!(text, ", starting at {}", show_duration(spec.offset_us));
-    }
-    text
-}
-
 fn named(column: &NamedExpr, names: &[Field]) -> String {
     let shown = show(&column.expr, names);
     if shown == column.name { shown } else { format!("{shown} AS {}", column.name) }
 }
 
-fn call(call: &AggregateCall, names: &[Field]) -> String {
+pub fn call(call: &AggregateCall, names: &[Field]) -> String {
     let name = match call.function {
         AggregateFunction::Count => "count",
         AggregateFunction::Sum => "sum",
@@ -145,7 +170,7 @@ fn call(call: &AggregateCall, names: &[Field]) -> String {
 }
 
 /// An expression over columns called `names`, cut where it is long.
-fn show(expr: &Expr, names: &[Field]) -> String {
+pub fn show(expr: &Expr, names: &[Field]) -> String {
     let mut out = String::new();
     write_expr(expr, names, &mut out);
     match out.char_indices().nth(EXPR_CHARS_MAX) {
@@ -272,7 +297,7 @@ fn list(name: &str, args: &[Expr], names: &[Field], out: &mut String) {
 }
 
 /// `DateTrunc` → `date_trunc`.
-fn snake_case(name: &str) -> String {
+pub fn snake_case(name: &str) -> String {
     let mut out = String::new();
     for (i, c) in name.char_indices() {
         if i > 0 && c.is_ascii_uppercase() {

@@ -8,6 +8,7 @@ use super::coerce::{coerce, unify};
 use super::error::{SqlError, join};
 use super::functions;
 use super::lex::span_of;
+use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::tree;
 use super::{literal, window};
@@ -24,8 +25,11 @@ const NESTING_MAX: usize = 80;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clause {
     Select,
+    /// A join's condition.
+    On,
     Where,
     GroupBy,
+    Values,
     Having,
     OrderBy,
     Watermark,
@@ -33,6 +37,8 @@ pub enum Clause {
 
 /// Plans the expressions of one SELECT.
 pub struct ExprPlanner<'a> {
+    #[allow(dead_code)]
+    pub planner: &'a Planner<'a>,
     pub text: &'a str,
     pub mode: OutputMode,
     pub budget: &'a Budget,
@@ -54,11 +60,12 @@ pub fn place(node: &impl Spanned) -> Span {
 }
 
 impl<'a> ExprPlanner<'a> {
-    pub fn new(text: &'a str, mode: OutputMode, budget: &'a Budget, scope: &'a Scope, clause: Clause) -> ExprPlanner<'a> {
+    pub fn new(planner: &'a Planner<'a>, scope: &'a Scope, clause: Clause) -> ExprPlanner<'a> {
         ExprPlanner {
-            text,
-            mode,
-            budget,
+            planner,
+            text: planner.text,
+            mode: planner.mode,
+            budget: planner.budget,
             scope,
             clause,
             aliases: Vec::new(),
@@ -340,7 +347,9 @@ impl<'a> ExprPlanner<'a> {
     ) -> Result<Expr, SqlError> {
         let place = match self.clause {
             Clause::Where => Some("WHERE"),
+            Clause::On => Some("the condition of a join"),
             Clause::GroupBy => Some("GROUP BY"),
+            Clause::Values => Some("VALUES"),
             Clause::Watermark => Some("WATERMARK"),
             _ => None,
         };

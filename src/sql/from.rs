@@ -6,26 +6,19 @@ use super::error::{SqlError, near};
 use super::expr::{Clause, ExprPlanner, place};
 use super::parse::{Alias, WatermarkClause};
 use super::planner::{Planned, Planner};
-use super::scope::{Scope, ScopeColumn};
-use crate::plan::{ExprNode, NamedExpr, OutputMode, Query, Relation, Span, TableSchema};
+use super::scope::{Scope, ScopeColumn, Shown};
+use crate::plan::{ExprNode, NamedExpr, OutputMode, Query, Relation, Span, TableColumn, TableSchema};
 use crate::types::{DataType, Field};
 
 impl Planner<'_> {
-    pub fn plan_from(&mut self, from: &[TableWithJoins], span: Span) -> Result<Planned, SqlError> {
+    pub fn plan_from(&self, from: &[TableWithJoins], span: Span) -> Result<Planned, SqlError> {
         match from {
-            [] => {
-                if self.mode != OutputMode::Batch {
-                    return Err(SqlError::new(span, "the query reads no source").help("add FROM"));
-                }
-                Ok(Planned { relation: Relation::Values { rows: vec![vec![]], schema: vec![] }, scope: Scope::default() })
-            }
-            [one] if one.joins.is_empty() => self.plan_factor(&one.relation),
-            [one] => Err(SqlError::unsupported(place(&one.joins[0].relation), "JOIN")),
-            [_, second, ..] => Err(SqlError::unsupported(place(second), "a join of several tables")),
+            [] => Ok(Planned { relation: Relation::Values { rows: vec![vec![]], schema: vec![] }, scope: Scope::default() }),
+            tables => self.plan_tables(tables, span),
         }
     }
 
-    fn plan_factor(&mut self, factor: &TableFactor) -> Result<Planned, SqlError> {
+    pub fn plan_factor(&self, factor: &TableFactor) -> Result<Planned, SqlError> {
         match factor {
             TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => self.plan_table(name, alias.as_ref()),
             TableFactor::Table { args: Some(_), .. } => {
@@ -36,34 +29,39 @@ impl Planner<'_> {
                 let planned = self.plan_subquery(subquery)?;
                 self.dress(planned, Alias::of(alias.as_ref()), None, place(factor))
             }
-            TableFactor::NestedJoin { .. } => Err(SqlError::unsupported(place(factor), "JOIN")),
+            TableFactor::NestedJoin { table_with_joins, alias } => self.plan_nested(table_with_joins, alias.as_ref(), place(factor)),
             TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => Err(SqlError::unsupported(place(factor), "PIVOT or UNPIVOT")),
             _ => Err(SqlError::unsupported(place(factor), "this kind of table")),
         }
     }
 
-    fn plan_table(&mut self, name: &ast::ObjectName, alias: Option<&ast::TableAlias>) -> Result<Planned, SqlError> {
+    fn plan_table(&self, name: &ast::ObjectName, alias: Option<&ast::TableAlias>) -> Result<Planned, SqlError> {
         let span = place(name);
         let alias = Alias::of(alias);
         let [part] = &name.0[..] else {
             return Err(SqlError::new(span, format!("there is no table `{name}`")).help("sources and queries have plain names"));
         };
         let table = part.as_ident().map(|ident| ident.value.clone()).unwrap_or_default();
-        if let Some((_, planned)) = self.ctes.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(&table)) {
-            let planned = self.copy(&planned.clone(), span)?;
+        let defined = self.ctes.borrow();
+        if let Some((_, planned)) = defined.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(&table)) {
+            let planned = self.copy(planned, span)?;
             return self.dress(planned, alias, Some(&table), span);
         }
         if let Some(source) = self.catalog.sources.iter().position(|source| source.name.eq_ignore_ascii_case(&table)) {
             let planned = self.scan(source, alias.watermark.is_some());
             return self.dress(planned, alias, Some(&table), span);
         }
+        if let Some(index) = self.catalog.tables.iter().position(|known| known.name.eq_ignore_ascii_case(&table)) {
+            return self.dress(self.reference(index), alias, Some(&table), span);
+        }
         if let Some(query) = self.catalog.queries.iter().find(|query| query.name.eq_ignore_ascii_case(&table)) {
             let planned = self.read_query(query, span)?;
             return self.dress(planned, alias, Some(&table), span);
         }
-        let known = self.catalog.sources.iter().map(|source| &source.name).chain(self.catalog.queries.iter().map(|query| &query.name));
-        let names: Vec<&str> = known.map(String::as_str).chain(self.ctes.iter().map(|(name, _)| name.as_str())).collect();
-        let error = SqlError::new(span, format!("there is no source or query `{table}`"));
+        let tables = self.catalog.sources.iter().chain(self.catalog.tables).map(|table| &table.name);
+        let known = tables.chain(self.catalog.queries.iter().map(|query| &query.name));
+        let names: Vec<&str> = known.map(String::as_str).chain(defined.iter().map(|(name, _)| name.as_str())).collect();
+        let error = SqlError::new(span, format!("there is no source, table or query `{table}`"));
         Err(match near(&table, names.iter().copied()) {
             Some(meant) => error.help(format!("did you mean `{meant}`?")),
             None if names.is_empty() => error,
@@ -71,17 +69,33 @@ impl Planner<'_> {
         })
     }
 
+    /// Tables joined within parentheses. With an alias only the columns of `*` are left.
+    fn plan_nested(&self, joined: &TableWithJoins, alias: Option<&ast::TableAlias>, span: Span) -> Result<Planned, SqlError> {
+        let mut planned = self.plan_tables(std::slice::from_ref(joined), span)?;
+        if alias.is_none() {
+            return Ok(planned);
+        }
+        let named = planned.identity();
+        let shown = |index: &usize| planned.scope.columns[*index].shown == Shown::Always;
+        let kept: Vec<usize> = (0..named.len()).filter(shown).collect();
+        let columns = kept.iter().map(|index| named[*index].clone()).collect();
+        planned.scope = Scope { columns: kept.iter().map(|index| planned.scope.columns[*index].clone()).collect() };
+        planned.relation = Relation::Project { input: Box::new(planned.relation), columns };
+        self.dress(planned, Alias::of(alias), None, span)
+    }
+
+    /// All columns of a reference table.
+    fn reference(&self, table: usize) -> Planned {
+        let columns = &self.catalog.tables[table].columns;
+        let schema: Vec<Field> = columns.iter().map(|column| column.field.clone()).collect();
+        let relation = Relation::ReferenceScan { table, columns: (0..schema.len()).collect(), schema };
+        Planned { relation, scope: scope_of(columns) }
+    }
+
     /// All columns of a source, and its own watermark unless a clause stands in its place.
     fn scan(&self, source: usize, has_clause: bool) -> Planned {
         let table: &TableSchema = &self.catalog.sources[source];
         let schema: Vec<Field> = table.columns.iter().map(|column| column.field.clone()).collect();
-        let columns = table.columns.iter().map(|column| ScopeColumn {
-            qualifier: None,
-            name: column.field.name.clone(),
-            data_type: column.field.data_type.clone(),
-            hidden: column.hidden,
-        });
-        let scope = Scope { columns: columns.collect() };
         let mut relation = Relation::Scan { source, columns: (0..schema.len()).collect(), schema };
         if let Some(event_time) = table.event_time
             && let Some(delay_us) = event_time.delay_us
@@ -90,7 +104,7 @@ impl Planner<'_> {
         {
             relation = Relation::Watermark { input: Box::new(relation), column: event_time.column, delay_us };
         }
-        Planned { relation, scope }
+        Planned { relation, scope: scope_of(&table.columns) }
     }
 
     fn read_query(&self, query: &Query, span: Span) -> Result<Planned, SqlError> {
@@ -100,20 +114,15 @@ impl Planner<'_> {
                 format!("the query `{}` has mode {mode}: its rows are revised later, so no other query can read them", query.name);
             return Err(SqlError::new(span, message).help("only queries in append mode can be read"));
         }
-        let columns = query.output.iter().map(|field| ScopeColumn {
-            qualifier: None,
-            name: field.name.clone(),
-            data_type: field.data_type.clone(),
-            hidden: false,
-        });
+        let columns = query.output.iter().map(|field| ScopeColumn::new(field.name.clone(), field.data_type.clone()));
         let planned = Planned { relation: query.root.clone(), scope: Scope { columns: columns.collect() } };
         self.copy(&planned, span)
     }
 
     /// Applies a table's alias and WATERMARK clause.
-    fn dress(&mut self, mut planned: Planned, alias: Alias, table: Option<&str>, span: Span) -> Result<Planned, SqlError> {
+    fn dress(&self, mut planned: Planned, alias: Alias, table: Option<&str>, span: Span) -> Result<Planned, SqlError> {
         if !alias.columns.is_empty() {
-            let mut visible = planned.scope.columns.iter_mut().filter(|column| !column.hidden);
+            let mut visible = planned.scope.columns.iter_mut().filter(|column| column.shown == Shown::Always);
             for name in &alias.columns {
                 let column = visible.next().ok_or_else(|| SqlError::new(span, "the alias names more columns than there are"))?;
                 column.name = name.clone();
@@ -130,8 +139,8 @@ impl Planner<'_> {
         }
     }
 
-    fn apply_watermark(&mut self, mut planned: Planned, clause: &WatermarkClause) -> Result<Planned, SqlError> {
-        let mut exprs = ExprPlanner::new(self.text, self.mode, self.budget, &planned.scope, Clause::Watermark);
+    fn apply_watermark(&self, mut planned: Planned, clause: &WatermarkClause) -> Result<Planned, SqlError> {
+        let mut exprs = ExprPlanner::new(self, &planned.scope, Clause::Watermark);
         let time = exprs.plan(&clause.expr)?;
         if time.data_type != DataType::Timestamp {
             let message =
@@ -142,6 +151,7 @@ impl Planner<'_> {
                 _ => error,
             });
         }
+        let streaming = self.is_stream(&planned.relation);
         if planned.relation.has_watermark() {
             return Err(SqlError::new(clause.span, "the table has a watermark already").help("keep one of them"));
         }
@@ -157,13 +167,22 @@ impl Planner<'_> {
                 let mut columns: Vec<NamedExpr> = planned.identity();
                 columns.push(NamedExpr { name: name.clone(), expr: time });
                 planned.relation = Relation::Project { input: Box::new(planned.relation), columns };
-                planned.scope.columns.push(ScopeColumn { qualifier, name: name.clone(), data_type: DataType::Timestamp, hidden: false });
+                planned.scope.columns.push(ScopeColumn { qualifier, ..ScopeColumn::new(name.clone(), DataType::Timestamp) });
                 planned.scope.columns.len() - 1
             }
         };
-        if self.mode != OutputMode::Batch {
+        // Without effect on a table, as in Spark.
+        if streaming {
             planned.relation = Relation::Watermark { input: Box::new(planned.relation), column, delay_us: clause.delay_us };
         }
         Ok(planned)
     }
+}
+
+fn scope_of(columns: &[TableColumn]) -> Scope {
+    let column = |column: &TableColumn| ScopeColumn {
+        shown: if column.hidden { Shown::ByName } else { Shown::Always },
+        ..ScopeColumn::new(column.field.name.clone(), column.field.data_type.clone())
+    };
+    Scope { columns: columns.iter().map(column).collect() }
 }

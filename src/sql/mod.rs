@@ -11,13 +11,16 @@ mod aggregates;
 mod budget;
 mod coerce;
 mod dialect;
-mod duration;
 mod error;
 mod explain;
+mod explain_relation;
 mod expr;
 mod from;
 mod functions;
+mod generate;
 mod group;
+mod join;
+mod join_time;
 mod lex;
 mod literal;
 mod names;
@@ -28,15 +31,17 @@ mod planner;
 mod schema;
 mod scope;
 mod select;
+mod set;
 mod signatures;
 mod tree;
 mod unknown;
+mod wildcard;
 mod window;
 
 #[cfg(test)]
 mod tests;
 
-pub use duration::parse_duration;
+pub use crate::types::duration::parse_duration;
 pub use error::{InText, SqlError};
 pub use explain::explain;
 pub use lex::TEXT_BYTES_MAX;
@@ -52,12 +57,14 @@ pub fn function_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// What a query can read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Catalog<'a> {
     /// `Relation::Scan` refers to them by index.
     pub sources: &'a [TableSchema],
     /// Planned before; only those in append mode can be read.
     pub queries: &'a [Query],
+    /// Reference tables: `Relation::ReferenceScan` refers to them by index. Their `event_time` has no meaning.
+    pub tables: &'a [TableSchema],
 }
 
 /// The plan of one query's text.
@@ -70,7 +77,7 @@ pub struct Catalog<'a> {
 /// let column = |name: &str, data_type| TableColumn { field: Field::new(name, data_type), hidden: false };
 /// let columns = vec![column("device", DataType::String), column("temperature", DataType::Double)];
 /// let sources = [TableSchema { name: "readings".into(), columns, event_time: None }];
-/// let catalog = Catalog { sources: &sources, queries: &[] };
+/// let catalog = Catalog { sources: &sources, queries: &[], tables: &[] };
 /// let query = plan_query("warm", "SELECT device FROM readings WHERE temperature > 25", OutputMode::Append, &catalog).unwrap();
 /// assert_eq!(query.output, [Field::new("device", DataType::String)]);
 ///
@@ -85,9 +92,10 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
         );
     }
     let budget = budget::Budget::default();
-    let mut planner = planner::Planner { text, mode, catalog, budget: &budget, watermarks: &parsed.watermarks, ctes: Vec::new() };
+    let planner = planner::Planner { text, mode, catalog, budget: &budget, watermarks: &parsed.watermarks, ctes: Default::default() };
     let planned = planner.plan_subquery(&parsed.query)?;
     let end = Span { start: 0, end: text.len() as u32 };
+    planner.check_reads(&planned.relation, end)?;
     if mode == OutputMode::Complete && !optimize::has_aggregate(&planned.relation) {
         return Err(
             SqlError::new(end, "complete mode needs an aggregation: it emits the whole result each time").help("use mode = \"append\"")

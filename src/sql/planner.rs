@@ -1,5 +1,7 @@
 //! A whole query: WITH, the body, ORDER BY, LIMIT.
 
+use std::cell::RefCell;
+
 use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr};
 
 use super::Catalog;
@@ -39,19 +41,19 @@ pub struct Planner<'a> {
     pub budget: &'a Budget,
     pub watermarks: &'a [WatermarkClause],
     /// What WITH defines, the innermost last.
-    pub ctes: Vec<(String, Planned)>,
+    pub ctes: RefCell<Vec<(String, Planned)>>,
 }
 
 impl Planner<'_> {
     /// A query or subquery, in the scope of the CTEs around it.
-    pub fn plan_subquery(&mut self, query: &ast::Query) -> Result<Planned, SqlError> {
+    pub fn plan_subquery(&self, query: &ast::Query) -> Result<Planned, SqlError> {
         reject_clauses(query)?;
-        let outer = self.ctes.len();
+        let outer = self.ctes.borrow().len();
         if let Some(with) = &query.with {
             self.plan_with(with)?;
         }
         let planned = self.plan_body(query);
-        self.ctes.truncate(outer);
+        self.ctes.borrow_mut().truncate(outer);
         let planned = planned?;
         if optimize::relation_depth(&planned.relation) > DEPTH_MAX {
             return Err(SqlError::new(place(query), format!("the query nests too deep: at most {DEPTH_MAX} operators")));
@@ -59,7 +61,7 @@ impl Planner<'_> {
         Ok(planned)
     }
 
-    fn plan_with(&mut self, with: &ast::With) -> Result<(), SqlError> {
+    fn plan_with(&self, with: &ast::With) -> Result<(), SqlError> {
         if with.recursive {
             return Err(SqlError::unsupported(place(with), "WITH RECURSIVE"));
         }
@@ -70,12 +72,12 @@ impl Planner<'_> {
                 return Err(SqlError::new(place(cte), "the WITH clause names more columns than there are"));
             }
             planned.scope.columns.iter_mut().zip(alias.columns).for_each(|(column, name)| column.name = name);
-            self.ctes.push((cte.alias.name.value.clone(), planned));
+            self.ctes.borrow_mut().push((cte.alias.name.value.clone(), planned));
         }
         Ok(())
     }
 
-    fn plan_body(&mut self, query: &ast::Query) -> Result<Planned, SqlError> {
+    fn plan_body(&self, query: &ast::Query) -> Result<Planned, SqlError> {
         let order_by = order_by(query)?;
         let planned = match &*query.body {
             SetExpr::Select(select) => self.plan_select(select, order_by)?,
@@ -83,9 +85,7 @@ impl Planner<'_> {
                 let planned = self.plan_subquery(inner)?;
                 self.sort_output(planned, order_by)?
             }
-            SetExpr::SetOperation { op, .. } => return Err(SqlError::unsupported(place(&*query.body), op)),
-            SetExpr::Values(_) => return Err(SqlError::unsupported(place(&*query.body), "VALUES")),
-            _ => return Err(SqlError::unsupported(place(&*query.body), "this kind of query").help("write SELECT … FROM …")),
+            set => self.sort_output(self.plan_set(set)?, order_by)?,
         };
         match &query.limit_clause {
             None => Ok(planned),
@@ -94,11 +94,11 @@ impl Planner<'_> {
     }
 
     /// ORDER BY over a relation's own columns.
-    fn sort_output(&mut self, planned: Planned, order_by: &[ast::OrderByExpr]) -> Result<Planned, SqlError> {
+    fn sort_output(&self, planned: Planned, order_by: &[ast::OrderByExpr]) -> Result<Planned, SqlError> {
         if order_by.is_empty() {
             return Ok(planned);
         }
-        let mut exprs = ExprPlanner::new(self.text, self.mode, self.budget, &planned.scope, Clause::OrderBy);
+        let mut exprs = ExprPlanner::new(self, &planned.scope, Clause::OrderBy);
         let keys = order_by.iter().map(|key| Ok((exprs.plan(&key.expr)?, direction(key)?)));
         let keys = keys.collect::<Result<Vec<_>, SqlError>>()?;
         let by = keys.into_iter().map(|(expr, (descending, nulls_first))| SortKey { expr, descending, nulls_first }).collect();

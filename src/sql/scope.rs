@@ -12,8 +12,29 @@ pub struct ScopeColumn {
     pub qualifier: Option<String>,
     pub name: String,
     pub data_type: DataType,
-    /// Left out of `*`.
-    pub hidden: bool,
+    pub shown: Shown,
+}
+
+/// By which names a column can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Part of `*` and `t.*`.
+    Always,
+    /// By its name only.
+    ByName,
+    /// By its table and name, and in `t.*`: the side of a USING column that the bare name does not mean.
+    WithTable,
+}
+
+impl ScopeColumn {
+    pub fn new(name: impl Into<String>, data_type: DataType) -> ScopeColumn {
+        ScopeColumn { qualifier: None, name: name.into(), data_type, shown: Shown::Always }
+    }
+
+    /// Whether the column belongs to the table that is called `table` here.
+    pub fn is_of(&self, table: &str) -> bool {
+        self.qualifier.as_ref().is_some_and(|qualifier| qualifier.eq_ignore_ascii_case(table))
+    }
 }
 
 /// The columns of a relation, in its order.
@@ -53,7 +74,8 @@ impl Scope {
             let with_table = qualified.as_ref().is_some_and(|(table, rest)| {
                 *rest == name && column.qualifier.as_ref().is_some_and(|qualifier| qualifier.to_lowercase() == *table)
             });
-            (name == whole || with_table).then_some(index)
+            let bare = name == whole && column.shown != Shown::WithTable;
+            (bare || with_table).then_some(index)
         })
     }
 
@@ -75,8 +97,13 @@ impl Scope {
             return error.help(format!("did you mean `{meant}`?"));
         }
         const NAMES_SHOWN_MAX: usize = 12;
-        let shown: Vec<&str> =
-            self.columns.iter().filter(|column| !column.hidden).map(|column| column.name.as_str()).take(NAMES_SHOWN_MAX).collect();
+        let shown: Vec<&str> = self
+            .columns
+            .iter()
+            .filter(|column| column.shown == Shown::Always)
+            .map(|column| column.name.as_str())
+            .take(NAMES_SHOWN_MAX)
+            .collect();
         if shown.is_empty() { error } else { error.help(format!("there are: {}", shown.join(", "))) }
     }
 }

@@ -1,14 +1,14 @@
 //! One SELECT: its list, WHERE, DISTINCT, and the order of what they need. Grouping stands in `group`.
 
-use sqlparser::ast::{self, Distinct, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions};
+use sqlparser::ast::{self, Distinct, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind};
 
-use super::error::{SqlError, near};
+use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
 use super::lex::span_of;
 use super::names::output_name;
 use super::planner::{Planned, Planner, direction};
 use super::scope::{Scope, ScopeColumn};
-use super::{tree, window};
+use super::{tree, wildcard, window};
 use crate::plan::{Expr, GroupKey, NamedExpr, Relation, SortKey, Span};
 
 /// Columns of one SELECT list.
@@ -22,7 +22,7 @@ pub struct Computed {
 }
 
 impl Planner<'_> {
-    pub fn plan_select(&mut self, select: &ast::Select, order_by: &[ast::OrderByExpr]) -> Result<Planned, SqlError> {
+    pub fn plan_select(&self, select: &ast::Select, order_by: &[ast::OrderByExpr]) -> Result<Planned, SqlError> {
         reject_clauses(select)?;
         let distinct = match &select.distinct {
             None | Some(Distinct::All) => false,
@@ -31,12 +31,12 @@ impl Planner<'_> {
         };
         let mut input = self.plan_from(&select.from, place(select))?;
         if let Some(selection) = &select.selection {
-            let mut exprs = ExprPlanner::new(self.text, self.mode, self.budget, &input.scope, Clause::Where);
+            let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Where);
             exprs.aliases = aliases_without_meaning(select);
             let predicate = exprs.plan_boolean(selection)?;
             input.relation = Relation::Filter { input: Box::new(input.relation), predicate };
         }
-        let mut exprs = ExprPlanner::new(self.text, self.mode, self.budget, &input.scope, Clause::Select);
+        let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Select);
         let grouping = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
         if grouping {
             exprs.window = super::group::find_window(&mut exprs, select)?;
@@ -77,10 +77,7 @@ impl Planner<'_> {
         }
         items.iter().try_for_each(|item| tree::check_expr_depth(&item.expr))?;
         let scope = Scope {
-            columns: items[..visible]
-                .iter()
-                .map(|item| ScopeColumn { qualifier: None, name: item.name.clone(), data_type: item.expr.data_type.clone(), hidden: false })
-                .collect(),
+            columns: items[..visible].iter().map(|item| ScopeColumn::new(item.name.clone(), item.expr.data_type.clone())).collect(),
         };
         let hidden = items.len() > visible;
         let mut relation = Relation::Project { input: Box::new(input), columns: items };
@@ -129,9 +126,9 @@ fn plan_items(exprs: &mut ExprPlanner<'_>, select: &ast::Select) -> Result<Vec<N
                 exprs.aliases.push((alias.value.clone(), exprs.budget.copy(&expr)?));
                 items.push(NamedExpr { name: alias.value.clone(), expr });
             }
-            SelectItem::Wildcard(options) => wildcard(exprs.scope, None, options, place(item), &mut items)?,
+            SelectItem::Wildcard(options) => wildcard::expand(exprs.scope, None, options, place(item), &mut items)?,
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(table), options) => {
-                wildcard(exprs.scope, Some(&table.to_string().replace('`', "")), options, place(item), &mut items)?;
+                wildcard::expand(exprs.scope, Some(table), options, place(item), &mut items)?;
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(_), _) => {
                 return Err(SqlError::unsupported(place(item), "the members of a struct by `.*`"));
@@ -143,47 +140,6 @@ fn plan_items(exprs: &mut ExprPlanner<'_>, select: &ast::Select) -> Result<Vec<N
         }
     }
     Ok(items)
-}
-
-/// `*`, `t.*`, `* EXCEPT (a, b)`.
-fn wildcard(
-    scope: &Scope,
-    table: Option<&str>,
-    options: &WildcardAdditionalOptions,
-    span: Span,
-    items: &mut Vec<NamedExpr>,
-) -> Result<(), SqlError> {
-    if options.opt_ilike.is_some() || options.opt_exclude.is_some() || options.opt_replace.is_some() || options.opt_rename.is_some() {
-        return Err(SqlError::unsupported(span, "this form of `*`").help("use * EXCEPT (a, b)"));
-    }
-    let of_table = |column: &ScopeColumn| {
-        table.is_none_or(|table| column.qualifier.as_ref().is_some_and(|qualifier| qualifier.eq_ignore_ascii_case(table)))
-    };
-    if !scope.columns.iter().any(of_table) {
-        let error =
-            SqlError::new(span, table.map_or("`*` has no columns here".to_string(), |table| format!("there is no table `{table}` here")));
-        let tables = scope.columns.iter().filter_map(|column| column.qualifier.as_deref());
-        return Err(match near(table.unwrap_or_default(), tables) {
-            Some(meant) => error.help(format!("did you mean `{meant}.*`?")),
-            None => error,
-        });
-    }
-    let except: Vec<&ast::Ident> = match &options.opt_except {
-        Some(except) => std::iter::once(&except.first_element).chain(&except.additional_elements).collect(),
-        None => vec![],
-    };
-    for ident in &except {
-        if scope.resolve(&[&ident.value], span_of(ident.span))?.is_none() {
-            return Err(scope.unknown(&[&ident.value], &[], span_of(ident.span)));
-        }
-    }
-    for (index, column) in scope.columns.iter().enumerate() {
-        let left_out = except.iter().any(|ident| ident.value.eq_ignore_ascii_case(&column.name));
-        if !column.hidden && !left_out && of_table(column) {
-            items.push(NamedExpr { name: column.name.clone(), expr: tree::column(index, column.data_type.clone(), span) });
-        }
-    }
-    Ok(())
 }
 
 /// Makes also the names that no AS gave known to HAVING and ORDER BY.
@@ -237,7 +193,7 @@ fn with_windows(input: Relation, computed: &Computed) -> Result<Relation, SqlErr
     if !window::is_tumbling(window) {
         return Err(SqlError::unsupported(window.span, "a sliding window without GROUP BY"));
     }
-    let time = tree::children(window).first().map(|time| (*time).clone());
+    let time = window.children().first().map(|time| (*time).clone());
     let Some(time) = time else { return Ok(input) };
     Ok(Relation::Filter { input: Box::new(input), predicate: tree::not(tree::is_null(time)) })
 }

@@ -1,5 +1,7 @@
 //! Planning as a user sees it: what plans to what, and what is refused with which words.
 
+mod joins;
+
 use super::*;
 use crate::plan::{EventTime, ExprNode, Function, GroupKey, Program, Relation, TableColumn};
 
@@ -21,11 +23,25 @@ fn source(delay_us: Option<i64>) -> TableSchema {
     TableSchema { name: "readings".into(), columns, event_time: Some(EventTime { column: 1, delay_us }) }
 }
 
+fn bare() -> TableSchema {
+    TableSchema { name: "bare".into(), ..source(None) }
+}
+
+fn other() -> TableSchema {
+    TableSchema { name: "other".into(), ..source(Some(20_000_000)) }
+}
+
+fn tables() -> [TableSchema; 1] {
+    let column = |name: &str, data_type| TableColumn { field: Field::new(name, data_type), hidden: false };
+    let columns = vec![column("device", DataType::String), column("room", DataType::String), column("lim", DataType::Double)];
+    [TableSchema { name: "meta".into(), columns, event_time: None }]
+}
+
 fn try_plan(mode: OutputMode, text: &str) -> Result<Query, SqlError> {
-    let bare = TableSchema { name: "bare".into(), ..source(None) };
-    let catalog_sources = [source(Some(10_000_000)), bare];
-    let plan =
-        |name: &str, mode, text: &str, queries: &[Query]| plan_query(name, text, mode, &Catalog { sources: &catalog_sources, queries });
+    let (catalog_sources, tables) = ([source(Some(10_000_000)), bare(), other()], tables());
+    let plan = |name: &str, mode, text: &str, queries: &[Query]| {
+        plan_query(name, text, mode, &Catalog { sources: &catalog_sources, queries, tables: &tables })
+    };
     let per_minute = "SELECT device, window, count(*) AS n, max(temperature) AS peak FROM readings GROUP BY device, window(ts, '1 minute')";
     let queries = [
         plan("per_minute", OutputMode::Append, per_minute, &[])?,
@@ -47,7 +63,7 @@ fn refused(mode: OutputMode, text: &str) -> String {
 }
 
 fn steps(mode: OutputMode, text: &str) -> Vec<String> {
-    let shown = explain(&plan(mode, text), &[source(None), source(None)]);
+    let shown = explain(&plan(mode, text), &[source(None), bare(), other()], &tables());
     let without_effect = shown.replace(": rows that it removes do not advance it", "").replace(": rows that it removes advance it", "");
     without_effect.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
@@ -250,7 +266,7 @@ fn names_resolve_without_regard_to_case_and_through_structs() {
     assert_eq!(plan(Batch, "SELECT _arrived FROM readings").output.len(), 1);
     for (text, words) in [
         ("SELECT temprature FROM readings", "[temprature] there is no column `temprature` (did you mean `temperature`?)"),
-        ("SELECT n FROM reading", "[reading] there is no source or query `reading` (did you mean `readings`?)"),
+        ("SELECT n FROM reading", "[reading] there is no source, table or query `reading` (did you mean `readings`?)"),
         ("SELECT a.n FROM readings b", "[a.n] there is no column `a.n`"),
         ("SELECT x FROM (SELECT n AS x, big AS X FROM readings)", "`x` is ambiguous"),
         ("SELECT n AS m FROM readings WHERE m > 1", "[m] `m` is a name of the SELECT list, which WHERE does not see"),
@@ -278,8 +294,6 @@ fn what_is_wrong_is_said_at_its_place() {
         ("SELECT n FROM readings WHERE n", "[n] a condition is needed here, not an INT"),
         ("SELECT CAST(n AS DECIMAL(5, 1)) FROM readings", "the type DECIMAL is not supported yet"),
         ("SELECT temperature div 2 FROM readings", "`div` takes whole numbers"),
-        ("SELECT n FROM readings UNION SELECT n FROM readings", "UNION is not supported yet"),
-        ("SELECT 1 FROM readings a JOIN readings b ON a.n = b.n", "JOIN is not supported yet"),
         ("SELECT sum(n) OVER (PARTITION BY device) FROM readings", "[sum(n)] OVER is not supported yet"),
         ("SELECT n FROM readings WHERE n IN (SELECT n FROM readings)", "a subquery in an expression is not supported yet"),
         ("SELECT 1 FROM readings LATERAL VIEW explode(n) t AS x", "LATERAL VIEW is not supported yet"),
@@ -297,7 +311,7 @@ fn what_is_wrong_is_said_at_its_place() {
 fn only_columns_that_are_read_are_scanned() {
     let sources = vec![source(None)];
     let planned = |text: &str| {
-        let query = plan_query("q", text, Batch, &Catalog { sources: &sources, queries: &[] }).unwrap();
+        let query = plan_query("q", text, Batch, &Catalog { sources: &sources, queries: &[], tables: &[] }).unwrap();
         let needed = Program { sources: sources.clone(), tables: vec![], queries: vec![query] }.needed_columns(0);
         sources[0].columns.iter().zip(needed).filter(|(_, needed)| *needed).map(|(column, _)| column.field.name.clone()).collect::<Vec<_>>()
     };

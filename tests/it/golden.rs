@@ -94,8 +94,8 @@ impl Case {
             view = format!("SELECT * FROM ({view}) WATERMARK {column} DELAY OF INTERVAL {delay}");
         }
         let view_mode = if self.mode == OutputMode::Batch { OutputMode::Batch } else { OutputMode::Append };
-        let view = plan_query("readings", &view, view_mode, &Catalog { sources: &sources, queries: &[] })?;
-        let query = plan_query(&self.name, sql, self.mode, &Catalog { sources: &sources, queries: &[view] })?;
+        let view = plan_query("readings", &view, view_mode, &Catalog { sources: &sources, queries: &[], tables: &[] })?;
+        let query = plan_query(&self.name, sql, self.mode, &Catalog { sources: &sources, queries: &[view], tables: &[] })?;
         Ok(Program { sources, tables: vec![], queries: vec![query] })
     }
 }
@@ -131,7 +131,7 @@ fn what_is_not_there_yet_says_so() {
         let view = TableSchema { name: "readings".into(), ..case.source() };
         let meta = TableSchema { name: "meta".into(), columns: vec![], event_time: None };
         let sources = [case.source(), view, meta];
-        let error = plan_query(name, &case.sql, case.mode, &Catalog { sources: &sources, queries: &[] }).expect_err(reason);
+        let error = plan_query(name, &case.sql, case.mode, &Catalog { sources: &sources, queries: &[], tables: &[] }).expect_err(reason);
         assert!(error.message.ends_with("is not supported yet"), "{name}: {error}");
     }
 }

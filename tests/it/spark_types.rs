@@ -62,8 +62,12 @@ fn types_and_names_are_sparks() {
     let mut wrong = Vec::new();
     for line in include_str!("../spark_types.tsv").lines() {
         let (expr, spark) = line.split_once('\t').unwrap();
-        let planned =
-            plan_query("q", &format!("SELECT {expr} FROM readings"), OutputMode::Batch, &Catalog { sources: &sources, queries: &[] });
+        let planned = plan_query(
+            "q",
+            &format!("SELECT {expr} FROM readings"),
+            OutputMode::Batch,
+            &Catalog { sources: &sources, queries: &[], tables: &[] },
+        );
         let ours = match &planned {
             Ok(query) => format!("{}\t{}", query.output[0].name, spark_name(&query.output[0].data_type)),
             Err(error) => format!("ERR {error}"),

@@ -5,6 +5,7 @@ mod limits;
 mod model;
 mod modes;
 mod restart;
+mod union;
 
 use crate::batch::{Batch, ColumnBuilder, SourceInput, Stamp, Table};
 use crate::engine::{Engine, EngineSettings, StepOutput};
@@ -50,7 +51,7 @@ fn sources() -> Vec<TableSchema> {
 fn program(queries: &[(&str, OutputMode, &str)]) -> Program {
     let mut program = Program { sources: sources(), ..Program::default() };
     for (name, mode, text) in queries {
-        let catalog = Catalog { sources: &program.sources, queries: &program.queries };
+        let catalog = Catalog { sources: &program.sources, queries: &program.queries, tables: &program.tables };
         let query = plan_query(name, text, *mode, &catalog).unwrap_or_else(|error| panic!("{}", error.in_text(text)));
         program.queries.push(query);
     }
@@ -84,7 +85,12 @@ fn table(rows: &[Reading]) -> Table {
 /// A batch in which both sources have these rows; without rows they are idle at wall time `seconds`.
 fn batch(rows: &[Reading], seconds: i64) -> Batch {
     let input = |source| SourceInput { source, table: table(rows), idle: rows.is_empty() };
-    Batch { number: 1, stamp: Stamp { wall_us: seconds * SECOND, mono_us: 0, synchronised: true }, inputs: vec![input(0), input(1)] }
+    Batch {
+        number: 1,
+        stamp: Stamp { wall_us: seconds * SECOND, mono_us: 0, synchronised: true },
+        inputs: vec![input(0), input(1)],
+        ..Batch::default()
+    }
 }
 
 fn step(engine: &mut Engine, rows: &[Reading]) -> StepOutput {
