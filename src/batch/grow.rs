@@ -14,7 +14,9 @@ impl Column {
         match (&mut self.values, value) {
             (Values::Boolean(v), Value::Boolean(x)) => v.push(*x),
             (Values::Int(v), Value::Int(x)) | (Values::Date(v), Value::Date(x)) => v.push(*x),
-            (Values::BigInt(v), Value::BigInt(x)) | (Values::Timestamp(v), Value::Timestamp(x)) | (Values::Interval(v), Value::Interval(x)) => {
+            (Values::BigInt(v), Value::BigInt(x))
+            | (Values::Timestamp(v), Value::Timestamp(x))
+            | (Values::Interval(v), Value::Interval(x)) => {
                 v.push(*x);
             }
             (Values::Float(v), Value::Float(x)) => v.push(*x),

@@ -186,7 +186,8 @@ fn key_text(keys: &Column, row: usize) -> String {
 pub fn write_interval(micros: i64, out: &mut Vec<u8>) {
     const SECOND: u64 = 1_000_000;
     let (sign, span) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
-    let (days, hours, minutes, seconds) = (span / (86_400 * SECOND), span / (3600 * SECOND) % 24, span / (60 * SECOND) % 60, span / SECOND % 60);
+    let (days, hours, minutes, seconds) =
+        (span / (86_400 * SECOND), span / (3600 * SECOND) % 24, span / (60 * SECOND) % 60, span / SECOND % 60);
     let _ = write!(out, "INTERVAL '{sign}{days} {hours:02}:{minutes:02}:{seconds:02}");
     if span % SECOND > 0 {
         let fraction = format!("{:06}", span % SECOND);

@@ -143,9 +143,7 @@ impl<'a> ExprPlanner<'a> {
             | E::Position { .. }
             | E::Substring { .. }
             | E::Overlay { .. }
-            | E::Trim { .. } => {
-                self.syntax(expr)
-            }
+            | E::Trim { .. } => self.syntax(expr),
             E::Interval(_) => Err(SqlError::new(place(expr), "an interval can only be added to a time or taken from it")
                 .help("as in ts + INTERVAL 90 SECONDS")),
             E::Subquery(_) | E::Exists { .. } | E::InSubquery { .. } => {
@@ -244,8 +242,9 @@ impl<'a> ExprPlanner<'a> {
         match (&folded.node, &target) {
             (ExprNode::Literal(_), DataType::Date | DataType::Timestamp) => Ok(folded),
             (_, DataType::Date) => Err(SqlError::new(span, format!("'{text}' is not a date")).help("DATE '2026-01-31'")),
+            (_, DataType::Timestamp) if literal::is_zoned_timestamp(text) => Ok(folded),
             (_, DataType::Timestamp) => {
-                Err(SqlError::new(span, format!("'{text}' is not a timestamp in UTC")).help("TIMESTAMP '2026-01-31 12:34:56'"))
+                Err(SqlError::new(span, format!("'{text}' is not a timestamp")).help("TIMESTAMP '2026-01-31 12:34:56'"))
             }
             _ => Err(SqlError::unsupported(span, format_args!("a literal of type {target}"))),
         }

@@ -4,7 +4,7 @@ mod further;
 mod moments;
 
 use super::budget::Budget;
-use super::coerce::{cast, castable, coerce, common, common_numeric, is_integral, is_numeric, unify};
+use super::coerce::{cast, castable, coerce, common, common_numeric, is_integral, is_numeric, unify, with_article};
 use super::error::SqlError;
 use super::signatures::{self, check_count, number};
 use super::tree;
@@ -71,6 +71,9 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result
         "coalesce" | "nvl" | "ifnull" | "nvl2" | "if" | "nullif" | "greatest" | "least" | "isnull" | "isnotnull" => {
             conditional(name, args, span, budget)?
         }
+        "try_add" | "try_subtract" if args.first().is_some_and(|arg| arg.data_type == DataType::Date) => {
+            further::try_days(name, args, span)?
+        }
         "log" | "ceil" | "ceiling" | "floor" | "mod" | "pmod" | "positive" | "try_add" | "try_subtract" | "try_multiply" | "try_divide" => {
             mathematical(name, args, span)?
         }
@@ -102,8 +105,8 @@ fn build_special(name: &str, args: Vec<Expr>, span: Span) -> Option<Result<Expr,
 /// `timestampadd`, `timestampdiff` and their other names, with the unit as a string literal in front.
 pub fn in_units(name: &str, unit: Expr, second: Expr, third: Expr, span: Span) -> Result<Expr, SqlError> {
     let planned = match name {
-        "timestampdiff" | "datediff" | "date_diff" => moments::count_units(unit, second, third, span)?,
-        _ => moments::add_units(unit, second, third, span)?,
+        "timestampdiff" | "datediff" | "date_diff" => moments::count_units(unit, second, third)?,
+        _ => moments::add_units(unit, second, third)?,
     };
     Ok(Expr { span, ..planned })
 }
@@ -124,7 +127,30 @@ fn check_constant_arguments(name: &str, built: Expr) -> Result<Expr, SqlError> {
     {
         return Err(SqlError::new(scale.span, format!("the scale of {name} must be a literal")));
     }
+    check_pattern(&built)?;
     Ok(built)
+}
+
+/// Refuses a literal regular expression that is not one.
+pub fn check_pattern(built: &Expr) -> Result<(), SqlError> {
+    use crate::plan::TextFunction as T;
+    let takes_pattern = |function: &Function| {
+        matches!(
+            function,
+            Function::Rlike
+                | Function::RegexpExtract
+                | Function::RegexpReplace
+                | Function::Text(T::RegexpCount | T::RegexpSubstr | T::RegexpInstr | T::RegexpExtractAll)
+        )
+    };
+    if let ExprNode::Call { function, args } = &built.node
+        && takes_pattern(function)
+        && let Some(Expr { node: ExprNode::Literal(Value::String(pattern)), span, .. }) = args.get(1)
+    {
+        let checked = crate::java_regex::check(pattern);
+        return checked.map_err(|reason| SqlError::new(*span, format!("the regular expression is not usable: {reason}")));
+    }
+    Ok(())
 }
 
 fn conditional(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result<Expr, SqlError> {
@@ -259,7 +285,8 @@ fn textual(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
         }
         "hex" => {
             let [arg] = exactly(name, args, span)?;
-            let target = if is_integral(&arg.data_type) { DataType::BigInt } else { DataType::String };
+            let target = if is_numeric(&arg.data_type) { DataType::BigInt } else { DataType::String };
+            let arg = if is_numeric(&arg.data_type) { cast(arg, &target) } else { arg };
             Ok(tree::call(Function::Hex, vec![coerce(arg, &target)?], DataType::String))
         }
         _ => {
@@ -285,6 +312,9 @@ fn temporal(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
     }
     if matches!(name, "date_part" | "datepart") {
         let [field, source] = exactly(name, args, span)?;
+        if matches!(field.node, ExprNode::Literal(Value::Null)) {
+            return Ok(tree::literal(Value::Null, DataType::Double, span));
+        }
         let ExprNode::Literal(Value::String(field)) = &field.node else {
             return Err(SqlError::new(field.span, format!("the first argument of {name} must be a string literal")));
         };
@@ -294,6 +324,8 @@ fn temporal(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
     let format = if args.len() == 2 { args.pop().map(|format| coerce(format, &DataType::String)).transpose()? } else { None };
     let [input] = exactly(name, args, span)?;
     match (name, format) {
+        ("to_timestamp", Some(_)) if is_time(&input.data_type) => Ok(cast(input, &DataType::Timestamp)),
+        ("to_date", Some(_)) if is_time(&input.data_type) => Ok(cast(input, &DataType::Date)),
         ("to_timestamp", None) => explicit_cast(input, &DataType::Timestamp, false, span),
         ("to_date", None) => explicit_cast(input, &DataType::Date, false, span),
         ("to_timestamp", Some(format)) => {
@@ -302,9 +334,13 @@ fn temporal(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
         ("to_date", Some(format)) => Ok(tree::call(Function::ToDate, vec![coerce(input, &DataType::String)?, format], DataType::Date)),
         ("from_unixtime", format) => {
             let format = format.unwrap_or_else(|| tree::text("yyyy-MM-dd HH:mm:ss", span));
-            Ok(tree::call(Function::FromUnixtime, vec![coerce(input, &DataType::BigInt)?, format], DataType::String))
+            let seconds = if is_numeric(&input.data_type) { cast(input, &DataType::BigInt) } else { coerce(input, &DataType::BigInt)? };
+            Ok(tree::call(Function::FromUnixtime, vec![seconds, format], DataType::String))
         }
         ("timestamp_seconds", _) => {
+            if !is_numeric(&input.data_type) && input.data_type != DataType::Null {
+                return Err(SqlError::new(input.span, format!("this is {}, but a number is needed here", with_article(&input.data_type))));
+            }
             let target = if is_integral(&input.data_type) { DataType::BigInt } else { DataType::Double };
             Ok(tree::call(Function::TimestampSeconds, vec![coerce(input, &target)?], DataType::Timestamp))
         }
@@ -314,6 +350,10 @@ fn temporal(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
         }
         (_, _) => Ok(tree::call(Function::UnixTimestamp, vec![coerce(input, &DataType::Timestamp)?], DataType::BigInt)),
     }
+}
+
+fn is_time(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date | DataType::Timestamp)
 }
 
 /// `EXTRACT(field FROM source)`.
@@ -331,7 +371,9 @@ pub fn extract(field: &str, source: Expr, span: Span) -> Result<Expr, SqlError> 
         "second" | "s" | "sec" | "seconds" | "secs" => return time_field(TimeFunction::SecondsOf, source, DataType::Double),
         "yearofweek" => return time_field(TimeFunction::YearOfWeek, source, DataType::Int),
         "dayofweek_iso" | "dow_iso" => return time_field(TimeFunction::DayOfWeekIso, source, DataType::Int),
-        other => return Err(SqlError::new(span, format!("`{other}` is no part of a time")).help("YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, …")),
+        other => {
+            return Err(SqlError::new(span, format!("`{other}` is no part of a time")).help("YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, …"));
+        }
     };
     match signatures::find(function) {
         Some(signature) => signature.build(function, vec![source], span),

@@ -22,6 +22,7 @@ mod group;
 mod join;
 mod join_time;
 mod lex;
+mod like;
 mod literal;
 mod names;
 mod operators;

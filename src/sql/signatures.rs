@@ -38,7 +38,7 @@ enum Arg {
     BytesOrText,
     OnlyBytes,
     OnlyDate,
-    OnlyInt,
+    OnlyTimestamp,
     /// No text.
     OnlyIntegral,
     IntegralOrBoolean,
@@ -85,7 +85,6 @@ const SIGNATURES: &[Signature] = &[
     row(&["abs"], Function::Abs, &[Number], &[], Out::First),
     row(&["negative"], Function::Negate, &[Number], &[], Out::First),
     row(&["isnan"], Function::IsNan, &[Floating], &[], Out::Boolean),
-    row(&["nanvl"], Function::Nanvl, &[Double, Double], &[], Out::Double),
     row(&["round"], Function::Round, &[Number], &[Int], Out::First),
     row(&["bround"], Function::Bround, &[Number], &[Int], Out::First),
     row(&["sqrt"], Function::Sqrt, &[Double], &[], Out::Double),
@@ -144,9 +143,9 @@ const SIGNATURES: &[Signature] = &[
     row(&["regexp_replace"], Function::RegexpReplace, &[Text, Text, Text], &[Int], Out::Text),
     row(&["timestamp_millis"], Function::TimestampMillis, &[Whole], &[], Out::Timestamp),
     row(&["timestamp_micros"], Function::TimestampMicros, &[Whole], &[], Out::Timestamp),
-    row(&["unix_millis"], Function::UnixMillis, &[Timestamp], &[], Out::BigInt),
-    row(&["unix_micros"], Function::UnixMicros, &[Timestamp], &[], Out::BigInt),
-    row(&["unix_seconds"], Function::UnixSeconds, &[Timestamp], &[], Out::BigInt),
+    row(&["unix_millis"], Function::UnixMillis, &[Arg::OnlyTimestamp], &[], Out::BigInt),
+    row(&["unix_micros"], Function::UnixMicros, &[Arg::OnlyTimestamp], &[], Out::BigInt),
+    row(&["unix_seconds"], Function::UnixSeconds, &[Arg::OnlyTimestamp], &[], Out::BigInt),
     row(&["date_trunc"], Function::DateTrunc, &[Text, Timestamp], &[], Out::Timestamp),
     row(&["year"], Function::Year, &[Date], &[], Out::Int),
     row(&["quarter"], Function::Quarter, &[Date], &[], Out::Int),
@@ -225,7 +224,7 @@ impl Arg {
             Bytes | Arg::BytesOrText => "STRING or BINARY",
             Arg::OnlyBytes => "BINARY",
             Arg::OnlyDate => "DATE",
-            Arg::OnlyInt => "INT",
+            Arg::OnlyTimestamp => "TIMESTAMP",
             Arg::OnlyIntegral => "INT or BIGINT",
             Arg::IntegralOrBoolean => "INT, BIGINT or BOOLEAN",
         }
@@ -256,7 +255,7 @@ impl Arg {
             Bytes | Arg::BytesOrText if matches!(arg.data_type, DataType::Binary | DataType::String) => return Ok(arg),
             Bytes if arg.data_type != DataType::Null => return Err(only(&arg, "a STRING or BINARY")),
             Bytes | Arg::BytesOrText => DataType::String,
-            Arg::OnlyBytes | Arg::OnlyDate | Arg::OnlyInt | Arg::OnlyIntegral | Arg::IntegralOrBoolean => return self.only(arg),
+            Arg::OnlyBytes | Arg::OnlyDate | Arg::OnlyTimestamp | Arg::OnlyIntegral | Arg::IntegralOrBoolean => return self.only(arg),
             Arg::Window if arg.data_type == crate::types::window_type() => return Ok(arg),
             Arg::Window => {
                 let message = format!("window_time takes the window of an aggregation, but this is {}", with_article(&arg.data_type));
@@ -271,13 +270,13 @@ impl Arg {
         let (fits, null, wanted) = match self {
             Arg::OnlyBytes => (arg.data_type == DataType::Binary, DataType::Binary, "a BINARY"),
             Arg::OnlyDate => (arg.data_type == DataType::Date, DataType::Date, "a DATE"),
-            Arg::OnlyInt => (arg.data_type == DataType::Int, DataType::Int, "an INT"),
+            Arg::OnlyTimestamp => (arg.data_type == DataType::Timestamp, DataType::Timestamp, "a TIMESTAMP"),
             Arg::OnlyIntegral => (is_integral(&arg.data_type), DataType::Int, "an INT or BIGINT"),
             _ => (is_integral(&arg.data_type) || arg.data_type == DataType::Boolean, DataType::Int, "an INT, BIGINT or BOOLEAN"),
         };
         match arg.data_type {
             _ if fits => Ok(arg),
-            DataType::Null => Ok(cast(arg, &null)),
+            DataType::Null if self != Arg::OnlyBytes => Ok(cast(arg, &null)),
             _ => Err(only(&arg, wanted)),
         }
     }

@@ -93,7 +93,8 @@ fn examples_give_what_the_document_says() {
 
 #[test]
 fn every_function_is_documented() {
-    let documented: BTreeSet<&str> = DOCUMENT.split('`').flat_map(|part| part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))).collect();
+    let documented: BTreeSet<&str> =
+        DOCUMENT.split('`').flat_map(|part| part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))).collect();
     let missing: Vec<&str> = function_names().filter(|name| !documented.contains(name)).collect();
     assert!(missing.is_empty(), "not in docs/sql.md: {missing:?}");
 }

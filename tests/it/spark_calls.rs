@@ -118,7 +118,9 @@ fn difference(text: &str, type_name: Option<&str>, recorded: Option<&str>) -> Op
             (Err(_), None) => None,
             (Ok(ours), None) => Some(format!("is {ours:?}, but Spark fails: {}", recorded.unwrap_or_default())),
             (Err(ours), Some(_)) => Some(format!("fails: {ours}, but Spark gives {recorded:?}")),
-            (Ok(_), Some(type_name)) if !same_type(&expr.data_type, type_name) => Some(format!("is of type {}, not {type_name}", expr.data_type)),
+            (Ok(_), Some(type_name)) if !same_type(&expr.data_type, type_name) => {
+                Some(format!("is of type {}, not {type_name}", expr.data_type))
+            }
             (Ok(ours), Some(_)) => (!same_value(&ours, recorded)).then(|| format!("is {ours:?}, not {recorded:?}")),
         };
         if wrong.is_some() {

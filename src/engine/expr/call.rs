@@ -24,6 +24,7 @@ pub(super) fn is_strict(function: Function) -> bool {
             | Function::ConcatWs
             | Function::Locate
             | Function::MakeStruct
+            | Function::RaiseError
             | Function::Text(TextFunction::FormatString | TextFunction::Elt | TextFunction::Mask)
             | Function::Bytes(BytesFunction::Murmur3 | BytesFunction::Xxhash64)
     )
@@ -100,8 +101,10 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
 
 /// Fails for each row with its text.
 fn raise_error(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
-    let texts = operands.first()?.texts()?;
-    Some(frame.text_map(operands, |row, _| Err(Failure::with_text(Problem::Raised, texts.get(row)))))
+    let text = operands.first()?;
+    let texts = text.texts();
+    let shown = |row: usize| texts.filter(|_| !text.is_null(row)).map_or("null", |texts| texts.get(row));
+    Some(frame.text_rows(None, |row, _| Err(Failure::with_text(Problem::Raised, shown(row)))))
 }
 
 fn make_struct(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Operand<'static> {

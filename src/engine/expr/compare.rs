@@ -37,9 +37,9 @@ pub fn order_between(left: &Column, i: usize, right: &Column, j: usize) -> Order
     match (&left.values, &right.values) {
         (Values::Boolean(a), Values::Boolean(b)) => a[i].cmp(&b[j]),
         (Values::Int(a), Values::Int(b)) | (Values::Date(a), Values::Date(b)) => a[i].cmp(&b[j]),
-        (Values::BigInt(a), Values::BigInt(b)) | (Values::Timestamp(a), Values::Timestamp(b)) | (Values::Interval(a), Values::Interval(b)) => {
-            a[i].cmp(&b[j])
-        }
+        (Values::BigInt(a), Values::BigInt(b))
+        | (Values::Timestamp(a), Values::Timestamp(b))
+        | (Values::Interval(a), Values::Interval(b)) => a[i].cmp(&b[j]),
         (Values::Binary(a), Values::Binary(b)) => a.get(i).cmp(b.get(j)),
         (Values::Float(a), Values::Float(b)) => order_floats(a[i], b[j]),
         (Values::Double(a), Values::Double(b)) => order_doubles(a[i], b[j]),
@@ -76,7 +76,9 @@ pub fn order_values(left: &Value, right: &Value) -> Ordering {
         (_, Value::Null) => Ordering::Greater,
         (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
         (Value::Int(a), Value::Int(b)) | (Value::Date(a), Value::Date(b)) => a.cmp(b),
-        (Value::BigInt(a), Value::BigInt(b)) | (Value::Timestamp(a), Value::Timestamp(b)) | (Value::Interval(a), Value::Interval(b)) => a.cmp(b),
+        (Value::BigInt(a), Value::BigInt(b)) | (Value::Timestamp(a), Value::Timestamp(b)) | (Value::Interval(a), Value::Interval(b)) => {
+            a.cmp(b)
+        }
         (Value::Binary(a), Value::Binary(b)) => a.cmp(b),
         (Value::Array(a), Value::Array(b)) => {
             a.iter().zip(b).map(|(a, b)| order_values(a, b)).find(|order| order.is_ne()).unwrap_or(a.len().cmp(&b.len()))

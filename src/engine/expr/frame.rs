@@ -124,7 +124,11 @@ impl Frame<'_> {
     }
 
     /// A BINARY column; `f` appends row's bytes to an empty buffer. `Ok(false)` is NULL.
-    pub fn bytes_map(&mut self, operands: &[Operand<'_>], mut f: impl FnMut(usize, &mut Vec<u8>) -> Result<bool, Failure>) -> Operand<'static> {
+    pub fn bytes_map(
+        &mut self,
+        operands: &[Operand<'_>],
+        mut f: impl FnMut(usize, &mut Vec<u8>) -> Result<bool, Failure>,
+    ) -> Operand<'static> {
         let mut valid = valid_in_all(operands);
         let mut binaries = Binaries::new();
         let mut buffer = Vec::new();

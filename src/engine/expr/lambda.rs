@@ -115,7 +115,14 @@ impl<'a> Walk<'a, '_> {
         Ok(Results { column, failed })
     }
 
-    fn over_array(&mut self, expr: &Expr, collection: Collection, operands: &[Operand<'a>], body: &Expr, active: &Selection) -> Option<Operand<'a>> {
+    fn over_array(
+        &mut self,
+        expr: &Expr,
+        collection: Collection,
+        operands: &[Operand<'a>],
+        body: &Expr,
+        active: &Selection,
+    ) -> Option<Operand<'a>> {
         let array = Arg::new(operands.first()?);
         let list = array.list()?;
         let elements = Elements::new(active, |row| list.range(array.at(row)).len());
@@ -267,7 +274,8 @@ fn body(lambda: &Expr) -> Option<&Expr> {
 /// Copies of entries, within the bytes that a column may take.
 fn gather(column: &Column, rows: &[u32]) -> Result<Column, Failure> {
     if column.values.is_wide() && !matches!(column.values, Values::Dict(_)) {
-        let bytes: usize = rows.iter().map(|row| *row as usize).filter(|row| !column.is_null(*row)).map(|row| super::operand::bytes_at(column, row)).sum();
+        let bytes: usize =
+            rows.iter().map(|row| *row as usize).filter(|row| !column.is_null(*row)).map(|row| super::operand::bytes_at(column, row)).sum();
         if bytes > TEXT_COLUMN_BYTES_MAX {
             return Err(Problem::CollectionTooLarge(TEXT_COLUMN_BYTES_MAX).into());
         }

@@ -48,7 +48,6 @@ use std::borrow::Cow;
 pub use cast::show;
 pub use error::{EvalError, Failure, OFFENDING_BYTES_MAX, Problem, RowError};
 pub use filter::{Filtered, filter};
-pub use pattern::check_regex;
 pub use selection::Selection;
 
 use crate::batch::{Column, Table};

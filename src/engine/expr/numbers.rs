@@ -25,7 +25,9 @@ pub(super) fn apply(function: M, operands: &[Operand<'_>], frame: &mut Frame<'_>
         M::WidthBucket => {
             let [value, from, to, count] = operands else { return None };
             let (value, from, to, count) = (value.doubles()?, from.doubles()?, to.doubles()?, count.integers()?);
-            Some(frame.try_map(operands, Values::BigInt, |row| Ok(width_bucket(value.get(row), from.get(row), to.get(row), count.get(row)))))
+            Some(
+                frame.try_map(operands, Values::BigInt, |row| Ok(width_bucket(value.get(row), from.get(row), to.get(row), count.get(row)))),
+            )
         }
         M::Conv => {
             let (text, from, to) = (input.texts()?, operands.get(1)?.integers()?, operands.get(2)?.integers()?);

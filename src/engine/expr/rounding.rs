@@ -162,10 +162,10 @@ pub(super) fn to_scale(down: bool, operands: &[Operand<'_>], frame: &mut Frame<'
     let [input, scale] = operands else { return None };
     let (scale, half) = (scale.integers()?, if down { Half::Down } else { Half::Above });
     if let Some(x) = input.doubles() {
-        return Some(frame.map(operands, Values::Double, |row| {
+        return Some(frame.try_map(operands, Values::Double, |row| {
             let x = x.get(row);
             let rounded = round_digits(x, &format!("{x:e}"), scale.get(row), half);
-            rounded.map_or(x, |text| text.parse().unwrap_or(x)) + 0.0
+            Ok(x.is_finite().then(|| rounded.map_or(x, |text| text.parse().unwrap_or(x)) + 0.0))
         }));
     }
     let x = input.integers()?;

@@ -2,26 +2,62 @@
 
 use super::{check_count, choose, exactly, explicit_cast};
 use crate::plan::{BytesFunction, Expr, ExprNode, Function, MathFunction, Span, TextFunction, TimeFunction};
+use crate::sql::budget::Budget;
 use crate::sql::coerce::{cast, coerce, is_integral, is_numeric, unify, with_article};
 use crate::sql::error::SqlError;
 use crate::sql::operators::comparison;
 use crate::sql::signatures::number;
 use crate::sql::tree;
-use crate::sql::budget::Budget;
 use crate::types::{DataType, Value};
 
 /// Names of the functions made here.
 pub const NAMES: &[&str] = &[
-    "equal_null", "nullifzero", "zeroifnull", "decode", "typeof", "assert_true", "raise_error", "elt", "mask", "format_string", "printf",
-    "format_number", "to_char", "to_varchar", "regexp_instr", "hash", "xxhash64", "hmac", "to_binary", "try_to_binary", "try_mod",
-    "months_between", "make_timestamp", "make_timestamp_ltz", "try_make_timestamp", "try_make_timestamp_ltz", "make_dt_interval",
-    "convert_timezone", "timestampadd", "timestampdiff", "try_to_timestamp", "try_to_date", "to_timestamp_ltz", "time_bucket", "current_timezone",
-    "bit_length", "binary",
+    "equal_null",
+    "nullifzero",
+    "zeroifnull",
+    "decode",
+    "typeof",
+    "assert_true",
+    "raise_error",
+    "elt",
+    "mask",
+    "format_string",
+    "printf",
+    "format_number",
+    "to_char",
+    "to_varchar",
+    "regexp_instr",
+    "hash",
+    "xxhash64",
+    "hmac",
+    "to_binary",
+    "try_to_binary",
+    "try_mod",
+    "months_between",
+    "make_timestamp",
+    "make_timestamp_ltz",
+    "try_make_timestamp",
+    "try_make_timestamp_ltz",
+    "make_dt_interval",
+    "convert_timezone",
+    "timestampadd",
+    "timestampdiff",
+    "try_to_timestamp",
+    "try_to_date",
+    "to_timestamp_ltz",
+    "time_bucket",
+    "current_timezone",
+    "bit_length",
+    "binary",
+    "nanvl",
+    "when",
 ];
 
 /// The call of function `name`; `None` where it is none of these.
 pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Option<Result<Expr, SqlError>> {
     Some(match name {
+        "nanvl" => exactly(name, args, span).and_then(nanvl),
+        "when" => when(args, span),
         "equal_null" => exactly(name, args, span).and_then(|[left, right]| comparison(Function::EqualNullSafe, left, right)),
         "nullifzero" | "zeroifnull" => about_zero(name, args, span, budget),
         "decode" => decode(args, span, budget),
@@ -31,11 +67,44 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Option
             textual(name, args, span)
         }
         "hash" | "xxhash64" | "hmac" | "to_binary" | "try_to_binary" | "binary" => bytes(name, args, span),
-        "try_mod" => exactly(name, args, span)
-            .and_then(|[left, right]| super::arithmetic(Function::Math(MathFunction::TryRemainder), left, right)),
+        "try_mod" => {
+            exactly(name, args, span).and_then(|[left, right]| super::arithmetic(Function::Math(MathFunction::TryRemainder), left, right))
+        }
         "current_timezone" => exactly(name, args, span).map(|[]| tree::text("UTC", span)),
         _ => return super::moments::build(name, args, span),
     })
+}
+
+/// try_add and try_subtract of a DATE and a number of days.
+pub fn try_days(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
+    let [date, days] = exactly(name, args, span)?;
+    let function = if name == "try_add" { Function::DateAdd } else { Function::DateSub };
+    Ok(tree::call(function, vec![date, coerce(days, &DataType::Int)?], DataType::Date))
+}
+
+/// FLOAT only where both are.
+fn nanvl([value, other]: [Expr; 2]) -> Result<Expr, SqlError> {
+    let single = value.data_type == DataType::Float && other.data_type == DataType::Float;
+    let target = if single { DataType::Float } else { DataType::Double };
+    Ok(tree::call(Function::Nanvl, vec![coerce(value, &target)?, coerce(other, &target)?], target))
+}
+
+/// `when(condition, value[, condition, value …][, otherwise])`.
+fn when(args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
+    check_count("when", args.len(), 2, None, span)?;
+    let has_otherwise = args.len() % 2 == 1;
+    let (mut conditions, mut results) = (Vec::new(), Vec::new());
+    let last = args.len() - 1;
+    for (index, arg) in args.into_iter().enumerate() {
+        if index % 2 == 0 && (index < last || !has_otherwise) {
+            conditions.push(coerce(arg, &DataType::Boolean)?);
+        } else {
+            results.push(arg);
+        }
+    }
+    let (mut results, data_type) = unify(results, "when")?;
+    let otherwise = if has_otherwise { results.pop().map(Box::new) } else { None };
+    Ok(Expr { node: ExprNode::Case { branches: conditions.into_iter().zip(results).collect(), otherwise }, data_type, span })
 }
 
 fn about_zero(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result<Expr, SqlError> {
@@ -94,7 +163,9 @@ pub fn type_name(data_type: &DataType) -> String {
 
 /// `assert_true(condition[, text])`: NULL where it holds; `raise_error(text)`.
 fn failing(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
-    let raise = |text: Expr| Ok::<Expr, SqlError>(Expr { span, ..tree::call(Function::RaiseError, vec![coerce(text, &DataType::String)?], DataType::Null) });
+    let raise = |text: Expr| {
+        Ok::<Expr, SqlError>(Expr { span, ..tree::call(Function::RaiseError, vec![coerce(text, &DataType::String)?], DataType::Null) })
+    };
     if name == "raise_error" {
         return raise(exactly::<1>(name, args, span).map(|[text]| text)?);
     }
@@ -130,7 +201,9 @@ fn textual(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
             let value = match value.data_type {
                 DataType::Null => cast(value, &DataType::Double),
                 ref given if is_numeric(given) => value,
-                ref given => return Err(SqlError::new(value.span, format!("this is {}, but a number is needed here", with_article(given)))),
+                ref given => {
+                    return Err(SqlError::new(value.span, format!("this is {}, but a number is needed here", with_article(given))));
+                }
             };
             let form = if form.data_type == DataType::String { form } else { coerce(form, &DataType::Int)? };
             call(TextFunction::FormatNumber, vec![value, form])
@@ -148,8 +221,10 @@ fn textual(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
         "regexp_instr" => {
             check_count(name, args.len(), 2, Some(3), span)?;
             // Spark takes a group's number and looks at the whole match all the same.
-            let args = args.into_iter().take(2).map(|arg| coerce(arg, &DataType::String)).collect::<Result<Vec<_>, _>>()?;
-            Ok(tree::call(Function::Text(TextFunction::RegexpInstr), args, DataType::Int))
+            let target = |index: usize| if index < 2 { DataType::String } else { DataType::Int };
+            let args = args.into_iter().enumerate().map(|(index, arg)| coerce(arg, &target(index))).collect::<Result<Vec<_>, _>>()?;
+            let built = tree::call(Function::Text(TextFunction::RegexpInstr), args, DataType::Int);
+            super::check_pattern(&built).map(|()| built)
         }
         _ => {
             let [arg] = exactly(name, args, span)?;
@@ -190,7 +265,11 @@ fn bytes(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
             if let Some(map) = args.iter().find(|arg| holds_map(&arg.data_type)) {
                 return Err(SqlError::new(map.span, format!("`{name}` does not take a MAP: equal maps can differ in their order")));
             }
-            if name == "hash" { call(BytesFunction::Murmur3, args, DataType::Int) } else { call(BytesFunction::Xxhash64, args, DataType::BigInt) }
+            if name == "hash" {
+                call(BytesFunction::Murmur3, args, DataType::Int)
+            } else {
+                call(BytesFunction::Xxhash64, args, DataType::BigInt)
+            }
         }
         "hmac" => {
             check_count(name, args.len(), 2, Some(3), span)?;

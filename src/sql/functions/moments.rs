@@ -16,8 +16,10 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span) -> Option<Result<Expr, Sql
         "try_make_timestamp" | "try_make_timestamp_ltz" => make_timestamp(name, T::TryMakeTimestamp, args, span),
         "make_dt_interval" => make_interval(args, span),
         "convert_timezone" => convert_timezone(args, span),
-        "timestampadd" => exactly(name, args, span).and_then(|[unit, count, time]| add_units(unit, count, time, span)),
-        "timestampdiff" => exactly(name, args, span).and_then(|[unit, from, to]| count_units(unit, from, to, span)),
+        "timestampadd" | "timestampdiff" => {
+            Err(SqlError::new(span, format!("`{name}` takes a bare unit first"))
+                .help("timestampadd(HOUR, 1, ts), timestampdiff(HOUR, a, b)"))
+        }
         "try_to_timestamp" | "try_to_date" => try_read(name, args, span),
         "to_timestamp_ltz" => return super::build_special("to_timestamp", args, span),
         "time_bucket" => time_bucket(args, span),
@@ -42,6 +44,7 @@ fn int(arg: Expr) -> Result<Expr, SqlError> {
 /// `(year, month, day, hour, minute, second[, zone])`, or a DATE.
 fn make_timestamp(name: &str, function: T, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
     if let [date] = &args[..]
+        && name == "make_timestamp"
         && matches!(date.data_type, DataType::Date | DataType::Null)
     {
         let [date] = exactly(name, args, span)?;
@@ -90,11 +93,12 @@ fn unit(unit: &Expr) -> Result<Expr, SqlError> {
     if UNITS.contains(&upper.as_str()) || upper == "MICROSECOND" {
         return Ok(tree::text(&upper, unit.span));
     }
-    Err(SqlError::new(unit.span, format!("`{name}` is not a unit of time")).help("YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND"))
+    Err(SqlError::new(unit.span, format!("`{name}` is not a unit of time"))
+        .help("YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND"))
 }
 
 /// `timestampadd(unit, count, time)`.
-pub fn add_units(name: Expr, count: Expr, time: Expr, _span: Span) -> Result<Expr, SqlError> {
+pub fn add_units(name: Expr, count: Expr, time: Expr) -> Result<Expr, SqlError> {
     let unit = unit(&name)?;
     let count = match count.data_type {
         ref given if is_numeric(given) => cast(count, &DataType::BigInt),
@@ -104,7 +108,7 @@ pub fn add_units(name: Expr, count: Expr, time: Expr, _span: Span) -> Result<Exp
 }
 
 /// `timestampdiff(unit, from, to)`.
-pub fn count_units(name: Expr, from: Expr, to: Expr, _span: Span) -> Result<Expr, SqlError> {
+pub fn count_units(name: Expr, from: Expr, to: Expr) -> Result<Expr, SqlError> {
     let unit = unit(&name)?;
     if matches!(&unit.node, ExprNode::Literal(Value::String(name)) if name == "DAYOFYEAR") {
         return Err(SqlError::new(unit.span, "timestampdiff does not count DAYOFYEAR; use DAY"));
@@ -119,6 +123,7 @@ fn try_read(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
     let mut args = args.into_iter();
     let Some(input) = args.next() else { return Err(SqlError::new(span, "a text is needed here")) };
     match args.next() {
+        Some(_) if matches!(input.data_type, DataType::Date | DataType::Timestamp) => Ok(cast(input, &target)),
         Some(format) if matches!(input.data_type, DataType::String | DataType::Null) => {
             Ok(time_call(function, vec![coerce(input, &DataType::String)?, coerce(format, &DataType::String)?], target))
         }

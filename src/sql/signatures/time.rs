@@ -10,7 +10,7 @@ const fn of(names: &'static [&'static str], function: T, required: &'static [Arg
 
 pub const ROWS: &[Signature] = &[
     of(&["unix_date"], T::UnixDate, &[Arg::OnlyDate], Out::Int),
-    of(&["date_from_unix_date"], T::DateFromUnixDate, &[Arg::OnlyInt], Out::Date),
+    of(&["date_from_unix_date"], T::DateFromUnixDate, &[Int], Out::Date),
     of(&["last_day"], T::LastDay, &[Date], Out::Date),
     of(&["dayname"], T::DayName, &[Date], Out::Text),
     of(&["monthname"], T::MonthName, &[Date], Out::Text),

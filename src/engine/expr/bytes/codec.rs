@@ -2,17 +2,25 @@
 
 use data_encoding::{BASE32, BASE64};
 
-use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::TEXT_BYTES_MAX;
+use crate::engine::expr::error::{Failure, Problem};
 use crate::plan::BytesFunction;
 
-/// Base64 or base32 in one line.
+/// Bytes that one line of base64 holds: 76 characters, as in MIME.
+const BASE64_LINE_BYTES: usize = 57;
+
+/// Base64 in lines, or base32 in one.
 pub(super) fn to_text(function: BytesFunction, bytes: &[u8], out: &mut String) -> Result<bool, Failure> {
     if bytes.len() > TEXT_BYTES_MAX / 2 {
         return Err(Problem::TextTooLong(TEXT_BYTES_MAX).into());
     }
     match function {
-        BytesFunction::Base64 => BASE64.encode_append(bytes, out),
+        BytesFunction::Base64 => {
+            for (index, line) in bytes.chunks(BASE64_LINE_BYTES).enumerate() {
+                out.push_str(if index == 0 { "" } else { "\r\n" });
+                BASE64.encode_append(line, out);
+            }
+        }
         _ => BASE32.encode_append(bytes, out),
     }
     Ok(true)
@@ -30,7 +38,10 @@ pub(super) fn from_text(function: BytesFunction, text: &[u8], out: &mut Vec<u8>)
             hexadecimal(text, out).map(|()| true).ok_or_else(|| wrong("these are not hexadecimal digits; try_to_binary gives NULL instead"))
         }
         _ => {
-            bits(text.iter().filter_map(|byte| base32_digit(*byte)), 5, out);
+            let digits: Vec<u32> = text.iter().filter_map(|byte| base32_digit(*byte)).collect();
+            bits(digits.iter().copied(), 5, out);
+            // A last digit alone stands for its upper three bits.
+            out.extend(digits.last().filter(|_| digits.len() % 8 == 1).map(|digit| (digit >> 2) as u8));
             Ok(true)
         }
     }

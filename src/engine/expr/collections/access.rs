@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use super::Arg;
 use crate::batch::{Column, ListColumn, MapColumn, Values};
+use crate::engine::expr::TEXT_COLUMN_BYTES_MAX;
 use crate::engine::expr::compare::order_between;
 use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::{Operand, bytes_at};
-use crate::engine::expr::TEXT_COLUMN_BYTES_MAX;
 use crate::plan::Collection;
 
 pub(super) fn apply(collection: Collection, operands: &[Operand<'_>], args: &[Arg<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
@@ -56,7 +56,9 @@ fn element_of(collection: Collection, list: &ListColumn, entry: usize, index: i6
     match (position, collection) {
         (Some(position), _) => Ok(Some(range.start + position as usize)),
         (None, Collection::Get | Collection::TryElementAt) => Ok(None),
-        (None, Collection::Index) => Err(outside("the array has no such element, they count from 0; get(array, i) gives NULL instead", index)),
+        (None, Collection::Index) => {
+            Err(outside("the array has no such element, they count from 0; get(array, i) gives NULL instead", index))
+        }
         (None, _) => Err(outside("the array has no such element; try_element_at gives NULL instead", index)),
     }
 }
@@ -77,13 +79,20 @@ fn pick(
     element: impl Fn(usize) -> Result<Option<usize>, Failure>,
     frame: &mut Frame<'_>,
 ) -> Operand<'static> {
-    let chosen = frame.try_map(operands, Values::BigInt, |row| Ok(element(row)?.filter(|element| !items.is_null(*element)).map(|element| element as i64)));
+    let chosen = frame.try_map(operands, Values::BigInt, |row| {
+        Ok(element(row)?.filter(|element| !items.is_null(*element)).map(|element| element as i64))
+    });
     let Operand::Column(Cow::Owned(Column { values: Values::BigInt(chosen), valid })) = chosen else { return Operand::NULL };
     if items.is_empty() {
         return Operand::owned(Column::new(Values::Null(chosen.len())));
     }
     let bytes: usize = match items.values.is_wide() {
-        true => frame.rows.iter().filter(|row| valid.as_ref().is_none_or(|valid| valid.get(*row as usize))).map(|row| bytes_at(items, chosen[row as usize] as usize)).sum(),
+        true => frame
+            .rows
+            .iter()
+            .filter(|row| valid.as_ref().is_none_or(|valid| valid.get(*row as usize)))
+            .map(|row| bytes_at(items, chosen[row as usize] as usize))
+            .sum(),
         false => 0,
     };
     if bytes > TEXT_COLUMN_BYTES_MAX {
@@ -110,6 +119,7 @@ fn members(input: &Arg<'_>, member: i64) -> Option<Operand<'static>> {
         }
         _ => return None,
     };
-    let column = Column { values: Values::List(ListColumn { ends: list.ends.clone(), items: Box::new(items) }), valid: input.column.valid.clone() };
+    let column =
+        Column { values: Values::List(ListColumn { ends: list.ends.clone(), items: Box::new(items) }), valid: input.column.valid.clone() };
     Some(Operand::owned(column))
 }

@@ -161,9 +161,13 @@ fn flatten(operands: &[Operand<'_>], args: &[Arg<'_>], frame: &mut Frame<'_>) ->
     let list = array.list()?;
     let crate::batch::Values::List(inner) = &list.items.values else {
         // No array has an element that is not NULL.
-        return Some(build(operands, frame, |row, builder, _| {
-            if list.range(array.at(row)).is_empty() { builder.push_list(|_| Ok(())) } else { Ok(()) }
-        }));
+        return Some(build(
+            operands,
+            frame,
+            |row, builder, _| {
+                if list.range(array.at(row)).is_empty() { builder.push_list(|_| Ok(())) } else { Ok(()) }
+            },
+        ));
     };
     Some(build(operands, frame, |row, builder, room| {
         let range = list.range(array.at(row));

@@ -37,13 +37,9 @@ pub(super) fn apply(collection: Collection, operands: &[Operand<'_>], frame: &mu
         C::Remove | C::Distinct | C::Union | C::Intersect | C::Except => search::choose(collection, operands, &args, frame),
         C::Sequence => sequence::apply(operands, frame),
         C::Join | C::Split | C::StrToMap => text::apply(collection, operands, &args, frame),
-        C::Map
-        | C::MapFromArrays
-        | C::MapFromEntries
-        | C::MapKeys
-        | C::MapValues
-        | C::MapEntries
-        | C::MapConcat => maps::apply(collection, operands, &args, frame),
+        C::Map | C::MapFromArrays | C::MapFromEntries | C::MapKeys | C::MapValues | C::MapEntries | C::MapConcat => {
+            maps::apply(collection, operands, &args, frame)
+        }
         C::GetJsonObject | C::JsonMember | C::FromJson | C::ToJson | C::SchemaOfJson | C::JsonArrayLength | C::JsonObjectKeys => {
             json::apply(collection, operands, &args, frame)
         }

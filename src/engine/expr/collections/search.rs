@@ -43,7 +43,8 @@ pub(super) fn test(collection: Collection, operands: &[Operand<'_>], args: &[Arg
             let wanted = if collection == C::Max { Ordering::Greater } else { Ordering::Less };
             Some(build(operands, frame, |row, builder, room| {
                 let present = list.range(array.at(row)).filter(|element| !items.is_null(*element));
-                let best = present.reduce(|best, element| if order_between(items, element, items, best) == wanted { element } else { best });
+                let best =
+                    present.reduce(|best, element| if order_between(items, element, items, best) == wanted { element } else { best });
                 best.map_or(Ok(()), |best| room.copy(builder, items, best))
             }))
         }
@@ -71,15 +72,23 @@ fn keys(items: &Column, range: Range<usize>) -> BTreeSet<Vec<u8>> {
 }
 
 /// Functions that leave elements out.
-pub(super) fn choose(collection: Collection, operands: &[Operand<'_>], args: &[Arg<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
+pub(super) fn choose(
+    collection: Collection,
+    operands: &[Operand<'_>],
+    args: &[Arg<'_>],
+    frame: &mut Frame<'_>,
+) -> Option<Operand<'static>> {
     use Collection as C;
     let array = args.first()?;
     let list = array.list()?;
     let items = &list.items;
     match (collection, &args[1..]) {
         (C::Remove, [unwanted]) => Some(build(operands, frame, |row, builder, room| {
-            let goes = |element: usize| !items.is_null(element) && order_between(items, element, &unwanted.column, unwanted.at(row)).is_eq();
-            builder.push_list(|out| list.range(array.at(row)).filter(|element| !goes(*element)).try_for_each(|element| room.copy(out, items, element)))
+            let goes =
+                |element: usize| !items.is_null(element) && order_between(items, element, &unwanted.column, unwanted.at(row)).is_eq();
+            builder.push_list(|out| {
+                list.range(array.at(row)).filter(|element| !goes(*element)).try_for_each(|element| room.copy(out, items, element))
+            })
         })),
         (C::Distinct, []) => Some(build(operands, frame, |row, builder, room| {
             let mut seen = BTreeSet::new();

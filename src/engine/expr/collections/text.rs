@@ -6,11 +6,11 @@ use regex::Regex;
 
 use super::{Arg, Room, build};
 use crate::batch::ColumnBuilder;
+use crate::engine::expr::TEXT_BYTES_MAX;
 use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::{Integers, Lane, Operand, Texts};
 use crate::engine::expr::pattern::Patterns;
-use crate::engine::expr::TEXT_BYTES_MAX;
 use crate::plan::Collection;
 
 pub(super) fn apply(collection: Collection, operands: &[Operand<'_>], args: &[Arg<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
@@ -69,7 +69,9 @@ fn join(operands: &[Operand<'_>], args: &[Arg<'_>], frame: &mut Frame<'_>) -> Op
     Some(frame.text_map(operands, |row, out| {
         let mut first = true;
         for element in list.range(array.at(row)) {
-            let Some(text) = list.items.text(element).or_else(|| replacements.as_ref().map(|replacement| replacement.get(row))) else { continue };
+            let Some(text) = list.items.text(element).or_else(|| replacements.as_ref().map(|replacement| replacement.get(row))) else {
+                continue;
+            };
             if !std::mem::replace(&mut first, false) {
                 out.push_str(separators.get(row));
             }
@@ -141,5 +143,3 @@ fn split<'t>(text: &'t str, separator: &Separator, limit: i64) -> Vec<&'t str> {
         }
     }
 }
-
-

@@ -56,9 +56,7 @@ pub(super) fn apply(collection: Collection, operands: &[Operand<'_>], args: &[Ar
                 Ok(())
             }))
         }
-        (C::JsonArrayLength, [_]) => {
-            Some(frame.try_map(operands, Values::Int, |row| Ok(elements(texts.get(row)).ok().flatten())))
-        }
+        (C::JsonArrayLength, [_]) => Some(frame.try_map(operands, Values::Int, |row| Ok(elements(texts.get(row)).ok().flatten()))),
         (C::JsonObjectKeys, [_]) => Some(build(operands, frame, |row, builder, room| {
             let Some(keys) = keys(texts.get(row)) else { return Ok(()) };
             builder.push_list(|out| {

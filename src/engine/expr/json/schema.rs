@@ -89,7 +89,9 @@ fn settled(data_type: DataType) -> DataType {
     match data_type {
         DataType::Null => DataType::String,
         DataType::Array(element) => DataType::Array(Box::new(settled(*element))),
-        DataType::Struct(fields) => DataType::Struct(fields.into_iter().map(|field| Field::new(field.name, settled(field.data_type))).collect()),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.into_iter().map(|field| Field::new(field.name, settled(field.data_type))).collect())
+        }
         other => other,
     }
 }

@@ -15,7 +15,9 @@ pub(in crate::engine::expr) fn apply(function: T, operands: &[Operand<'_>], fram
     let text = input.texts()?;
     let regex = regex_source(pattern, frame)?;
     match function {
-        T::RegexpCount => Some(frame.try_map(operands, Values::Int, |row| Ok(Some(matches(&regex.get(row)?, text.get(row)).count() as i32)))),
+        T::RegexpCount => {
+            Some(frame.try_map(operands, Values::Int, |row| Ok(Some(matches(&regex.get(row)?, text.get(row)).count() as i32))))
+        }
         T::RegexpInstr => Some(frame.try_map(operands, Values::Int, |row| {
             let text = text.get(row);
             let found = regex.get(row)?.find(text).map(|found| found.start());

@@ -34,7 +34,15 @@ impl Pattern {
     /// `#,##0.00` with this many places.
     pub fn places(places: usize) -> Pattern {
         let places = places.min(PLACES_MAX);
-        Pattern { prefix: String::new(), suffix: String::new(), whole_min: 1, places_min: places, places_max: places, group: 3, factor: 1.0 }
+        Pattern {
+            prefix: String::new(),
+            suffix: String::new(),
+            whole_min: 1,
+            places_min: places,
+            places_max: places,
+            group: 3,
+            factor: 1.0,
+        }
     }
 
     pub fn new(text: &str) -> Result<Pattern, Failure> {
@@ -78,8 +86,8 @@ impl Pattern {
             return Err(wrong());
         }
         pattern.whole_min = required.matches('0').count();
-        if pattern.whole_min == 0 && fraction.is_empty() && !digits.contains('.') {
-            // Java wants a digit somewhere: `#` alone writes 0.
+        if pattern.whole_min == 0 && !fraction.contains('0') && !whole.is_empty() {
+            // Java wants a digit somewhere: the last before the point.
             pattern.whole_min = 1;
         }
         pattern.places_min = fraction.matches('0').count().min(PLACES_MAX);

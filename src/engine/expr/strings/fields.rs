@@ -34,11 +34,11 @@ pub(super) fn substring_index<'t>(text: &'t str, delimiter: &str, count: i64) ->
 
 /// The last place of `part` that begins before `end`.
 fn rfind_before(text: &str, part: &str, end: usize) -> Option<usize> {
-    let mut window = (end + part.len()).min(text.len());
-    while !text.is_char_boundary(window) {
-        window += 1;
+    let mut limit = (end + part.len()).checked_sub(1)?.min(text.len());
+    while !text.is_char_boundary(limit) {
+        limit -= 1;
     }
-    text[..window].rmatch_indices(part).map(|(at, _)| at).chain(text[..end].rfind(part)).find(|at| *at < end)
+    text[..limit].rfind(part)
 }
 
 /// `text` with `length` characters from `start` (1 is the first) replaced; as many as `replacement` has where the length is negative.

@@ -177,7 +177,9 @@ fn mask(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand<'stat
     }
     let texts = input.texts()?;
     Some(frame.text_rows(input.valid().cloned(), |row, out| {
-        let character = |index: usize| characters.get(index).and_then(|operand| if let Value::String(text) = entry(operand, row) { text.chars().next() } else { None });
+        let character = |index: usize| {
+            characters.get(index).and_then(|operand| if let Value::String(text) = entry(operand, row) { text.chars().next() } else { None })
+        };
         let mask = fields::Mask { upper: character(0), lower: character(1), digit: character(2), other: character(3) };
         mask.apply(texts.get(row), out)
     }))

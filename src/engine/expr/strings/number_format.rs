@@ -65,7 +65,8 @@ impl Format {
         let whole: Vec<u8> = whole.bytes().map(|byte| if byte == b'G' { b',' } else { byte }).collect();
         let digits = |byte: &u8| matches!(byte, b'9' | b'0');
         let grouped = whole.first() != Some(&b',') && whole.last() != Some(&b',') && whole.windows(2).all(|pair| pair != b",,");
-        let known = whole.iter().all(|byte| digits(byte) || *byte == b',') && fraction.is_none_or(|fraction| fraction.bytes().all(|byte| digits(&byte)));
+        let known = whole.iter().all(|byte| digits(byte) || *byte == b',')
+            && fraction.is_none_or(|fraction| fraction.bytes().all(|byte| digits(&byte)));
         let count = whole.iter().filter(|byte| digits(byte)).count() + fraction.map_or(0, str::len);
         if !known || !grouped || count == 0 || count > DIGITS_MAX {
             return Err(wrong());
@@ -83,6 +84,8 @@ impl Format {
         let exact = digits.fixed_exactly(places);
         let (whole, fraction) = exact.as_deref().map_or(("", ""), |text| text.split_once('.').unwrap_or((text, "")));
         let whole = whole.trim_start_matches('0');
+        // A zero stands before the point, where the format has one.
+        let whole = if whole.is_empty() && self.places.is_some() && self.width() > 0 { "0" } else { whole };
         let fits = exact.is_some() && whole.len() <= self.width();
         let mut body = String::new();
         let mut skipped = self.width() - whole.len().min(self.width());
@@ -153,7 +156,8 @@ impl Format {
                 _ => return None,
             }
         }
-        let fits = given.next().is_none() && fraction.len() <= self.places.unwrap_or(0) && fraction.bytes().all(|byte| byte.is_ascii_digit());
+        let fits =
+            given.next().is_none() && fraction.len() <= self.places.unwrap_or(0) && fraction.bytes().all(|byte| byte.is_ascii_digit());
         if !fits || digits.is_empty() && fraction.is_empty() {
             return None;
         }

@@ -176,7 +176,13 @@ fn java_hash(value: &Value) -> Option<i32> {
     Some(match value {
         Value::Int(x) | Value::Date(x) => *x,
         Value::BigInt(x) | Value::Timestamp(x) => wide(*x as u64),
-        Value::Boolean(x) => if *x { 1231 } else { 1237 },
+        Value::Boolean(x) => {
+            if *x {
+                1231
+            } else {
+                1237
+            }
+        }
         Value::Double(x) => wide(x.to_bits()),
         Value::Float(x) => x.to_bits() as i32,
         _ => return None,

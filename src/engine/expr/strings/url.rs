@@ -53,7 +53,9 @@ struct Parts<'u> {
 
 /// `None` where it is not a URI.
 fn split(url: &str) -> Option<Parts<'_>> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'();:@&=+$,/?#[]%".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace());
+    let allowed = |c: char| {
+        c.is_ascii_alphanumeric() || "-_.!~*'();:@&=+$,/?#[]%".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
+    };
     if !url.chars().all(allowed) {
         return None;
     }
@@ -66,7 +68,8 @@ fn split(url: &str) -> Option<Parts<'_>> {
         _ => (None, rest),
     };
     if let Some(scheme) = scheme {
-        let known = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+        let known =
+            scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
         if !known || rest.is_empty() {
             return None;
         }
@@ -92,7 +95,8 @@ pub(super) fn part(url: &str, name: &str, key: Option<&str>) -> Option<Option<St
     if key.is_some() && name != "QUERY" {
         return Some(None);
     }
-    let user_and_host = parts.authority.map(|authority| authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host)));
+    let user_and_host =
+        parts.authority.map(|authority| authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host)));
     let whole = |part: Option<&str>| part.map(str::to_owned);
     let path = Some(parts.path).filter(|_| !parts.opaque);
     Some(match name {
@@ -100,7 +104,10 @@ pub(super) fn part(url: &str, name: &str, key: Option<&str>) -> Option<Option<St
         "PATH" => whole(path),
         "QUERY" => match key {
             None => whole(parts.query),
-            Some(key) => parts.query.and_then(|query| query.split('&').find_map(|pair| pair.split_once('=').filter(|(name, _)| *name == key))).map(|(_, value)| value.to_owned()),
+            Some(key) => parts
+                .query
+                .and_then(|query| query.split('&').find_map(|pair| pair.split_once('=').filter(|(name, _)| *name == key)))
+                .map(|(_, value)| value.to_owned()),
         },
         "REF" => whole(parts.fragment),
         "PROTOCOL" => whole(parts.scheme),

@@ -74,7 +74,8 @@ fn days(year: i64, month: i64, day: i64) -> Result<i64, Failure> {
     let (Ok(month_number), Ok(day_number)) = (u32::try_from(month), u32::try_from(day)) else {
         return Err(outside("there is no such day", format_args!("{year}-{month}-{day}")));
     };
-    let exists = year.abs() <= YEAR_MAX && (1..=12).contains(&month_number) && (1..=days_in_month(year, month_number)).contains(&day_number);
+    let exists =
+        year.abs() <= YEAR_MAX && (1..=12).contains(&month_number) && (1..=days_in_month(year, month_number)).contains(&day_number);
     if !exists {
         return Err(outside("there is no such day", format_args!("{year}-{month}-{day}")));
     }

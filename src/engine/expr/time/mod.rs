@@ -18,6 +18,7 @@ use crate::engine::expr::operand::{Lane, Operand, Texts};
 use crate::plan::{Function, TimeFunction};
 pub(super) use format::write_year;
 use pattern::Pattern;
+pub(super) use zone::Zone;
 
 /// The pattern of `from_unixtime` and `unix_timestamp` where none is given.
 const DEFAULT_PATTERN: &str = "yyyy-MM-dd HH:mm:ss";

@@ -1,16 +1,17 @@
 //! Reading times by a pattern. The whole text must match; fields that the pattern lacks are those of 1970-01-01T00:00:00Z.
 
-use crate::engine::expr::calendar::{Day, MICROS_PER_DAY, MICROS_PER_SECOND, Time, days_in_month};
+use crate::engine::expr::calendar::{Day, MICROS_PER_DAY, Time, days_in_month};
 use crate::engine::expr::cast::moment::zone_offset;
 use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::time::format::MONTHS;
-use crate::engine::expr::time::pattern::{Item, NumberField, Pattern};
+use crate::engine::expr::time::pattern::{Item, NumberField, Pattern, ZoneStyle};
+use crate::engine::expr::time::zone::Zone;
 
 /// Digits of a number whose width the pattern leaves open.
 const DIGITS_MAX: usize = 10;
 
 /// Fields as they were read.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Fields {
     year: Option<i64>,
     month: Option<u32>,
@@ -23,7 +24,7 @@ struct Fields {
     minute: Option<u32>,
     second: Option<u32>,
     micros: Option<u32>,
-    offset_seconds: Option<i64>,
+    zone: Option<Zone>,
 }
 
 /// Microseconds since the epoch.
@@ -41,7 +42,7 @@ fn read_items<'t>(items: &[Item], text: &'t str, fields: &mut Fields) -> Option<
         rest = match item {
             Item::Text(literal) => strip_folded(rest, literal)?,
             Item::Optional(inner) => {
-                let mut tried = *fields;
+                let mut tried = fields.clone();
                 match read_items(inner, rest, &mut tried) {
                     Some(after) => {
                         *fields = tried;
@@ -61,10 +62,10 @@ fn read_items<'t>(items: &[Item], text: &'t str, fields: &mut Fields) -> Option<
                 fields.afternoon = Some(rest.as_bytes()[0].eq_ignore_ascii_case(&b'p'));
                 after
             }
-            Item::Zone(_) => {
-                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-:".contains(c))).unwrap_or(rest.len());
-                fields.offset_seconds = Some(zone_offset(&rest[..end])?);
-                &rest[end..]
+            Item::Zone(style) => {
+                let (zone, after) = read_zone(*style, rest)?;
+                fields.zone = Some(zone);
+                after
             }
             Item::Fraction(digits) => {
                 let length = digit_count(rest).min(*digits);
@@ -91,6 +92,21 @@ fn read_items<'t>(items: &[Item], text: &'t str, fields: &mut Fields) -> Option<
         };
     }
     Some(rest)
+}
+
+/// A zone in the form of its letters: a name where they are `V` or `z`, else an offset.
+fn read_zone(style: ZoneStyle, text: &str) -> Option<(Zone, &str)> {
+    let named = matches!(style, ZoneStyle::Id | ZoneStyle::Name);
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "+-:".contains(c) || (named && "/_".contains(c)))).unwrap_or(text.len());
+    let (name, after) = text.split_at(end);
+    if let ZoneStyle::Offset { z_for_utc, .. } = style
+        && (name == "Z") != z_for_utc
+        && !name.starts_with(['+', '-'])
+    {
+        return None;
+    }
+    let zone = if named { Zone::of_name(name) } else { zone_offset(name).map(Zone::Fixed) };
+    Some((zone?, after))
 }
 
 /// Digits that the numbers of fixed width directly after this place take: an open number before them leaves them over.
@@ -186,7 +202,10 @@ impl Fields {
             micros: self.micros.unwrap_or(0),
         };
         let local = day.to_days().checked_mul(MICROS_PER_DAY)?.checked_add(time.to_micros())?;
-        local.checked_sub(self.offset_seconds.unwrap_or(0) * MICROS_PER_SECOND)
+        match &self.zone {
+            None => Some(local),
+            Some(zone) => zone.to_utc(local),
+        }
     }
 }
 

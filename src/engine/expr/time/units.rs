@@ -62,16 +62,20 @@ fn add_months(time: i64, months: i64) -> Option<i64> {
     day.to_days().checked_mul(MICROS_PER_DAY)?.checked_add(time.rem_euclid(MICROS_PER_DAY))
 }
 
-/// Whole months between two times, towards zero.
+/// Whole months between two times, towards zero, as Java counts them: in days of a calendar whose months all have 32.
 fn whole_months(from: i64, to: i64) -> i64 {
-    let (a, b) = (Day::from_days(from.div_euclid(MICROS_PER_DAY)), Day::from_days(to.div_euclid(MICROS_PER_DAY)));
-    let months = (b.year - a.year) * 12 + i64::from(b.month) - i64::from(a.month);
-    let rest = (b.day, to.rem_euclid(MICROS_PER_DAY)).cmp(&(a.day, from.rem_euclid(MICROS_PER_DAY)));
-    match (months.signum(), rest) {
-        (1, std::cmp::Ordering::Less) => months - 1,
-        (-1, std::cmp::Ordering::Greater) => months + 1,
-        _ => months,
+    let (first, mut last) = (from.div_euclid(MICROS_PER_DAY), to.div_euclid(MICROS_PER_DAY));
+    let (first_time, last_time) = (from.rem_euclid(MICROS_PER_DAY), to.rem_euclid(MICROS_PER_DAY));
+    if last > first && last_time < first_time {
+        last -= 1;
+    } else if last < first && last_time > first_time {
+        last += 1;
     }
+    let packed = |days: i64| {
+        let day = Day::from_days(days);
+        (day.year * 12 + i64::from(day.month)) * 32 + i64::from(day.day)
+    };
+    (packed(last) - packed(first)) / 32
 }
 
 /// The begin of the bucket that holds a time; buckets are counted from the origin, or from 1970.

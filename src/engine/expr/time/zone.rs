@@ -86,7 +86,8 @@ impl Zone {
         let (day, time) = split(local_us);
         let civil = i16::try_from(day.year).ok().and_then(|year| {
             let nanos = time.micros as i32 * 1_000;
-            jiff::civil::DateTime::new(year, day.month as i8, day.day as i8, time.hour as i8, time.minute as i8, time.second as i8, nanos).ok()
+            jiff::civil::DateTime::new(year, day.month as i8, day.day as i8, time.hour as i8, time.minute as i8, time.second as i8, nanos)
+                .ok()
         });
         match civil.and_then(|civil| zone.to_ambiguous_timestamp(civil).compatible().ok()) {
             Some(time) => Some(time.as_microsecond()),
