@@ -29,6 +29,7 @@ mod operators;
 mod optimize;
 mod parse;
 mod planner;
+mod row_window;
 mod schema;
 mod scope;
 mod select;

@@ -191,7 +191,9 @@ fn with_windows(input: Relation, computed: &Computed) -> Result<Relation, SqlErr
         return Err(SqlError::new(second.span, "one SELECT can hold one window only").help("use a subquery for the other"));
     }
     if !window::is_tumbling(window) {
-        return Err(SqlError::unsupported(window.span, "a sliding window without GROUP BY"));
+        let name = window::name_of(window).unwrap_or("window");
+        let what = if name == "window" { "a sliding window without GROUP BY" } else { "such a window without GROUP BY" };
+        return Err(SqlError::unsupported(window.span, what).help(format!("put {name}(...) into GROUP BY")));
     }
     let time = window.children().first().map(|time| (*time).clone());
     let Some(time) = time else { return Ok(input) };

@@ -12,7 +12,6 @@ mod daemon;
 mod demo;
 mod doc_examples;
 mod golden;
-mod golden_run;
 mod ledger;
 mod mqtt;
 mod power_cut;

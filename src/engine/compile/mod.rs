@@ -165,7 +165,9 @@ impl Compiler<'_> {
             Relation::Watermark { input, column, delay_us } => self.watermark(input, *column, *delay_us)?,
             Relation::Aggregate { input, keys, aggregates } => self.aggregate(input, relation, keys, aggregates)?,
             Relation::Sort { input, by } => match self.query.mode {
-                OutputMode::Batch | OutputMode::Complete => Stage::Sort(Sort::new(by.clone(), input.schema())),
+                OutputMode::Batch | OutputMode::Complete => {
+                    Stage::Sort(Sort::new(by.clone(), input.schema(), self.settings.state_bytes_max))
+                }
                 _ => return Err(self.unsupported("ORDER BY works in complete mode and in batch queries only")),
             },
             Relation::Limit { input, rows } => {
