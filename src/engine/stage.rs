@@ -19,6 +19,7 @@ use crate::engine::render::{render_row, shorten};
 use crate::engine::row_windows::RowWindows;
 use crate::engine::sort::Sort;
 use crate::engine::state_codec::put_varint;
+use crate::engine::state_function::StateFunction;
 use crate::engine::state_limits::OperatorStatus;
 use crate::engine::tables::Tables;
 use crate::engine::watermarks::Watermarks;
@@ -47,6 +48,7 @@ pub(super) enum Stage {
     Lookup(Box<Lookup>),
     /// Two sides of a batch query.
     Whole(Box<Whole>),
+    StateFunction(Box<StateFunction>),
 }
 
 /// What becomes of a chunk that went into an operator.
@@ -69,7 +71,6 @@ pub(super) struct Env<'e, 'o> {
     /// The input of a batch query is over.
     pub ended: bool,
     /// When the step happens.
-    #[expect(dead_code, reason = "for operators that keep time")]
     pub stamp: Stamp,
     pub mode: OutputMode,
     pub context: &'e Context,
@@ -129,6 +130,7 @@ impl Stage {
                 whole.absorb(port, chunk, env);
                 return Flow::Held;
             }
+            Stage::StateFunction(function) => return Flow::One(function.push(&chunk, env)),
         }
         Flow::One(chunk)
     }
@@ -143,14 +145,8 @@ impl Stage {
                 sort.emit(env.context, env.complaints, |error| explain(error, text)).into_iter().collect()
             }
             Stage::Whole(whole) if env.ended => whole.release(env).into_iter().collect(),
-            Stage::Sort(_)
-            | Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Limit(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => Vec::new(),
+            Stage::StateFunction(function) => function.release(env).into_iter().collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -169,7 +165,7 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) => true,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::StateFunction(_) => true,
             _ => false,
         }
     }
@@ -178,6 +174,7 @@ impl Stage {
     pub fn needs_watermark(&self) -> bool {
         match self {
             Stage::Aggregate(_) | Stage::RowWindows(_) => true,
+            Stage::StateFunction(function) => function.needs_watermark(),
             _ => false,
         }
     }
@@ -192,6 +189,20 @@ impl Stage {
         match self {
             Stage::Aggregate(aggregate) => aggregate.next_close(watermark_us),
             Stage::RowWindows(windows) => windows.next_close(),
+            Stage::StateFunction(function) => function.next_close(),
+            _ => None,
+        }
+    }
+
+    /// Whether the clock closes what it holds in every output mode, not in append mode only.
+    pub fn closes_in_every_mode(&self) -> bool {
+        matches!(self, Stage::StateFunction(_))
+    }
+
+    /// When, by the wall clock µs, it wants a step, whether rows come or not.
+    pub fn next_wall(&self) -> Option<i64> {
+        match self {
+            Stage::StateFunction(function) => function.next_wall(),
             _ => None,
         }
     }
@@ -201,6 +212,7 @@ impl Stage {
         match self {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
             Stage::RowWindows(windows) => windows.put_changes(prefix, out),
+            Stage::StateFunction(function) => function.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
                     let mut value = vec![VERSION];
@@ -208,13 +220,7 @@ impl Stage {
                     out.push((format!("{prefix}count").into_bytes(), Some(value)));
                 }
             }
-            Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => {}
+            _ => {}
         }
     }
 
@@ -223,6 +229,7 @@ impl Stage {
         match self {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
             Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
+            Stage::StateFunction(function) => function.restore(entries),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
                     limit.restore(open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?);
@@ -231,13 +238,7 @@ impl Stage {
                 }
                 Ok(())
             }
-            Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -268,6 +269,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => Some(aggregate.status()),
             Stage::RowWindows(windows) => Some(windows.status()),
             Stage::Sort(sort) => Some(sort.status()),
+            Stage::StateFunction(function) => Some(function.status()),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@
 //! Limits: text of 64 KiB, one statement, bounded nesting and plan size; each beyond is a [`SqlError`]. Parser and planner recurse: within
 //! those limits 2 MiB of stack are enough, where sqlparser is built with optimisation (as in this package's profiles).
 
+mod aggregate_call;
 mod aggregates;
 mod budget;
 mod coerce;
@@ -54,7 +55,7 @@ use crate::plan::{NamedExpr, OutputMode, Query, Relation, Span, TableSchema};
 use crate::types::{DataType, Field};
 
 /// Names of all functions, in lower case; several may mean the same.
-pub fn function_names() -> impl Iterator<Item = &'static str> {
+fn function_names() -> impl Iterator<Item = &'static str> {
     signatures::names().chain(functions::special_names()).chain(aggregates::NAMES.iter().map(|(name, _)| *name))
 }
 

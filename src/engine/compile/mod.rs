@@ -11,9 +11,10 @@ use crate::engine::error::EngineError;
 use crate::engine::limit::Limit;
 use crate::engine::sort::Sort;
 use crate::engine::stage::Stage;
+use crate::engine::state_function::StateFunction;
 use crate::engine::watermark::Watermark;
 use crate::engine::watermarks::Watermarks;
-use crate::plan::{Expr, OutputMode, Program, Query, Relation};
+use crate::plan::{self, Expr, OutputMode, Program, Query, Relation};
 use crate::types::Field;
 use events::{scanned, source_column};
 use grouping::has_aggregate;
@@ -175,16 +176,23 @@ impl Compiler<'_> {
                 Stage::Limit(Limit::new(*rows, per_step))
             }
             Relation::Union { .. } => Stage::Union,
+            Relation::StateFunction(function) => self.state_function(function)?,
             Relation::Scan { .. } | Relation::Values { .. } | Relation::ReferenceScan { .. } => {
                 return Err(EngineError::Plan { query: self.query.name.clone(), what: "a source stands above an operator" });
             }
             Relation::Join(join) => self.join(relation, join)?,
-            Relation::Generate { .. }
-            | Relation::Expand { .. }
-            | Relation::Over { .. }
-            | Relation::Deduplicate { .. }
-            | Relation::StateFunction(_) => return Err(self.unsupported("this operator is not there yet")),
+            Relation::Generate { .. } | Relation::Expand { .. } | Relation::Over { .. } | Relation::Deduplicate { .. } => {
+                return Err(self.unsupported("this operator is not there yet"));
+            }
         }))
+    }
+
+    fn state_function(&self, plan: &plan::StateFunction) -> Result<Stage, EngineError> {
+        if !matches!(self.query.mode, OutputMode::Append | OutputMode::Update) {
+            return Err(self.unsupported("a state function works in append and update mode only"));
+        }
+        let function = StateFunction::new(plan, self.settings).map_err(|what| self.unsupported(what))?;
+        Ok(Stage::StateFunction(Box::new(function)))
     }
 
     fn watermark(&mut self, input: &Relation, column: usize, delay_us: i64) -> Result<Stage, EngineError> {

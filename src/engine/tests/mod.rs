@@ -1,6 +1,7 @@
 //! Tests of whole queries over the engine: planned from SQL, fed with tables, compared row by row.
 
 mod clock;
+mod keyed;
 mod limits;
 mod model;
 mod modes;

@@ -44,7 +44,7 @@ fn int(arg: Expr) -> Result<Expr, SqlError> {
 /// `(year, month, day, hour, minute, second[, zone])`, or a DATE.
 fn make_timestamp(name: &str, function: T, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
     if let [date] = &args[..]
-        && name == "make_timestamp"
+        && !name.ends_with("_ltz")
         && matches!(date.data_type, DataType::Date | DataType::Null)
     {
         let [date] = exactly(name, args, span)?;

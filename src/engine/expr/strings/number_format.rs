@@ -104,7 +104,7 @@ impl Format {
         }
         if self.places.is_some() {
             body.push('.');
-            body.extend(if fits { fraction.to_owned() } else { "#".repeat(places) }.chars());
+            body.push_str(&if fits { fraction.to_owned() } else { "#".repeat(places) });
         }
         let blank = body.len() - body.trim_start_matches(' ').len();
         let (blank, body) = body.split_at(blank);

@@ -24,6 +24,7 @@ struct Fields {
     minute: Option<u32>,
     second: Option<u32>,
     micros: Option<u32>,
+    before_christ: bool,
     zone: Option<Zone>,
 }
 
@@ -88,7 +89,13 @@ fn read_items<'t>(items: &[Item], text: &'t str, fields: &mut Fields) -> Option<
                 fields.set(*field, u32::try_from(number).ok()?)?;
                 after
             }
-            Item::DayName { .. } | Item::QuarterName { .. } | Item::Era { .. } => return None,
+            Item::Era { full } => {
+                let names = if *full { ["Anno Domini", "Before Christ"] } else { ["AD", "BC"] };
+                let (era, after) = names.iter().enumerate().find_map(|(era, name)| Some((era, strip_folded(rest, name)?)))?;
+                fields.before_christ = era == 1;
+                after
+            }
+            Item::DayName { .. } | Item::QuarterName { .. } => return None,
         };
     }
     Some(rest)
@@ -185,13 +192,19 @@ impl Fields {
     }
 
     fn resolve(&self) -> Option<i64> {
-        let mut day = Day { year: self.year.unwrap_or(1970), month: self.month.unwrap_or(1), day: self.day.unwrap_or(1) };
+        let year = self.year.unwrap_or(1970);
+        let year = if self.before_christ { 1 - year } else { year };
+        let mut day = Day { year, month: self.month.unwrap_or(1), day: self.day.unwrap_or(1) };
         if let Some(of_year) = self.day_of_year {
             let found = Day::from_days(Day { month: 1, day: 1, ..day }.to_days() + i64::from(of_year) - 1);
             let agrees = self.month.is_none_or(|month| month == found.month) && self.day.is_none_or(|day| day == found.day);
             day = Some(found).filter(|found| agrees && found.year == day.year)?;
         }
         if day.day > days_in_month(day.year, day.month) || day.year.abs() > 300_000 {
+            return None;
+        }
+        // AM or PM beside an hour of the whole day must agree with it.
+        if self.hour.is_some_and(|hour| self.afternoon.is_some_and(|afternoon| afternoon != (hour >= 12))) {
             return None;
         }
         let half_hour = self.half_hour.map(|hour| hour + if self.afternoon == Some(true) { 12 } else { 0 });

@@ -71,9 +71,9 @@ fn of_date(function: T, operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Opti
 /// The first day after `date` of that name: `MO`, `MON`, `MONDAY`, in any case.
 fn next_day(date: i32, name: &str) -> Result<i32, Failure> {
     let upper = name.to_uppercase();
-    let is = |day: &&str| [2, 3, day.len()].iter().any(|length| day[..*length].eq_ignore_ascii_case(&upper));
+    let is = |day: &str| [2, 3, day.len()].iter().any(|length| day[..*length].eq_ignore_ascii_case(&upper));
     let wanted =
-        DAYS.iter().position(|day| is(&day)).ok_or_else(|| Failure::with_text(Problem::Argument("this is not the name of a day"), name))?;
+        DAYS.iter().position(|day| is(day)).ok_or_else(|| Failure::with_text(Problem::Argument("this is not the name of a day"), name))?;
     let ahead = (wanted as i64 + 6 - i64::from(weekday(i64::from(date)))) % 7 + 1;
     date.checked_add(ahead as i32).ok_or_else(|| Problem::TimeRange.into())
 }

@@ -62,7 +62,7 @@ impl Zone {
     }
 
     /// The zone's clock at a time in UTC, as if it were UTC; microseconds.
-    pub fn from_utc(&self, time_us: i64) -> Option<i64> {
+    pub fn clock_at(&self, time_us: i64) -> Option<i64> {
         time_us.checked_add(self.offset_at(time_us)? * MICROS_PER_SECOND)
     }
 
@@ -125,6 +125,6 @@ pub(super) fn apply(function: T, operands: &[Operand<'_>], frame: &mut Frame<'_>
     let (time, zones) = (time.timestamps()?, Zones::new(zone.texts()?));
     Some(frame.try_map(operands, Values::Timestamp, |row| {
         let zone = zones.get(row)?;
-        in_range(if function == T::FromUtc { zone.from_utc(time.get(row)) } else { zone.to_utc(time.get(row)) })
+        in_range(if function == T::FromUtc { zone.clock_at(time.get(row)) } else { zone.to_utc(time.get(row)) })
     }))
 }
