@@ -27,6 +27,7 @@ mod join_time;
 mod json;
 mod lambdas;
 mod lex;
+mod like;
 mod literal;
 mod names;
 mod operators;
@@ -56,6 +57,12 @@ pub use schema::{SchemaColumn, parse_schema};
 
 use crate::plan::{NamedExpr, OutputMode, Query, Relation, Span, TableSchema};
 use crate::types::{DataType, Field};
+
+/// Names of all functions, in lower case; several may mean the same.
+fn function_names() -> impl Iterator<Item = &'static str> {
+    let nested = collections::NAMES.iter().map(|(name, ..)| *name).chain(lambdas::NAMES.iter().copied());
+    signatures::names().chain(functions::special_names()).chain(nested).chain(aggregates::NAMES.iter().map(|(name, _)| *name))
+}
 
 /// What a query can read.
 #[derive(Clone, Copy, Debug, Default)]
