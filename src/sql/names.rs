@@ -232,7 +232,9 @@ fn aggregate(name: &str, args: &[String], function: &ast::Function) -> Option<St
         }
         ("percentile_cont" | "percentile_disc", [key]) => format!("{name}({first}) WITHIN GROUP (ORDER BY {})", sort_key(key, false)),
         // The other way round, as Spark has it.
-        ("mode", [key]) if matches!(key.options.sort, Some(ast::OrderBySort::Desc)) => format!("mode() WITHIN GROUP (ORDER BY {})", show(&key.expr)),
+        ("mode", [key]) if matches!(key.options.sort, Some(ast::OrderBySort::Desc)) => {
+            format!("mode() WITHIN GROUP (ORDER BY {})", show(&key.expr))
+        }
         ("mode", [key]) => format!("mode() WITHIN GROUP (ORDER BY {} DESC)", show(&key.expr)),
         ("mode", []) if args.get(1).is_some_and(|flag| flag == "true") => format!("mode() WITHIN GROUP (ORDER BY {first} DESC)"),
         ("array_agg" | "collect_list" | "collect_set", []) => {

@@ -153,7 +153,8 @@ fn in_stream(source: &TableSchema, rows: &[Vec<Value>], program: &Program, size:
 }
 
 fn agree(ours: &Value, spark: &Value, any_order: bool) -> bool {
-    let close = |a: f64, b: f64, error: f64| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= (error * a.abs().max(b.abs())).max(1e-15);
+    let close =
+        |a: f64, b: f64, error: f64| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= (error * a.abs().max(b.abs())).max(1e-15);
     match (ours, spark) {
         (Value::Double(a), Value::Double(b)) => close(*a, *b, 1e-9) && (*a != 0.0 || a.is_sign_negative() == b.is_sign_negative()),
         (Value::Float(a), Value::Float(b)) => close(f64::from(*a), f64::from(*b), 1e-6),

@@ -56,8 +56,11 @@ fn sliding_windows_give_what_one_state_gives() {
     let mut ours = restarted(&windowed, &steps);
     let mut whole = Vec::new();
     for start in (-12..64).step_by(4) {
-        let within: Vec<Reading> =
-            rows.iter().filter(|row| row.seconds.is_some_and(|time| f64::from(start) <= time && time < f64::from(start + 10))).cloned().collect();
+        let within: Vec<Reading> = rows
+            .iter()
+            .filter(|row| row.seconds.is_some_and(|time| f64::from(start) <= time && time < f64::from(start + 10)))
+            .cloned()
+            .collect();
         if within.is_empty() {
             continue;
         }
@@ -83,7 +86,10 @@ fn sessions_keep_the_order_of_arrival_when_they_are_joined() {
 
 #[test]
 fn a_group_that_keeps_too_much_rejects_rows_and_goes_on() {
-    let mut engine = engine(OutputMode::Update, "SELECT device, count(*) AS n, collect_list(device || repeat('x', 50000)) AS c FROM readings GROUP BY device");
+    let mut engine = engine(
+        OutputMode::Update,
+        "SELECT device, count(*) AS n, collect_list(device || repeat('x', 50000)) AS c FROM readings GROUP BY device",
+    );
     let rows: Vec<Reading> = (0..30).map(|n| reading(f64::from(n), if n < 25 { "a" } else { "b" }, 0.0)).collect();
     let output = step(&mut engine, &rows);
     // 20 values of 50,001 bytes and what frames them stay below the limit.
