@@ -78,7 +78,7 @@ pub struct Catalog<'a> {
 /// let column = |name: &str, data_type| TableColumn { field: Field::new(name, data_type), hidden: false };
 /// let columns = vec![column("device", DataType::String), column("temperature", DataType::Double)];
 /// let sources = [TableSchema { name: "readings".into(), columns, event_time: None }];
-/// let catalog = Catalog { sources: &sources, queries: &[], tables: &[] };
+/// let catalog = Catalog { sources: &sources, ..Catalog::default() };
 /// let query = plan_query("warm", "SELECT device FROM readings WHERE temperature > 25", OutputMode::Append, &catalog).unwrap();
 /// assert_eq!(query.output, [Field::new("device", DataType::String)]);
 ///

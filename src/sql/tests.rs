@@ -311,8 +311,8 @@ fn what_is_wrong_is_said_at_its_place() {
 fn only_columns_that_are_read_are_scanned() {
     let sources = vec![source(None)];
     let planned = |text: &str| {
-        let query = plan_query("q", text, Batch, &Catalog { sources: &sources, queries: &[], tables: &[] }).unwrap();
-        let needed = Program { sources: sources.clone(), tables: vec![], queries: vec![query] }.needed_columns(0);
+        let query = plan_query("q", text, Batch, &Catalog { sources: &sources, ..Catalog::default() }).unwrap();
+        let needed = Program { sources: sources.clone(), queries: vec![query], ..Program::default() }.needed_columns(0);
         sources[0].columns.iter().zip(needed).filter(|(_, needed)| *needed).map(|(column, _)| column.field.name.clone()).collect::<Vec<_>>()
     };
     assert_eq!(planned("SELECT d FROM (SELECT device AS d, n + 1 AS m, ok FROM readings WHERE big > 1)"), ["device", "ts", "big"]);

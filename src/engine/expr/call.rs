@@ -3,7 +3,7 @@
 use crate::engine::expr::error::Problem;
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::Operand;
-use crate::engine::expr::{arithmetic, bits, collections, comparison, interval, mathematics, pattern, rounding, strings, time};
+use crate::engine::expr::{arithmetic, bits, collections, comparison, interval, mathematics, pattern, rounding, scripted, strings, time};
 use crate::plan::Function;
 
 /// Whether the function is NULL where any argument is, so that arguments after a NULL are not evaluated.
@@ -22,6 +22,7 @@ pub(super) fn is_strict(function: Function) -> bool {
             | Function::ConcatWs
             | Function::Locate
             | Function::MakeStruct
+            | Function::Scripted(_)
     )
 }
 
@@ -75,6 +76,7 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
         | F::Hex => strings::apply(function, operands, frame),
         F::Collection(collection) => collections::apply(collection, operands, frame),
         F::MultiplyInterval | F::DivideInterval | F::TimeDifference => interval::apply(function, operands, frame),
+        F::Scripted(id) => Some(scripted::apply(id, operands, frame)),
         F::MakeStruct => Some(make_struct(operands, frame)),
         _ => mathematics::apply(function, operands, frame).or_else(|| time::apply(function, operands, frame)),
     };
