@@ -107,9 +107,14 @@ fn lengths(expr: &Expr) -> Option<(i64, i64, i64)> {
     }
 }
 
-/// The group key that a call of `window(...)` in GROUP BY is.
-pub fn group_key(expr: &Expr) -> Option<GroupKey> {
+/// The windows that a call of `window(...)` means.
+pub fn spec_of(expr: &Expr) -> Option<WindowSpec> {
     let (size_us, slide_us, offset_us) = lengths(expr)?;
     let ExprNode::Call { args, .. } = &expr.node else { return None };
-    Some(GroupKey::Window(WindowSpec { name: "window".to_string(), time: args[0].clone(), size_us, slide_us, offset_us }))
+    Some(WindowSpec { name: "window".to_string(), time: args[0].clone(), size_us, slide_us, offset_us })
+}
+
+/// The group key that a call of `window(...)` in GROUP BY is.
+pub fn group_key(expr: &Expr) -> Option<GroupKey> {
+    spec_of(expr).map(GroupKey::Window)
 }
