@@ -7,6 +7,7 @@
 
 mod builder;
 mod gather;
+mod grow;
 mod nested;
 
 use std::sync::Arc;
@@ -259,17 +260,37 @@ pub struct SourceInput {
     pub idle: bool,
 }
 
-/// The whole input of one step of the engine: given equal batches, equal results follow.
+/// A reference table as it is from a batch on.
 #[derive(Clone, Debug)]
+pub struct TableVersion {
+    /// Index of the table in the program.
+    pub table: usize,
+    /// All columns of its schema.
+    pub rows: Arc<Table>,
+}
+
+/// The whole input of one step of the engine: given equal batches, equal results follow.
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Also the number of the change set that makes it durable.
     pub number: u64,
     pub stamp: Stamp,
     /// At most one entry a source, ascending; a source without news and not idle may be left out.
     pub inputs: Vec<SourceInput>,
+    /// Reference tables that are new or have changed; each table is empty until its first version.
+    pub tables: Vec<TableVersion>,
 }
 
 impl Values {
+    /// Whether entries vary in length.
+    pub fn is_wide(&self) -> bool {
+        match self {
+            Values::Struct(members) => members.iter().any(|member| member.values.is_wide()),
+            Values::String(_) | Values::Dict(_) | Values::Binary(_) | Values::List(_) | Values::Map(_) => true,
+            _ => false,
+        }
+    }
+
     /// The SQL type of these values; a struct's members are unnamed here.
     pub fn is_of(&self, data_type: &DataType) -> bool {
         matches!(

@@ -4,11 +4,13 @@
 //! output of the relation's input. A relation tree is at most [`DEPTH_MAX`] deep, an expression too.
 
 mod aggregate;
+mod collection;
 mod function;
 mod relation;
 mod walk;
 
 pub use aggregate::{AggregateCall, AggregateFunction};
+pub use collection::Collection;
 pub use function::Function;
 pub use relation::{
     CountWindow, Frame, FrameBound, Generator, GroupKey, Join, JoinKey, JoinKind, JoinTime, LocalWindow, OverCall, OverFunction, Relation,
@@ -150,6 +152,43 @@ pub enum ExprNode {
 }
 
 impl Expr {
+    /// What the expression is made of, in order.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.node {
+            ExprNode::Column(_) | ExprNode::Literal(_) | ExprNode::Parameter { .. } => vec![],
+            ExprNode::Cast { input, .. }
+            | ExprNode::Not(input)
+            | ExprNode::IsNull(input)
+            | ExprNode::Member { input, .. }
+            | ExprNode::Lambda { body: input, .. } => vec![input],
+            ExprNode::And(left, right) | ExprNode::Or(left, right) => vec![left, right],
+            ExprNode::Case { branches, otherwise } => {
+                let branches = branches.iter().flat_map(|(condition, result)| [condition, result]);
+                branches.chain(otherwise.as_deref()).collect()
+            }
+            ExprNode::Coalesce(args) | ExprNode::Call { args, .. } => args.iter().collect(),
+            ExprNode::InList { input, list } => std::iter::once(&**input).chain(list).collect(),
+        }
+    }
+
+    pub fn children_mut(&mut self) -> Vec<&mut Expr> {
+        match &mut self.node {
+            ExprNode::Column(_) | ExprNode::Literal(_) | ExprNode::Parameter { .. } => vec![],
+            ExprNode::Cast { input, .. }
+            | ExprNode::Not(input)
+            | ExprNode::IsNull(input)
+            | ExprNode::Member { input, .. }
+            | ExprNode::Lambda { body: input, .. } => vec![input],
+            ExprNode::And(left, right) | ExprNode::Or(left, right) => vec![left, right],
+            ExprNode::Case { branches, otherwise } => {
+                let branches = branches.iter_mut().flat_map(|(condition, result)| [condition, result]);
+                branches.chain(otherwise.as_deref_mut()).collect()
+            }
+            ExprNode::Coalesce(args) | ExprNode::Call { args, .. } => args.iter_mut().collect(),
+            ExprNode::InList { input, list } => std::iter::once(&mut **input).chain(list).collect(),
+        }
+    }
+
     /// Whether this is event time, given which input columns are.
     pub(crate) fn is_event_time(&self, input: &[bool]) -> bool {
         match &self.node {

@@ -2,6 +2,8 @@
 //!
 //! Limits: DECIMAL is not a type here (decimal literals are DOUBLE).
 
+pub mod duration;
+
 use std::fmt;
 
 /// A SQL type. Timestamps are microseconds since 1970-01-01T00:00:00Z.
@@ -87,10 +89,18 @@ impl fmt::Display for DataType {
                 f.write_str("STRUCT<")?;
                 for (i, field) in fields.iter().enumerate() {
                     let separator = if i == 0 { "" } else { ", " };
-                    write!(f, "{separator}{}: {}", field.name, field.data_type)?;
+                    f.write_str(separator)?;
+                    write_name(f, &field.name)?;
+                    write!(f, ": {}", field.data_type)?;
                 }
                 f.write_str(">")
             }
         }
     }
+}
+
+/// In backticks where it is no plain name.
+fn write_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.is_empty();
+    if plain { f.write_str(name) } else { write!(f, "`{}`", name.replace('`', "``")) }
 }

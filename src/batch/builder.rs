@@ -96,6 +96,11 @@ impl ColumnBuilder {
         self.rows
     }
 
+    /// Whether a NULL was appended.
+    pub fn has_nulls(&self) -> bool {
+        self.valid.is_some()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }
@@ -137,6 +142,54 @@ impl ColumnBuilder {
         let Building::String(strings) = &mut self.values else { return self.push_null() };
         strings.push(text);
         self.pushed();
+    }
+
+    /// Appends a byte string; NULL in a column of another type.
+    pub fn push_bytes(&mut self, bytes: &[u8]) {
+        let Building::Binary(binaries) = &mut self.values else { return self.push_null() };
+        binaries.push(bytes);
+        self.pushed();
+    }
+
+    /// Appends an array of the elements that `fill` appends, also where it fails; NULL in a column of another type.
+    pub fn push_list<E>(&mut self, fill: impl FnOnce(&mut ColumnBuilder) -> Result<(), E>) -> Result<(), E> {
+        let Building::List { ends, items } = &mut self.values else {
+            self.push_null();
+            return Ok(());
+        };
+        let filled = fill(items);
+        ends.push(items.len() as u32);
+        self.pushed();
+        filled
+    }
+
+    /// Appends a map of the entries that `fill` appends, as many keys as values, also where it fails; NULL in a column of another type.
+    pub fn push_map<E>(&mut self, fill: impl FnOnce(&mut ColumnBuilder, &mut ColumnBuilder) -> Result<(), E>) -> Result<(), E> {
+        let Building::Map { ends, keys, values } = &mut self.values else {
+            self.push_null();
+            return Ok(());
+        };
+        let filled = fill(keys, values);
+        ends.push(keys.len() as u32);
+        self.pushed();
+        filled
+    }
+
+    /// Appends a struct whose members `fill` appends, one to each builder; NULL in a column of another type.
+    pub fn push_struct<E>(&mut self, fill: impl FnOnce(&mut [ColumnBuilder]) -> Result<(), E>) -> Result<(), E> {
+        let Building::Struct(members) = &mut self.values else {
+            self.push_null();
+            return Ok(());
+        };
+        let filled = fill(members);
+        for member in members {
+            // A filling that failed on the way.
+            while member.len() <= self.rows {
+                member.push_null();
+            }
+        }
+        self.pushed();
+        filled
     }
 
     /// Counts an entry that is not NULL.

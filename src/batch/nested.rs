@@ -35,6 +35,13 @@ impl Binaries {
         self.ends.push(self.bytes.len() as u32);
     }
 
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.ends.len() {
+            self.ends.truncate(len);
+            self.bytes.truncate(self.ends.last().map_or(0, |end| *end as usize));
+        }
+    }
+
     /// Memory, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes.len() + self.ends.len() * 4

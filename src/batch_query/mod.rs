@@ -189,7 +189,7 @@ impl<W: Write> Reading<'_, W> {
         }
         self.batches += 1;
         let inputs = vec![SourceInput { source: 0, table: self.open.take(), idle: false }];
-        let output = self.engine.step(&Batch { number: self.batches, stamp: Stamp::default(), inputs });
+        let output = self.engine.step(&Batch { number: self.batches, stamp: Stamp::default(), inputs, ..Batch::default() });
         self.put(output)
     }
 

@@ -3,35 +3,29 @@
 //! All of a row's keys, filters and arguments are evaluated before any cell changes; a row that fails anywhere, or whose sum of integers
 //! leaves 64 bits, leaves no trace. Time key and watermark decide per window whether a row is late.
 //!
-//! Limits: a key of [`KEY_BYTES_MAX`], a text of [`TEXT_BYTES_MAX`] for min and max; `keys_max` keys and `bytes_max` bytes an operator. Beyond them rows that need a new key or cell are rejected; existing ones go on.
+//! Limits: a key of [`KEY_BYTES_MAX`], a text of [`TEXT_BYTES_MAX`](super::prepare::TEXT_BYTES_MAX) for min and max; `keys_max` keys and `bytes_max` bytes an operator. Beyond them rows that need a new key or cell are rejected; existing ones go on.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::batch::{Column, Values};
 use crate::engine::EngineSettings;
 use crate::engine::buckets::{Buckets, rings_for};
-use crate::engine::chunk::{Chunk, without};
+use crate::engine::chunk::Chunk;
 use crate::engine::emit::Running;
-use crate::engine::expr::{Context, EvalError, Problem, RowError, Selection};
+use crate::engine::expr::{Context, EvalError};
 use crate::engine::input::Input;
-use crate::engine::key_codec::put_key;
+use crate::engine::keyer::{KEY_BYTES_MAX, Keyer};
 use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
 use crate::engine::output::Complaints;
 use crate::engine::overflow::overflowing;
 use crate::engine::pane::{NO_SLOT, PANE_OVERHEAD_BYTES, Pane};
 use crate::engine::placement::{Placement, place};
+use crate::engine::prepare::{PairScratch, Prepared, prepare};
+use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
 use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
-use crate::plan::Span;
 use crate::types::{DataType, Field};
-
-/// Bytes of one encoded key; rows with a longer one are rejected.
-const KEY_BYTES_MAX: usize = 16 << 10;
-
-/// Bytes of a string that min or max keeps; rows with a longer one are rejected.
-const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes of a cell in a pane's index and key list.
 const INDEX_BYTES: usize = 12;
@@ -66,29 +60,8 @@ pub(super) struct Aggregate {
 struct Scratch {
     slots: Vec<u32>,
     rows: Vec<u32>,
-    input_rows: Vec<u32>,
-    input_slots: Vec<u32>,
+    pairs: PairScratch,
     key: Vec<u8>,
-}
-
-/// What the rows of one chunk give: evaluated, the failed ones removed.
-struct Prepared<'a> {
-    selection: Selection,
-    time: Option<Cow<'a, Column>>,
-    keys: Vec<Cow<'a, Column>>,
-    inputs: Vec<Input<'a>>,
-}
-
-/// How a batch's rows find their keys.
-enum Keyer<'a> {
-    /// No key: one group.
-    One,
-    /// One dictionary-coded key whose codes are cached.
-    Codes {
-        codes: &'a [u32],
-        column: &'a Column,
-    },
-    Encoded(&'a [Cow<'a, Column>]),
 }
 
 impl Aggregate {
@@ -132,14 +105,15 @@ impl Aggregate {
         explain: &impl Fn(&EvalError) -> String,
     ) {
         self.fed = true;
-        let (prepared, failed) = self.prepare(chunk, context);
+        let time = self.spec.time.expr();
+        let (prepared, failed) = prepare(chunk, time.as_slice(), &self.spec.plain, &self.spec.plan, context);
         for failure in &failed {
             complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
         }
         let late_before = if self.spec.evicts_after_us.is_some() { watermark_us } else { i64::MIN };
         let keep_null = self.spec.emission == Emission::Changed;
         let Placement { panes, late, in_part, beyond } =
-            place(&self.spec.time, prepared.time.as_deref(), &prepared.selection, late_before, keep_null);
+            place(&self.spec.time, prepared.extra.first().map(Cow::as_ref), &prepared.selection, late_before, keep_null);
         for (row, time) in late {
             complaints.late(watermark_us.saturating_sub(time), || render_row(fields, chunk, row));
         }
@@ -150,7 +124,7 @@ impl Aggregate {
         for (pane, rows) in panes {
             let refused = self.take(pane, rows, &prepared);
             for (row, refusal) in refused {
-                complaints.reject(|| self.refusal(refusal), || render_row(fields, chunk, row));
+                complaints.reject(|| refusal.reason(self.keys_max, self.bytes_max), || render_row(fields, chunk, row));
             }
         }
         // Without keys there is always the one group, as in Spark, whatever filters left of the input.
@@ -165,56 +139,6 @@ impl Aggregate {
         if self.kinds.iter().any(|kind| matches!(kind, LaneKind::MinText | LaneKind::MaxText)) {
             self.loose_bytes = self.panes.values().flat_map(Pane::lanes).map(Lane::loose_bytes).sum();
         }
-    }
-
-    fn refusal(&self, refusal: Refusal) -> String {
-        match refusal {
-            Refusal::KeyLength => format!("the group key is longer than {KEY_BYTES_MAX} bytes; group by a part of it: left(x, 100)"),
-            Refusal::Keys => {
-                format!("the query holds {} keys, its limit; rows with further keys are rejected until some are gone", self.keys_max)
-            }
-            Refusal::Bytes => {
-                format!(
-                    "the query's state has reached its limit of {} bytes; rows that need more are rejected until windows close",
-                    self.bytes_max
-                )
-            }
-            Refusal::Overflow => "a sum of integers does not fit in BIGINT; sum(CAST(x AS DOUBLE)) does".to_owned(),
-        }
-    }
-
-    fn prepare<'c>(&self, chunk: &'c Chunk<'_>, context: &Context) -> (Prepared<'c>, Vec<RowError>) {
-        let mut failed = Vec::new();
-        let mut evaluate = |expr, selection: &Selection| {
-            let evaluated = chunk.evaluate(expr, selection, context);
-            failed.extend(evaluated.errors);
-            evaluated.column
-        };
-        let time = self.spec.time.expr().map(|expr| evaluate(expr, &chunk.selection));
-        let keys = self.spec.plain.iter().map(|key| evaluate(&key.expr, &chunk.selection)).collect();
-        let mut inputs = Vec::with_capacity(self.spec.plan.inputs.len());
-        for spec in &self.spec.plan.inputs {
-            let filtered = spec.filter.as_ref().map(|filter| chunk.filter(filter, context));
-            let passed = filtered.as_ref().map(|filtered| &filtered.selection);
-            let column = match &spec.expr {
-                None => Cow::Owned(Column::new(Values::Boolean(vec![true; chunk.count]))),
-                Some(expr) => {
-                    let evaluated = chunk.evaluate(expr, passed.unwrap_or(&chunk.selection), context);
-                    failed.extend(evaluated.errors);
-                    if spec.keeps_text {
-                        failed.extend(too_long(&evaluated.column, passed.unwrap_or(&chunk.selection), expr.span));
-                    }
-                    evaluated.column
-                }
-            };
-            inputs.push(Input::new(column, (spec.needs_longs, spec.needs_doubles), passed));
-            failed.extend(filtered.into_iter().flat_map(|filtered| filtered.errors));
-        }
-        // Of several errors of a row the first evaluated is told.
-        failed.sort_by_key(|error| error.row);
-        failed.dedup_by_key(|error| error.row);
-        let rows: Vec<u32> = failed.iter().map(|error| error.row).collect();
-        (Prepared { selection: without(&chunk.selection, &rows), time, keys, inputs }, failed)
     }
 
     /// Takes rows into one pane. Returns those that it could not take.
@@ -236,7 +160,7 @@ impl Aggregate {
             scratch.slots.remove(index);
         }
         pane.count_rows(&scratch.slots);
-        self.update_lanes(&mut pane, prepared, &mut scratch);
+        prepared.add_to(&mut pane, &self.spec.plan.lanes, Pairs { rows: &scratch.rows, slots: &scratch.slots }, &mut scratch.pairs);
         pane.touch(&scratch.slots);
         self.note_touched(start, &pane);
         if pane.len() > 0 {
@@ -248,28 +172,6 @@ impl Aggregate {
 
     fn lanes_of_inputs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         self.spec.plan.lanes.iter().enumerate().filter_map(|(lane, spec)| spec.input.map(|input| (lane, input)))
-    }
-
-    fn update_lanes(&self, pane: &mut Pane, prepared: &Prepared<'_>, scratch: &mut Scratch) {
-        let all = Pairs { rows: &scratch.rows, slots: &scratch.slots };
-        for (index, input) in prepared.inputs.iter().enumerate() {
-            let pairs = if input.complete() {
-                all
-            } else {
-                scratch.input_rows.clear();
-                scratch.input_slots.clear();
-                for (row, slot) in all.rows.iter().zip(all.slots) {
-                    if input.takes(*row) {
-                        scratch.input_rows.push(*row);
-                        scratch.input_slots.push(*slot);
-                    }
-                }
-                Pairs { rows: &scratch.input_rows, slots: &scratch.input_slots }
-            };
-            for (lane, _) in self.lanes_of_inputs().filter(|(_, of)| *of == index) {
-                pane.update(lane, pairs, input);
-            }
-        }
     }
 
     fn note_touched(&mut self, start: i64, pane: &Pane) {
@@ -323,13 +225,10 @@ impl Aggregate {
         scratch.slots.clear();
         scratch.slots.reserve(scratch.rows.len());
         let mut refused = Vec::new();
-        let keyer = self.keyer(&prepared.keys);
+        let keyer = Keyer::new(&mut self.keys, &self.spec.plain, &prepared.keys);
         let mut bytes = self.bytes();
         for row in &scratch.rows {
-            let known = match &keyer {
-                Keyer::Codes { codes, column } if !column.is_null(*row as usize) => self.keys.of_code(codes[*row as usize]),
-                _ => NO_KEY,
-            };
+            let known = keyer.cached(&self.keys, *row);
             if known != NO_KEY {
                 let slot = pane.slot(known);
                 if slot != NO_SLOT {
@@ -351,20 +250,6 @@ impl Aggregate {
         refused
     }
 
-    fn keyer<'k>(&mut self, keys: &'k [Cow<'k, Column>]) -> Keyer<'k> {
-        match keys {
-            [] => Keyer::One,
-            [column] => match &column.values {
-                Values::Dict(dict) if self.spec.plain[0].from_source => {
-                    self.keys.prepare_codes(dict.dictionary.generation, dict.dictionary.entries.len());
-                    Keyer::Codes { codes: &dict.codes, column }
-                }
-                _ => Keyer::Encoded(keys),
-            },
-            _ => Keyer::Encoded(keys),
-        }
-    }
-
     fn find_slot_slowly(
         &mut self,
         pane: &mut Pane,
@@ -374,15 +259,9 @@ impl Aggregate {
         encoded: &mut Vec<u8>,
         bytes: &mut usize,
     ) -> Result<u32, Refusal> {
-        let row = row as usize;
         let mut key = known;
         if key == NO_KEY {
-            encoded.clear();
-            match keyer {
-                Keyer::One => {}
-                Keyer::Codes { column, .. } => put_key(encoded, column, row),
-                Keyer::Encoded(columns) => columns.iter().for_each(|column| put_key(encoded, column, row)),
-            }
+            keyer.encode(row, encoded);
             if encoded.len() > KEY_BYTES_MAX {
                 return Err(Refusal::KeyLength);
             }
@@ -402,27 +281,7 @@ impl Aggregate {
             }
             *bytes += more;
         }
-        if let Keyer::Codes { codes, column } = keyer
-            && !column.is_null(row)
-        {
-            self.keys.remember_code(codes[row], key);
-        }
+        keyer.remember(&mut self.keys, row, key);
         Ok(if slot == NO_SLOT { self.new_cell(pane, key) } else { slot })
     }
-}
-
-/// Rows whose string is too long to keep.
-fn too_long(column: &Column, selection: &Selection, span: Span) -> Vec<RowError> {
-    let error = || EvalError { problem: Problem::TextTooLong(TEXT_BYTES_MAX), span, offending: Box::default() };
-    let long = |row: &u32| column.text(*row as usize).is_some_and(|text| text.len() > TEXT_BYTES_MAX);
-    selection.iter().filter(long).map(|row| RowError { row, error: error() }).collect()
-}
-
-/// Why a row was not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    KeyLength,
-    Keys,
-    Bytes,
-    Overflow,
 }

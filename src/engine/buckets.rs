@@ -97,6 +97,11 @@ impl Buckets {
         self.dirty.extend(flags.iter().enumerate().filter(|(_, flag)| **flag).map(|(bucket, _)| (ring, bucket as u32)));
     }
 
+    /// One bucket of `ring` has changed.
+    pub fn mark_one(&mut self, ring: i64, bucket: u32) {
+        self.dirty.insert((ring, bucket));
+    }
+
     /// Whether so many keys want more buckets.
     pub fn crowded(&self, keys: usize) -> bool {
         keys > KEYS_PER_BUCKET_MAX << self.bits && self.bits < BITS_MAX

@@ -25,10 +25,10 @@ use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_v
 pub(super) const VERSION: u8 = 1;
 
 /// Parts of an entry that are believed.
-const PARTS_MAX: usize = 1 << 16;
+pub(super) const PARTS_MAX: usize = 1 << 16;
 
 /// Greatest number of a key that is believed.
-const KEY_NUMBERS_MAX: u64 = 1 << 24;
+pub(super) const KEY_NUMBERS_MAX: u64 = 1 << 24;
 
 /// Length of a value from which on a further part begins. With the limits on keys and texts no value is near the store's 16 MiB.
 pub(super) const PART_BYTES: usize = 1 << 20;
@@ -223,7 +223,7 @@ impl Aggregate {
     }
 }
 
-fn part_name(name: &str, part: usize) -> Vec<u8> {
+pub(super) fn part_name(name: &str, part: usize) -> Vec<u8> {
     if part == 0 { name.as_bytes().to_vec() } else { format!("{name}.{part:x}").into_bytes() }
 }
 

@@ -50,6 +50,12 @@ impl<'a> Chunk<'a> {
         Chunk { columns, count, selection: Selection::All(count) }
     }
 
+    /// All of a table that has all its columns; `None` where one is missing.
+    pub fn of_whole(table: Table) -> Option<Chunk<'static>> {
+        let count = table.rows;
+        Some(Chunk::made(table.columns.into_iter().collect::<Option<_>>()?, count))
+    }
+
     /// The chosen columns of a table; `None` where one was not decoded.
     pub fn of_table(table: &'a Table, columns: &[usize]) -> Option<Chunk<'a>> {
         let columns = columns.iter().map(|column| table.columns.get(*column)?.as_ref().map(SharedColumn::Input)).collect::<Option<_>>()?;

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::batch::Column;
 use crate::engine::input::Input;
 use crate::engine::key_codec::put_key;
-use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
+use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint, put_wide};
 
 /// What a lane accumulates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,6 +225,20 @@ impl Lane {
         }
     }
 
+    /// Removes a cell; the last one takes its place.
+    pub fn swap_remove(&mut self, slot: u32) {
+        let slot = slot as usize;
+        match self {
+            Lane::Count(v) => drop(v.swap_remove(slot)),
+            Lane::SumLong(v) => drop(v.swap_remove(slot)),
+            Lane::SumDouble(v) | Lane::MinDouble(v) | Lane::MaxDouble(v) => drop(v.swap_remove(slot)),
+            Lane::MinLong(v) | Lane::MaxLong(v) => drop(v.swap_remove(slot)),
+            Lane::MinText(v) | Lane::MaxText(v) => v.bytes -= v.values.swap_remove(slot).map_or(0, |text| text.len()),
+            Lane::Moments(v) => drop(v.swap_remove(slot)),
+            Lane::Distinct(v) => drop(v.swap_remove(slot)),
+        }
+    }
+
     /// Undoes an earlier merge of an exact lane; other lanes are left alone.
     pub fn retract(&mut self, slots: &[u32], from: &Lane, from_slots: &[u32]) {
         match (self, from) {
@@ -247,8 +261,8 @@ impl Lane {
         let slot = slot as usize;
         match self {
             Lane::Count(v) => put_varint(out, rows - v[slot]),
-            // Held to 64 bits row by row.
-            Lane::SumLong(v) => put_signed(out, v[slot] as i64),
+            // Within 64 bits in panes; sessions that were joined may be beyond.
+            Lane::SumLong(v) => put_wide(out, v[slot]),
             Lane::SumDouble(v) | Lane::MinDouble(v) | Lane::MaxDouble(v) => out.extend_from_slice(&v[slot].to_le_bytes()),
             Lane::MinLong(v) | Lane::MaxLong(v) => put_signed(out, v[slot]),
             Lane::MinText(v) | Lane::MaxText(v) => match &v.values[slot] {
@@ -272,7 +286,7 @@ impl Lane {
             Lane::Count(v) => {
                 *v.last_mut().expect(CELL) = rows.checked_sub(reader.varint()?).ok_or(Malformed("a count is negative"))?;
             }
-            Lane::SumLong(v) => *v.last_mut().expect(CELL) = i128::from(reader.signed()?),
+            Lane::SumLong(v) => *v.last_mut().expect(CELL) = reader.wide()?,
             Lane::SumDouble(v) | Lane::MinDouble(v) | Lane::MaxDouble(v) => {
                 *v.last_mut().expect(CELL) = f64::from_le_bytes(reader.fixed()?);
             }

@@ -9,10 +9,12 @@
 //! | `chunk` | rows on their way: shared columns and a selection |
 //! | `watermark`, `watermarks` | event time: a stream's watermark, a query's over all of its streams |
 //! | `window`, `placement` | panes of windows, rows to panes |
-//! | `aggregate`, `spec`, `input`, `overflow` | GROUP BY: rows into cells |
-//! | `keys`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
+//! | `aggregate`, `spec`, `prepare`, `input`, `overflow`, `refusal` | GROUP BY: rows into cells |
+//! | `row_windows` | GROUP BY sessions, counts of rows, states |
+//! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
 //! | `emit`, `reading` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
+//! | `join`, `tables` | joins; the reference tables |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
 //!
@@ -30,7 +32,9 @@ mod emit;
 mod error;
 pub mod expr;
 mod input;
+mod join;
 mod key_codec;
+mod keyer;
 mod keys;
 mod lanes;
 mod limit;
@@ -38,13 +42,17 @@ mod output;
 mod overflow;
 mod pane;
 mod placement;
+mod prepare;
 mod query;
 mod reading;
+mod refusal;
 mod render;
+mod row_windows;
 mod sort;
 mod spec;
 mod stage;
 mod state_codec;
+mod tables;
 mod watermark;
 mod watermarks;
 mod window;
@@ -64,6 +72,7 @@ use crate::batch::Batch;
 use crate::engine::checkpoint::{Unfit, VERSION};
 use crate::engine::output::Complaints;
 use crate::engine::query::Query;
+use crate::engine::tables::Tables;
 use crate::plan::Program;
 
 /// Beginning of every state key.
@@ -94,6 +103,7 @@ impl Default for EngineSettings {
 /// All queries of a program, with their state.
 pub struct Engine {
     queries: Vec<Query>,
+    tables: Tables,
 }
 
 impl Engine {
@@ -108,7 +118,7 @@ impl Engine {
             }
         }
         let queries = program.queries.iter().map(|query| Query::new(program, query, &settings)).collect::<Result<_, _>>()?;
-        Ok(Engine { queries })
+        Ok(Engine { queries, tables: Tables::new(program.tables.len()) })
     }
 
     /// Takes up the state that earlier steps returned: all entries whose key begins with `s/` (others are passed over). To be called once,
@@ -135,11 +145,13 @@ impl Engine {
 
     /// Runs one batch through all queries. A batch without rows in which nothing closes by the clock changes nothing.
     pub fn step(&mut self, batch: &Batch) -> StepOutput {
-        self.run(|query, complaints, results| query.step(batch, complaints, results))
+        self.tables.take_up(&batch.tables);
+        self.run(|query, tables, complaints, results| query.step(batch, tables, complaints, results))
     }
 
     /// The input of batch queries is over: their results come out.
     pub fn finish(&mut self) -> StepOutput {
+        self.tables.take_up(&[]);
         self.run(Query::finish)
     }
 
@@ -148,12 +160,12 @@ impl Engine {
         self.queries.iter().any(Query::wants_input)
     }
 
-    fn run(&mut self, mut act: impl FnMut(&mut Query, &mut Complaints<'_>, &mut Vec<QueryResult>)) -> StepOutput {
+    fn run(&mut self, mut act: impl FnMut(&mut Query, &Tables, &mut Complaints<'_>, &mut Vec<QueryResult>)) -> StepOutput {
         let mut output = StepOutput::default();
         let (mut results, mut reject_bytes) = (Vec::new(), 0);
         for (index, query) in self.queries.iter_mut().enumerate() {
             let mut complaints = Complaints::new(index, &mut output, &mut reject_bytes);
-            act(query, &mut complaints, &mut results);
+            act(query, &self.tables, &mut complaints, &mut results);
             complaints.finish();
             query.put_changes(&mut output.state);
         }

@@ -105,6 +105,18 @@ impl Pane {
         slot
     }
 
+    /// Makes a fresh cell that the index does not lead to: for those who keep the cells' numbers. A key may have several.
+    pub fn append(&mut self, key: KeyId) -> u32 {
+        self.keys.push(key);
+        self.keys.len() as u32 - 1
+    }
+
+    /// Removes such a cell; the last one takes its number. No cell of this pane is in the index or touched.
+    pub fn swap_remove(&mut self, slot: u32) {
+        self.keys.swap_remove(slot as usize);
+        self.lanes.iter_mut().for_each(|lane| lane.swap_remove(slot));
+    }
+
     fn make_sparse(&mut self) {
         let mut table = HashTable::with_capacity(self.keys.len());
         for (slot, key) in self.keys.iter().enumerate() {
@@ -181,7 +193,13 @@ impl Pane {
     /// Forgets all cells, keeps memory: for a pane used to combine others.
     pub fn clear(&mut self) {
         match &mut self.index {
-            Index::Dense(slots) => self.keys.iter().for_each(|key| slots[*key as usize] = NO_SLOT),
+            Index::Dense(slots) => {
+                for key in &self.keys {
+                    if let Some(slot) = slots.get_mut(*key as usize) {
+                        *slot = NO_SLOT;
+                    }
+                }
+            }
             Index::Sparse(table) => table.clear(),
         }
         self.keys.clear();

@@ -9,11 +9,12 @@ use crate::batch::{Batch, Column, ColumnBuilder, Stamp};
 use crate::engine::EngineSettings;
 use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::Chunk;
-use crate::engine::compile::{Compiled, Leaf, Port, Rows, compile};
+use crate::engine::compile::{Compiled, Leaf, Node, Port, Rows, compile};
 use crate::engine::error::EngineError;
 use crate::engine::expr::{Context, Selection};
 use crate::engine::output::{Complaints, QueryResult, QueryStatus};
 use crate::engine::stage::{Env, Flow, Stage, explain};
+use crate::engine::tables::Tables;
 use crate::engine::watermarks;
 use crate::plan::{Expr, OutputMode, Program, Query as PlannedQuery};
 use crate::types::Field;
@@ -50,9 +51,10 @@ impl Query {
         })
     }
 
-    pub fn step(&mut self, batch: &Batch, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
+    pub fn step(&mut self, batch: &Batch, tables: &Tables, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
         let before_us = self.compiled.watermarks.current_us();
         let moment = Moment { before_us, after_us: before_us, ended: false, stamp: batch.stamp };
+        self.refresh(tables, moment, complaints);
         let mut concerned = false;
         for index in 0..self.compiled.leaves.len() {
             let Leaf { rows: Rows::Scan { source, columns }, to } = &self.compiled.leaves[index] else { continue };
@@ -75,17 +77,32 @@ impl Query {
     }
 
     /// The input of a batch query is over: everything held comes out. Once.
-    pub fn finish(&mut self, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
+    pub fn finish(&mut self, tables: &Tables, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
         if self.mode != OutputMode::Batch || std::mem::replace(&mut self.finished, true) {
             return;
         }
         let moment = Moment { before_us: 0, after_us: 0, ended: true, stamp: Stamp::default() };
+        self.refresh(tables, moment, complaints);
         for index in 0..self.compiled.leaves.len() {
-            let Leaf { rows: Rows::Literal { rows, schema }, to } = &self.compiled.leaves[index] else { continue };
-            let chunk = literal_rows(rows, schema, &self.context, complaints, &self.text);
+            let Leaf { rows, to } = &self.compiled.leaves[index];
+            let chunk = match rows {
+                Rows::Literal { rows, schema } => literal_rows(rows, schema, &self.context, complaints, &self.text),
+                Rows::Reference { table, columns } => match tables.rows(*table) {
+                    Some(rows) => Chunk::of_table(rows, columns).expect("a reference table has all its columns"),
+                    None => continue,
+                },
+                Rows::Scan { .. } => continue,
+            };
             self.flow(*to, chunk, moment, complaints, results);
         }
         self.release(moment, complaints, results);
+    }
+
+    fn refresh(&mut self, tables: &Tables, moment: Moment, complaints: &mut Complaints<'_>) {
+        for node in 0..self.compiled.nodes.len() {
+            let (stage, _, mut env) = self.at(node, moment, complaints);
+            stage.refresh(tables, &mut env);
+        }
     }
 
     /// Whether more rows could change what comes out: there is a source whose rows no LIMIT keeps back.
@@ -103,9 +120,7 @@ impl Query {
             return None;
         }
         let watermark = self.compiled.watermarks.current_us();
-        let close = |node: &crate::engine::compile::Node| {
-            Some(node.stage.next_close(watermark.saturating_sub(node.lag_us))?.saturating_add(node.lag_us))
-        };
+        let close = |node: &Node| Some(node.stage.next_close(watermark.saturating_sub(node.lag_us))?.saturating_add(node.lag_us));
         self.compiled.nodes.iter().filter_map(close).min()
     }
 
@@ -143,9 +158,16 @@ impl Query {
     /// Lets out what the operators hold, bottom up.
     fn release(&mut self, moment: Moment, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
         for node in 0..self.compiled.nodes.len() {
-            let (stage, to, mut env) = self.at(node, moment, complaints);
-            for chunk in stage.release(&mut env) {
-                self.flow(to, chunk, moment, complaints, results);
+            loop {
+                let (stage, to, mut env) = self.at(node, moment, complaints);
+                let chunks = stage.release(&mut env);
+                let more = stage.has_more(moment.ended);
+                for chunk in chunks {
+                    self.flow(to, chunk, moment, complaints, results);
+                }
+                if !more {
+                    break;
+                }
             }
         }
     }

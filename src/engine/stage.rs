@@ -12,11 +12,13 @@ use crate::engine::aggregate::Aggregate;
 use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::{Chunk, SharedColumn, without};
 use crate::engine::expr::{Context, EvalError, RowError};
+use crate::engine::join::{Lookup, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
 use crate::engine::render::{render_row, shorten};
 use crate::engine::sort::Sort;
 use crate::engine::state_codec::put_varint;
+use crate::engine::tables::Tables;
 use crate::engine::watermarks::Watermarks;
 use crate::plan::{Expr, NamedExpr, OutputMode, Span};
 use crate::types::Field;
@@ -38,6 +40,10 @@ pub(super) enum Stage {
     Limit(Limit),
     Aggregate(Box<Aggregate>),
     Sort(Sort),
+    /// A stream with a side that does not stream.
+    Lookup(Box<Lookup>),
+    /// Two sides of a batch query.
+    Whole(Box<Whole>),
 }
 
 /// What becomes of a chunk that went into an operator.
@@ -45,7 +51,6 @@ pub(super) enum Flow<'a> {
     /// These rows go to the parent, none of them too: an aggregate above counts a batch as input even where a filter left nothing.
     One(Chunk<'a>),
     /// Several chunks for the parent, in this order.
-    #[expect(dead_code, reason = "for operators that make rows")]
     Several(Vec<Chunk<'a>>),
     /// Kept until [`Stage::release`].
     Held,
@@ -78,6 +83,11 @@ impl Env<'_, '_> {
             self.complaints.reject(|| explain(&error.error, self.text), || render_row(&self.fields[port], chunk, error.row));
         }
     }
+
+    /// Rejects one row, as it came in at `port`.
+    pub fn reject_row(&mut self, port: usize, chunk: &Chunk<'_>, row: u32, reason: impl FnOnce() -> String) {
+        self.complaints.reject(reason, || render_row(&self.fields[port], chunk, row));
+    }
 }
 
 impl Stage {
@@ -106,6 +116,11 @@ impl Stage {
                 sort.absorb(&chunk, env.complaints);
                 return Flow::Held;
             }
+            Stage::Lookup(lookup) => return lookup.push(chunk, env),
+            Stage::Whole(whole) => {
+                whole.absorb(port, chunk, env);
+                return Flow::Held;
+            }
         }
         Flow::One(chunk)
     }
@@ -118,7 +133,27 @@ impl Stage {
                 let text = env.text;
                 sort.emit(env.context, env.complaints, |error| explain(error, text)).into_iter().collect()
             }
-            Stage::Sort(_) | Stage::Filter(_) | Stage::Project(_) | Stage::Watermark { .. } | Stage::Union | Stage::Limit(_) => Vec::new(),
+            Stage::Whole(whole) if env.ended => whole.release(env).into_iter().collect(),
+            Stage::Sort(_)
+            | Stage::Filter(_)
+            | Stage::Project(_)
+            | Stage::Watermark { .. }
+            | Stage::Union
+            | Stage::Limit(_)
+            | Stage::Lookup(_)
+            | Stage::Whole(_) => Vec::new(),
+        }
+    }
+
+    /// Whether [`Stage::release`] is to be called again for more.
+    pub fn has_more(&self, ended: bool) -> bool {
+        matches!(self, Stage::Whole(whole) if ended && whole.has_more())
+    }
+
+    /// The reference tables may have changed.
+    pub fn refresh(&mut self, tables: &Tables, env: &mut Env<'_, '_>) {
+        if let Stage::Lookup(lookup) = self {
+            lookup.refresh(tables, env);
         }
     }
 
@@ -126,7 +161,13 @@ impl Stage {
     pub fn is_stateful(&self) -> bool {
         match self {
             Stage::Aggregate(_) | Stage::Limit(_) => true,
-            Stage::Filter(_) | Stage::Project(_) | Stage::Watermark { .. } | Stage::Union | Stage::Sort(_) => false,
+            Stage::Filter(_)
+            | Stage::Project(_)
+            | Stage::Watermark { .. }
+            | Stage::Union
+            | Stage::Sort(_)
+            | Stage::Lookup(_)
+            | Stage::Whole(_) => false,
         }
     }
 
@@ -134,7 +175,14 @@ impl Stage {
     pub fn needs_watermark(&self) -> bool {
         match self {
             Stage::Aggregate(_) => true,
-            Stage::Limit(_) | Stage::Filter(_) | Stage::Project(_) | Stage::Watermark { .. } | Stage::Union | Stage::Sort(_) => false,
+            Stage::Limit(_)
+            | Stage::Filter(_)
+            | Stage::Project(_)
+            | Stage::Watermark { .. }
+            | Stage::Union
+            | Stage::Sort(_)
+            | Stage::Lookup(_)
+            | Stage::Whole(_) => false,
         }
     }
 
@@ -162,7 +210,13 @@ impl Stage {
                     out.push((format!("{prefix}count").into_bytes(), Some(value)));
                 }
             }
-            Stage::Filter(_) | Stage::Project(_) | Stage::Watermark { .. } | Stage::Union | Stage::Sort(_) => {}
+            Stage::Filter(_)
+            | Stage::Project(_)
+            | Stage::Watermark { .. }
+            | Stage::Union
+            | Stage::Sort(_)
+            | Stage::Lookup(_)
+            | Stage::Whole(_) => {}
         }
     }
 
@@ -178,7 +232,13 @@ impl Stage {
                 }
                 Ok(())
             }
-            Stage::Filter(_) | Stage::Project(_) | Stage::Watermark { .. } | Stage::Union | Stage::Sort(_) => Ok(()),
+            Stage::Filter(_)
+            | Stage::Project(_)
+            | Stage::Watermark { .. }
+            | Stage::Union
+            | Stage::Sort(_)
+            | Stage::Lookup(_)
+            | Stage::Whole(_) => Ok(()),
         }
     }
 

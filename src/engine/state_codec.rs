@@ -22,6 +22,16 @@ pub(super) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_varint(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
+/// A signed number of 128 bits; one that fits in 64 has the bytes of [`put_signed`].
+pub(super) fn put_wide(out: &mut Vec<u8>, value: i128) {
+    let mut rest = ((value << 1) ^ (value >> 127)) as u128;
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
@@ -81,6 +91,23 @@ impl<'a> Reader<'a> {
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
+    /// What [`put_wide`] wrote.
+    pub fn wide(&mut self) -> Result<i128, Malformed> {
+        let mut value = 0u128;
+        for shift in (0..128).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u128::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                break;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Ok((value >> 1) as i128 ^ -((value & 1) as i128));
+            }
+        }
+        Err(Malformed("a number is out of range"))
+    }
+
     /// A count of things that take at least `bytes_each`: never more than the input can hold.
     pub fn count(&mut self, bytes_each: usize) -> Result<usize, Malformed> {
         let count = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
@@ -111,14 +138,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_and_bytes_come_back(unsigned: u64, signed: i64, bytes: Vec<u8>) {
+        fn numbers_and_bytes_come_back(unsigned: u64, signed: i64, wide: i128, bytes: Vec<u8>) {
             let mut out = Vec::new();
             put_varint(&mut out, unsigned);
             put_signed(&mut out, signed);
+            put_wide(&mut out, wide);
+            put_wide(&mut out, i128::from(signed));
             put_bytes(&mut out, &bytes);
             let mut reader = Reader::new(&out);
             prop_assert_eq!(reader.varint(), Ok(unsigned));
             prop_assert_eq!(reader.signed(), Ok(signed));
+            prop_assert_eq!(reader.wide(), Ok(wide));
+            prop_assert_eq!(reader.signed(), Ok(signed), "small ones are the same");
             prop_assert_eq!(reader.bytes(), Ok(&bytes[..]));
             prop_assert_eq!(reader.end(), Ok(()));
         }

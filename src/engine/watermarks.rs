@@ -112,7 +112,7 @@ mod tests {
     fn batch(idle: &[bool], wall_us: i64) -> Batch {
         let input = |(source, idle): (usize, &bool)| SourceInput { source, table: Table::default(), idle: *idle };
         let stamp = Stamp { wall_us, mono_us: 0, synchronised: true };
-        Batch { number: 1, stamp, inputs: idle.iter().enumerate().map(input).collect() }
+        Batch { number: 1, stamp, inputs: idle.iter().enumerate().map(input).collect(), ..Batch::default() }
     }
 
     fn two() -> Watermarks {

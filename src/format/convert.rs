@@ -13,7 +13,7 @@ use super::{Coerce, TimestampUnit};
 /// Doubles below this in magnitude hold every integer.
 const INTEGRAL_MAX: f64 = 9_007_199_254_740_992.0;
 
-pub(super) struct Converter {
+pub(crate) struct Converter {
     pub coerce: Coerce,
     /// Power of ten from the unit of numeric timestamps to microseconds.
     unit_power: u32,
@@ -22,9 +22,14 @@ pub(super) struct Converter {
 }
 
 /// The value is no value of the column's type.
-pub(super) struct Unfit;
+pub(crate) struct Unfit;
 
 impl Converter {
+    /// As Spark reads JSON: strictly, numbers as seconds, in UTC.
+    pub fn spark() -> Converter {
+        Converter::new(Coerce::Strict, TimestampUnit::Seconds, Zone::UTC)
+    }
+
     pub fn new(coerce: Coerce, unit: TimestampUnit, zone: Zone) -> Converter {
         let unit_power = match unit {
             TimestampUnit::Seconds => 6,
@@ -35,10 +40,11 @@ impl Converter {
     }
 
     /// The slot for a JSON value; `payload` is what the token points into, strings with escapes go to `unescaped`.
-    pub fn token(&self, target: Target, token: &Token, payload: &[u8], unescaped: &mut String) -> Result<Slot, Unfit> {
+    pub(super) fn token(&self, target: Target, token: &Token, payload: &[u8], unescaped: &mut String) -> Result<Slot, Unfit> {
         let raw = &payload[token.start..token.end];
         match token.kind {
             TokenKind::Null => Ok(Slot::Null),
+            _ if target == Target::Nested => Ok(Slot::Nested { start: token.start as u32, end: token.end as u32 }),
             TokenKind::Text { escaped } => {
                 let (start, end) = (token.start + 1, token.end - 1);
                 if !escaped {
@@ -68,7 +74,12 @@ impl Converter {
         value.checked_mul(self.unit_scale)
     }
 
-    pub fn number(&self, target: Target, number: Number, raw: &[u8]) -> Result<Slot, Unfit> {
+    /// Text as microseconds since the epoch.
+    pub fn timestamp(&self, text: &str) -> Option<i64> {
+        timestamp::parse(text, &self.zone)
+    }
+
+    pub(super) fn number(&self, target: Target, number: Number, raw: &[u8]) -> Result<Slot, Unfit> {
         let lenient = self.coerce == Coerce::Lenient;
         let slot = match target {
             Target::Double => Some(Slot::Double(number.to_f64(raw))),
@@ -81,13 +92,13 @@ impl Converter {
                 wide.and_then(|value| i32::try_from(value).ok()).map(Slot::Int)
             }
             Target::Boolean if lenient => Some(Slot::Boolean(number.to_f64(raw) != 0.0)),
-            Target::Boolean | Target::Text => None,
+            Target::Boolean | Target::Text | Target::Nested => None,
         };
         slot.ok_or(Unfit)
     }
 
     /// Text for a column that is not STRING.
-    pub fn text(&self, target: Target, text: &str) -> Result<Slot, Unfit> {
+    pub(super) fn text(&self, target: Target, text: &str) -> Result<Slot, Unfit> {
         if target == Target::Timestamp
             && let Some(micros) = timestamp::parse(text, &self.zone)
         {
@@ -100,7 +111,7 @@ impl Converter {
     }
 
     /// A payload that is one value: as text, but a number where it reads as both (`2026` is no year).
-    pub fn scalar(&self, target: Target, text: &str) -> Result<Slot, Unfit> {
+    pub(super) fn scalar(&self, target: Target, text: &str) -> Result<Slot, Unfit> {
         self.lenient_text(target, text).or_else(|_| self.text(target, text))
     }
 

@@ -125,6 +125,8 @@ impl From<TableFull> for BadRecord {
 /// Where a needed column is fed from.
 enum Feed {
     Slot(usize),
+    /// A slot that is read by its type.
+    Nested(usize, Box<DataType>),
     /// A slot of STRING.
     Text(usize, Box<Interner>),
     /// Number of the part in the cached topic.
@@ -156,6 +158,8 @@ struct RowWriter {
     source_name: String,
     event_time: Option<EventTimeRule>,
     future_limit_us: Option<i64>,
+    /// As the decoder's.
+    converter: Converter,
 }
 
 #[derive(Clone, Copy)]
@@ -181,13 +185,14 @@ impl Decoder {
         let topics = (!layout.topic.is_empty()).then(|| TopicCache::new(settings.patterns.clone(), layout.topic, hasher));
         Ok(Decoder {
             reader,
-            converter: Converter::new(coerce, settings.timestamp_unit, zone),
+            converter: Converter::new(coerce, settings.timestamp_unit, zone.clone()),
             rows: RowWriter {
                 feeds: layout.feeds,
                 topics,
                 source_name: String::new(),
                 event_time: layout.event_time,
                 future_limit_us: None,
+                converter: Converter::new(coerce, settings.timestamp_unit, zone),
             },
             bad_records: settings.bad_records,
             null_slots: vec![Slot::Null; slots],
@@ -303,6 +308,7 @@ impl Layout {
             let (feed, fixed_type) = match &column.origin {
                 Origin::Payload(path) => match layout.payload_slot(settings, index, path)? {
                     (slot, Target::Text) => (Feed::Text(slot, interner()), None),
+                    (slot, Target::Nested) => (Feed::Nested(slot, Box::new(column.data_type.clone())), None),
                     (slot, _) => (Feed::Slot(slot), None),
                 },
                 Origin::Topic(_) if settings.patterns.is_empty() => return Err(FormatError::Capture { column: column.name.clone() }),
@@ -325,6 +331,9 @@ impl Layout {
     fn payload_slot(&mut self, settings: &DecodeSettings, index: usize, path: &[String]) -> Result<(usize, Target), FormatError> {
         let column = &settings.columns[index];
         let target = Target::of(&column.data_type).ok_or_else(|| column_type(column))?;
+        if target == Target::Nested && settings.format == Format::Value {
+            return Err(column_type(column));
+        }
         if settings.format == Format::Value && !path.is_empty() {
             return Err(FormatError::PathInValue { column: column.name.clone() });
         }
@@ -399,19 +408,27 @@ impl RowWriter {
         if table.rows() == ROWS_MAX {
             return Err(BadRecord::TableFull);
         }
-        self.push(row, message, table, arrival_slot)?;
+        decoded.nulled_fields += self.push(row, message, table, arrival_slot)?;
         table.end_row();
         decoded.rows += 1;
         Ok(())
     }
 
-    /// `arrival_slot`: the slot that takes the arrival time.
+    /// `arrival_slot`: the slot that takes the arrival time. Returns how many members of nested values did not fit.
     #[inline]
-    fn push(&mut self, row: &ReadRow, message: &Message, table: &mut OpenTable, arrival_slot: Option<usize>) -> Result<(), TableFull> {
+    fn push(&mut self, row: &ReadRow, message: &Message, table: &mut OpenTable, arrival_slot: Option<usize>) -> Result<usize, TableFull> {
+        let mut nulled = 0;
         for (feed, column) in self.feeds.iter_mut().zip(table.columns_mut()) {
             match feed {
                 Feed::Slot(slot) if arrival_slot == Some(*slot) => open_table::push(column, &Slot::Timestamp(message.arrived_us)),
                 Feed::Slot(slot) => open_table::push(column, &row.slots[*slot]),
+                Feed::Nested(slot, data_type) => match row.slots[*slot] {
+                    Slot::Nested { start, end } => {
+                        let payload = &row.texts.payload[..end as usize];
+                        nulled += open_table::push_nested(column, payload, start as usize, data_type, &self.converter)?;
+                    }
+                    _ => open_table::push_null(column),
+                },
                 Feed::Text(slot, interner) => match &row.slots[*slot] {
                     Slot::Text(text) => open_table::push_text(column, interner, text.get(row.texts), None)?,
                     _ => open_table::push_null(column),
@@ -428,7 +445,7 @@ impl RowWriter {
                 Feed::Retained => open_table::push(column, &Slot::Boolean(message.retained)),
             }
         }
-        Ok(())
+        Ok(nulled)
     }
 }
 

@@ -1,12 +1,13 @@
 //! Rows to JSON as Spark's `to_json` writes them: NULL members are left out, NaN and the infinities are strings, timestamps are UTC in
 //! whole milliseconds (the rest is cut off), doubles look as in Java (`1.0E7`), with the fewest digits that read back as the same number.
-//!
-//! Rows never contain an array or map: those types are not built yet.
+//! Binary is base64; within arrays and maps NULL is written.
 
 use std::io::Write;
+use std::ops::Range;
 
+use super::base64;
 use super::timestamp::civil_from_days;
-use crate::batch::{Column, Table, Values};
+use crate::batch::{Column, MapColumn, Table, Values};
 use crate::types::{DataType, Field};
 
 const DAY_MS: i64 = 86_400_000;
@@ -82,7 +83,7 @@ fn write_member(field: &Field, column: &Column, row: usize, start: usize, out: &
 }
 
 /// Appends a value that is not NULL.
-pub(super) fn write_value(data_type: &DataType, column: &Column, row: usize, out: &mut Vec<u8>) {
+pub fn write_value(data_type: &DataType, column: &Column, row: usize, out: &mut Vec<u8>) {
     match &column.values {
         Values::Boolean(v) => out.extend_from_slice(if v[row] { b"true" } else { b"false" }),
         Values::Int(v) => write_integer(i64::from(v[row]), out),
@@ -106,10 +107,93 @@ pub(super) fn write_value(data_type: &DataType, column: &Column, row: usize, out
             }
             out.push(b'}');
         }
-        Values::Binary(_) | Values::List(_) | Values::Map(_) => out.extend_from_slice(b"null"),
-        Values::Interval(v) => write_integer(v[row], out),
+        Values::Binary(v) => {
+            out.push(b'"');
+            base64::encode(v.get(row), out);
+            out.push(b'"');
+        }
+        Values::Interval(v) => {
+            out.push(b'"');
+            write_interval(v[row], out);
+            out.push(b'"');
+        }
+        Values::List(list) => {
+            let element = if let DataType::Array(element) = data_type { element } else { &DataType::Null };
+            write_array(element, &list.items, list.range(row), out);
+        }
+        Values::Map(map) => {
+            let value = if let DataType::Map(_, value) = data_type { value } else { &DataType::Null };
+            write_map(value, map, row, out);
+        }
         Values::Null(_) => out.extend_from_slice(b"null"),
     }
+}
+
+/// NULL elements are written, as Spark does.
+fn write_array(data_type: &DataType, items: &Column, range: Range<usize>, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (number, element) in range.enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        write_or_null(data_type, items, element, out);
+    }
+    out.push(b']');
+}
+
+fn write_map(data_type: &DataType, map: &MapColumn, row: usize, out: &mut Vec<u8>) {
+    out.push(b'{');
+    for (number, element) in map.range(row).enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        write_string(&key_text(&map.keys, element), out);
+        out.push(b':');
+        write_or_null(data_type, &map.values, element, out);
+    }
+    out.push(b'}');
+}
+
+fn write_or_null(data_type: &DataType, column: &Column, row: usize, out: &mut Vec<u8>) {
+    if column.is_null(row) {
+        out.extend_from_slice(b"null");
+    } else {
+        write_value(data_type, column, row, out);
+    }
+}
+
+/// A map's key as a member's name: as Spark stores it, times as numbers.
+fn key_text(keys: &Column, row: usize) -> String {
+    if keys.is_null(row) {
+        return "null".to_owned();
+    }
+    let inner = |parts: &mut dyn Iterator<Item = String>| format!("[{}]", parts.collect::<Vec<_>>().join(","));
+    match &keys.values {
+        Values::String(_) | Values::Dict(_) => keys.text(row).unwrap_or_default().to_owned(),
+        Values::Timestamp(v) | Values::Interval(v) => v[row].to_string(),
+        Values::Date(v) => v[row].to_string(),
+        Values::Struct(members) => inner(&mut members.iter().map(|member| key_text(member, row))),
+        Values::List(list) => inner(&mut list.range(row).map(|element| key_text(&list.items, element))),
+        _ => {
+            let mut text = Vec::new();
+            write_value(&DataType::Null, keys, row, &mut text);
+            String::from_utf8(text).unwrap_or_default().trim_matches('"').to_owned()
+        }
+    }
+}
+
+/// `INTERVAL '1 02:03:04.5' DAY TO SECOND`; Spark writes the same.
+pub fn write_interval(micros: i64, out: &mut Vec<u8>) {
+    const SECOND: u64 = 1_000_000;
+    let (sign, span) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
+    let (days, hours, minutes, seconds) =
+        (span / (86_400 * SECOND), span / (3600 * SECOND) % 24, span / (60 * SECOND) % 60, span / SECOND % 60);
+    let _ = write!(out, "INTERVAL '{sign}{days} {hours:02}:{minutes:02}:{seconds:02}");
+    if span % SECOND > 0 {
+        let fraction = format!("{:06}", span % SECOND);
+        let _ = write!(out, ".{}", fraction.trim_end_matches('0'));
+    }
+    out.extend_from_slice(b"' DAY TO SECOND");
 }
 
 fn write_integer(value: i64, out: &mut Vec<u8>) {
@@ -134,7 +218,7 @@ fn write_digits(mut value: u64, width: usize, out: &mut Vec<u8>) {
 /// Appends a double in Java's form; those of a few decimals, as sensors give them, without the search for the shortest digits.
 ///
 /// Doubles tell all decimals of up to 15 digits apart, so the one that reads back as `value`, without trailing zeros, is the shortest.
-fn write_double(value: f64, out: &mut Vec<u8>) {
+pub(super) fn write_double(value: f64, out: &mut Vec<u8>) {
     let scaled = (value.abs() * SCALE).round();
     if !(SCALED_MIN..SCALED_MAX).contains(&scaled) || scaled / SCALE != value.abs() {
         return write_float(&value, value, out);

@@ -3,6 +3,7 @@
 //! In: a [`Decoder`] reads [`Message`]s into an [`OpenTable`], whose rows become a batch's table. Out: [`encode_row`] writes a row as Spark's
 //! `to_json` does. This file holds the settings of a source's format.
 
+mod base64;
 mod convert;
 pub mod csv;
 mod decode;
@@ -19,11 +20,19 @@ mod value;
 mod words;
 
 pub use decode::{BadRecord, Decoded, Decoder, FormatError, Message, PAYLOAD_BYTES_MAX, REFUSED_LISTED_MAX, RefusedReason, RefusedRow};
-pub use encode::{encode_result, encode_row, encode_row_within, write_string};
+pub use encode::{encode_result, encode_row, encode_row_within, write_interval, write_string, write_value};
 pub use open_table::{COLUMN_TEXT_BYTES_MAX, OpenTable};
 pub use topic_name::{TOPIC_BYTES_MAX, TopicError, TopicPart, TopicTemplate, write_topic};
 
 use crate::types::DataType;
+
+/// What reads JSON within a text, for the engine's functions.
+pub(crate) mod json_text {
+    pub(crate) use super::convert::Converter;
+    pub(crate) use super::json::copy::compact;
+    pub(crate) use super::json::scan::{self, Fault, TokenKind};
+    pub(crate) use super::json::typed::Typed;
+}
 
 /// How one source's payloads become rows. Columns stand in the order of the source's table schema.
 #[derive(Clone, Debug)]

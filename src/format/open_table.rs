@@ -3,10 +3,11 @@
 //! Limits: [`crate::batch::ROWS_MAX`] rows, and [`COLUMN_TEXT_BYTES_MAX`] of plain strings a column.
 
 use super::DecodeSettings;
-use super::convert::utf8;
+use super::convert::{Converter, utf8};
 use super::dictionary::Interner;
+use super::json::typed::Typed;
 use super::row::Slot;
-use crate::batch::{Bitmap, Column, DictColumn, Strings, Table, Values};
+use crate::batch::{Column, DictColumn, Strings, Table, Values};
 use crate::types::DataType;
 
 /// Bytes of text in one column of plain strings.
@@ -42,14 +43,14 @@ impl OpenTable {
 
     /// Roughly what the rows take in memory, without the dictionaries.
     pub fn bytes(&self) -> usize {
-        self.columns.iter().map(column_bytes).sum()
+        self.columns.iter().map(Column::bytes).sum()
     }
 
     /// Forgets the rows from number `rows` on.
     pub fn truncate(&mut self, rows: usize) {
         if rows < self.rows {
             self.rows = rows;
-            self.columns.iter_mut().for_each(|column| truncate(column, rows));
+            self.columns.iter_mut().for_each(|column| column.truncate(rows));
         }
     }
 
@@ -84,14 +85,7 @@ fn empty(data_type: &DataType) -> Values {
         DataType::Double => Values::Double(Vec::new()),
         DataType::Timestamp => Values::Timestamp(Vec::new()),
         DataType::String => Values::Dict(DictColumn { codes: Vec::new(), dictionary: Default::default() }),
-        // No payload is read as these; `Decoder::new` refuses them.
-        DataType::Null
-        | DataType::Date
-        | DataType::Binary
-        | DataType::Interval
-        | DataType::Struct(_)
-        | DataType::Array(_)
-        | DataType::Map(..) => Values::Null(0),
+        other => Column::empty(other).values,
     }
 }
 
@@ -107,39 +101,12 @@ fn begun_like(column: &Column, rows: usize) -> Column {
         Values::Timestamp(_) => Values::Timestamp(Vec::with_capacity(room)),
         Values::Dict(dict) => Values::Dict(DictColumn { codes: Vec::with_capacity(room), dictionary: dict.dictionary.clone() }),
         Values::String(_) => Values::Dict(DictColumn { codes: Vec::new(), dictionary: Default::default() }),
-        _ => Values::Null(0),
+        _ => {
+            let mut begun = column.clone();
+            begun.truncate(0);
+            begun.values
+        }
     })
-}
-
-fn column_bytes(column: &Column) -> usize {
-    let values = match &column.values {
-        Values::Boolean(v) => v.len(),
-        Values::Int(v) | Values::Date(v) => v.len() * 4,
-        Values::BigInt(v) | Values::Timestamp(v) => v.len() * 8,
-        Values::Float(v) => v.len() * 4,
-        Values::Double(v) => v.len() * 8,
-        Values::String(v) => v.bytes(),
-        Values::Dict(v) => v.codes.len() * 4,
-        _ => 0,
-    };
-    values + column.valid.as_ref().map_or(0, |valid| valid.len() / 8)
-}
-
-fn truncate(column: &mut Column, rows: usize) {
-    match &mut column.values {
-        Values::Boolean(v) => v.truncate(rows),
-        Values::Int(v) | Values::Date(v) => v.truncate(rows),
-        Values::BigInt(v) | Values::Timestamp(v) => v.truncate(rows),
-        Values::Float(v) => v.truncate(rows),
-        Values::Double(v) => v.truncate(rows),
-        Values::String(v) => v.truncate(rows),
-        Values::Dict(v) => v.codes.truncate(rows),
-        Values::Null(len) => *len = rows.min(*len),
-        _ => {}
-    }
-    if let Some(valid) = &mut column.valid {
-        valid.truncate(rows);
-    }
 }
 
 /// Appends a value that is not a string; NULL for a slot of another type.
@@ -166,19 +133,31 @@ fn push_valid(column: &mut Column) {
 
 #[cold]
 pub(super) fn push_null(column: &mut Column) {
-    let rows = column.len();
-    match &mut column.values {
-        Values::Boolean(v) => v.push(false),
-        Values::Int(v) | Values::Date(v) => v.push(0),
-        Values::BigInt(v) | Values::Timestamp(v) => v.push(0),
-        Values::Float(v) => v.push(0.0),
-        Values::Double(v) => v.push(0.0),
-        Values::String(v) => v.push(""),
-        Values::Dict(v) => v.codes.push(0),
-        Values::Null(len) => *len += 1,
-        _ => {}
+    column.push_null();
+}
+
+/// Appends the JSON value that stands at `start` of the payload; NULL where it does not fit. Returns how many members did not.
+pub(super) fn push_nested(
+    column: &mut Column,
+    payload: &[u8],
+    start: usize,
+    data_type: &DataType,
+    converter: &Converter,
+) -> Result<usize, TableFull> {
+    if column.bytes() + payload.len() > COLUMN_TEXT_BYTES_MAX && !column.is_empty() {
+        return Err(TableFull);
     }
-    column.valid.get_or_insert_with(|| Bitmap::filled(rows, true)).push(false);
+    let mut typed = Typed::new(payload, converter, false);
+    match typed.value(start, 0, data_type) {
+        Ok((Ok(value), _)) => {
+            column.push(&value);
+            Ok(typed.nulled)
+        }
+        _ => {
+            column.push_null();
+            Ok(typed.nulled + 1)
+        }
+    }
 }
 
 /// Chooses the form of a string column in a table without rows.

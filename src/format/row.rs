@@ -13,6 +13,8 @@ pub(super) enum Target {
     Double,
     Timestamp,
     Text,
+    /// Read by its full type once the row is known: [`Slot::Nested`].
+    Nested,
 }
 
 impl Target {
@@ -26,7 +28,9 @@ impl Target {
             DataType::Double => Some(Target::Double),
             DataType::Timestamp => Some(Target::Timestamp),
             DataType::String => Some(Target::Text),
-            _ => None,
+            DataType::Date | DataType::Binary | DataType::Array(_) | DataType::Struct(_) => Some(Target::Nested),
+            DataType::Map(key, _) if **key == DataType::String => Some(Target::Nested),
+            DataType::Map(..) | DataType::Null | DataType::Interval => None,
         }
     }
 }
@@ -42,6 +46,11 @@ pub(super) enum Slot {
     /// Microseconds since the epoch.
     Timestamp(i64),
     Text(TextRef),
+    /// A JSON value that stands at these bytes of the payload.
+    Nested {
+        start: u32,
+        end: u32,
+    },
 }
 
 /// A string by its place: in the payload as it came, or in the text of undone escapes.

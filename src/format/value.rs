@@ -36,5 +36,6 @@ fn misfit(target: Target) -> &'static str {
         Target::Double => "the payload is not a DOUBLE",
         Target::Timestamp => "the payload is not a TIMESTAMP",
         Target::Text => "the payload is not text",
+        Target::Nested => "the payload is not one scalar",
     }
 }

@@ -1,5 +1,7 @@
 //! The scalar functions and operators that an expression can call.
 
+use super::Collection;
+
 /// Scalar functions and operators. Which argument types each takes is `sql`'s business; the engine dispatches on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Function {
@@ -139,4 +141,10 @@ pub enum Function {
     WindowTime,
     /// `named_struct`/`struct` of its arguments.
     MakeStruct,
+    /// (INTERVAL, number) and (INTERVAL, number): µs, rounded half away from zero.
+    MultiplyInterval,
+    DivideInterval,
+    /// (TIMESTAMP, TIMESTAMP): INTERVAL.
+    TimeDifference,
+    Collection(Collection),
 }

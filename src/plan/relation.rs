@@ -245,7 +245,7 @@ pub enum GroupKey {
 pub struct Session {
     pub name: String,
     pub time: Expr,
-    /// INTERVAL; not positive or NULL: the row vanishes.
+    /// STRING, a length of time such as '5 minutes', months too; not positive, NULL or no such text: the row vanishes.
     pub gap: Expr,
 }
 
@@ -266,7 +266,11 @@ pub struct LocalWindow {
 #[derive(Clone, Debug)]
 pub struct CountWindow {
     pub name: String,
+    /// TIMESTAMP: what start and end are taken from. `None`: both are NULL.
+    pub time: Option<Expr>,
+    /// Rows of one window.
     pub size: u64,
+    /// Rows from the end of one window to the end of the next, at most `size`.
     pub every: u64,
 }
 
@@ -274,8 +278,12 @@ pub struct CountWindow {
 #[derive(Clone, Debug)]
 pub struct StateWindow {
     pub name: String,
+    /// As in [`CountWindow::time`].
+    pub time: Option<Expr>,
     pub begin: Expr,
     pub end: Expr,
+    /// Closes a window this long after its first row's time, at the latest.
+    pub timeout_us: Option<i64>,
 }
 
 /// `window(time, size, slide, offset)`: all `[start, start + size)` with `start ≡ offset (mod slide)` that hold `time`. Rows with NULL time vanish.
@@ -307,8 +315,8 @@ impl GroupKey {
             GroupKey::Expr(named) => vec![&named.expr],
             GroupKey::Window(WindowSpec { time, .. }) | GroupKey::LocalWindow(LocalWindow { time, .. }) => vec![time],
             GroupKey::Session(Session { time, gap, .. }) => vec![time, gap],
-            GroupKey::CountWindow(_) => Vec::new(),
-            GroupKey::StateWindow(StateWindow { begin, end, .. }) => vec![begin, end],
+            GroupKey::CountWindow(CountWindow { time, .. }) => time.iter().collect(),
+            GroupKey::StateWindow(StateWindow { time, begin, end, .. }) => time.iter().chain([begin, end]).collect(),
         }
     }
 
@@ -317,8 +325,8 @@ impl GroupKey {
             GroupKey::Expr(named) => vec![&mut named.expr],
             GroupKey::Window(WindowSpec { time, .. }) | GroupKey::LocalWindow(LocalWindow { time, .. }) => vec![time],
             GroupKey::Session(Session { time, gap, .. }) => vec![time, gap],
-            GroupKey::CountWindow(_) => Vec::new(),
-            GroupKey::StateWindow(StateWindow { begin, end, .. }) => vec![begin, end],
+            GroupKey::CountWindow(CountWindow { time, .. }) => time.iter_mut().collect(),
+            GroupKey::StateWindow(StateWindow { time, begin, end, .. }) => time.iter_mut().chain([begin, end]).collect(),
         }
     }
 

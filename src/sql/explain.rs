@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::duration::show_duration;
 use super::explain_relation;
 use crate::plan::{
     AggregateCall, AggregateFunction, Expr, ExprNode, Function, GroupKey, NamedExpr, OutputMode, Query, Relation, TableSchema,
 };
+use crate::types::duration::show_duration;
 use crate::types::{DataType, Field, Value};
 
 /// Longest expression shown, in characters.

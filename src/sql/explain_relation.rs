@@ -1,9 +1,9 @@
 //! Operators that join, multiply or number rows, for people.
 
-use super::duration::show_duration;
 use super::explain::{call, show};
 use crate::plan::{Expr, Frame, FrameBound, Generator, Join, JoinKind, OverCall, OverFunction, Relation, SortKey, WindowSpec};
 use crate::types::Field;
+use crate::types::duration::show_duration;
 
 /// `LEFT JOIN`'s line: its kind, keys, condition and time bounds.
 pub fn join(join: &Join) -> String {

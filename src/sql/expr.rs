@@ -392,12 +392,9 @@ impl<'a> ExprPlanner<'a> {
         let filter = filter.map(|filter| self.plan_boolean(filter)).transpose();
         self.in_aggregate = false;
         let call = aggregates::build(kind, Written { name, args: planned?, distinct, filter: filter?, span }, self.mode)?;
-        if call
-            .args
-            .iter()
-            .chain(&call.filter)
-            .any(|arg| tree::any(arg, &mut |node| matches!(node.node, ExprNode::Column(index) if matches!(Stand::of(index), Stand::Aggregate(_)))))
-        {
+        if call.args.iter().chain(&call.filter).any(|arg| {
+            tree::any(arg, &mut |node| matches!(node.node, ExprNode::Column(index) if matches!(Stand::of(index), Stand::Aggregate(_))))
+        }) {
             return Err(SqlError::new(span, "an aggregate cannot be nested in another").help("aggregate the inner one in a subquery"));
         }
         let data_type = call.data_type.clone();

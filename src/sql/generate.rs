@@ -16,8 +16,7 @@ use crate::plan::{Expr, ExprNode, Generator, JoinKind, NamedExpr, Relation, Span
 use crate::types::{DataType, Field, Value};
 
 /// The functions that make rows.
-pub const NAMES: &[&str] =
-    &["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack", "json_tuple"];
+pub const NAMES: &[&str] = &["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack", "json_tuple"];
 
 /// Rows that `range` and `stack` make.
 const ROWS_MAX: i64 = 20_000;
@@ -166,7 +165,9 @@ pub fn plan_item(exprs: &mut ExprPlanner<'_>, function: &ast::Function, names: V
 impl Planner<'_> {
     pub fn plan_lateral_view(&self, input: Planned, view: &LateralView) -> Result<Planned, SqlError> {
         let ast::Expr::Function(function) = &view.lateral_view else {
-            return Err(SqlError::new(place(&view.lateral_view), "LATERAL VIEW takes a function that makes rows").help("as in explode(tags)"));
+            return Err(
+                SqlError::new(place(&view.lateral_view), "LATERAL VIEW takes a function that makes rows").help("as in explode(tags)")
+            );
         };
         let names = view.lateral_col_alias.iter().map(|ident| ident.value.clone()).collect();
         let table = view.lateral_view_name.to_string().replace('`', "");
@@ -261,7 +262,10 @@ impl Planner<'_> {
         self.budget.spend(count as usize, span)?;
         let rows = (0..count as i64).map(|index| vec![tree::bigint(start + index * step, span)]).collect();
         let schema = vec![Field::new("id", DataType::BigInt)];
-        Ok(Planned { relation: Relation::Values { rows, schema }, scope: Scope { columns: vec![ScopeColumn::new("id", DataType::BigInt)] } })
+        Ok(Planned {
+            relation: Relation::Values { rows, schema },
+            scope: Scope { columns: vec![ScopeColumn::new("id", DataType::BigInt)] },
+        })
     }
 }
 

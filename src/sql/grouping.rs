@@ -37,7 +37,9 @@ pub fn written_sets<'e>(
         [GroupByWithModifier::Rollup] => return Ok(Some(rollup(&single()))),
         [GroupByWithModifier::Cube] => return cube(&single(), span).map(Some),
         [GroupByWithModifier::GroupingSets(ast::Expr::GroupingSets(listed))] => return nested(listed, span).map(Some),
-        _ => return Err(SqlError::unsupported(span, "this form of GROUP BY").help("use GROUP BY ROLLUP (…), CUBE (…) or GROUPING SETS (…)")),
+        _ => {
+            return Err(SqlError::unsupported(span, "this form of GROUP BY").help("use GROUP BY ROLLUP (…), CUBE (…) or GROUPING SETS (…)"));
+        }
     }
     let mut sets: Vec<Unit> = vec![vec![]];
     let mut plain = true;
@@ -70,7 +72,8 @@ fn cube<'e>(units: &[Unit<'e>], span: Span) -> Result<Vec<Unit<'e>>, SqlError> {
         return Err(too_many(span));
     }
     let count = units.len();
-    let of = |bits: usize| (0..count).filter(|index| bits >> (count - 1 - index) & 1 == 1).flat_map(|index| &units[index]).copied().collect();
+    let of =
+        |bits: usize| (0..count).filter(|index| bits >> (count - 1 - index) & 1 == 1).flat_map(|index| &units[index]).copied().collect();
     Ok((0..1usize << count).rev().map(of).collect())
 }
 

@@ -11,7 +11,6 @@ mod aggregates;
 mod budget;
 mod coerce;
 mod dialect;
-mod duration;
 mod error;
 mod explain;
 mod explain_relation;
@@ -46,7 +45,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use duration::parse_duration;
+pub use crate::types::duration::parse_duration;
 pub use error::{InText, SqlError};
 pub use explain::explain;
 pub use lex::TEXT_BYTES_MAX;

@@ -3,7 +3,6 @@
 use sqlparser::ast::{self, BinaryOperator as B, UnaryOperator};
 
 use super::coerce::{cast, coerce, common, is_integral, unify};
-use super::duration::{Interval, parse_interval};
 use super::error::{SqlError, join};
 use super::expr::{ExprPlanner, place};
 use super::functions::{arithmetic, comparison_type};
@@ -12,6 +11,7 @@ use super::signatures::number;
 use super::tree;
 use super::{literal, window};
 use crate::plan::{DEPTH_MAX, Expr, ExprNode, Function, Span};
+use crate::types::duration::{Interval, parse_interval};
 use crate::types::{DataType, Value};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;

@@ -4,7 +4,7 @@ use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, NamedWindowExpr, Window
 
 use super::aggregates::{self, Written};
 use super::coerce::{cast, coerce, is_integral, is_numeric};
-use super::duration::parse_interval;
+
 use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
 use super::places::Stand;
@@ -13,6 +13,7 @@ use super::select::Computed;
 use super::signatures::check_count;
 use super::tree;
 use crate::plan::{Expr, ExprNode, Frame, FrameBound, OverCall, OverFunction, Relation, SortKey, Span};
+use crate::types::duration::parse_interval;
 use crate::types::{DataType, Value};
 
 /// The analytic functions beside the aggregates.
@@ -55,9 +56,11 @@ impl WrittenOver {
         self.partition.len() == other.partition.len()
             && self.order.len() == other.order.len()
             && self.partition.iter().zip(&other.partition).all(|(a, b)| tree::same(a, b))
-            && self.order.iter().zip(&other.order).all(|(a, b)| {
-                a.descending == b.descending && a.nulls_first == b.nulls_first && tree::same(&a.expr, &b.expr)
-            })
+            && self
+                .order
+                .iter()
+                .zip(&other.order)
+                .all(|(a, b)| a.descending == b.descending && a.nulls_first == b.nulls_first && tree::same(&a.expr, &b.expr))
     }
 }
 
@@ -98,8 +101,14 @@ impl<'a> ExprPlanner<'a> {
         let mut call = self.plan_function(function, name, span)?;
         let ranks = matches!(
             call.function,
-            OverFunction::RowNumber | OverFunction::Rank | OverFunction::DenseRank | OverFunction::PercentRank | OverFunction::CumeDist
-                | OverFunction::Ntile | OverFunction::Lag | OverFunction::Lead
+            OverFunction::RowNumber
+                | OverFunction::Rank
+                | OverFunction::DenseRank
+                | OverFunction::PercentRank
+                | OverFunction::CumeDist
+                | OverFunction::Ntile
+                | OverFunction::Lag
+                | OverFunction::Lead
         );
         if ranks && order.is_empty() {
             return Err(SqlError::new(span, format!("`{name}` needs an order")).help("write OVER (… ORDER BY ts)"));
@@ -115,9 +124,7 @@ impl<'a> ExprPlanner<'a> {
             }
             Some(frame) => self.frame(frame, &order, span)?,
             None if ranks => running(true),
-            None if order.is_empty() => {
-                Frame { rows: true, start: FrameBound::UnboundedPreceding, end: FrameBound::UnboundedFollowing }
-            }
+            None if order.is_empty() => Frame { rows: true, start: FrameBound::UnboundedPreceding, end: FrameBound::UnboundedFollowing },
             None => running(false),
         };
         Ok(WrittenOver { partition, order, call })
@@ -176,10 +183,9 @@ impl<'a> ExprPlanner<'a> {
             return Err(SqlError::new(span, format!("`{name}` does not take `*`")));
         }
         if NAMES.contains(&name) || matches!(name, "first" | "last" | "any_value") {
-            return self.analytic(name, planned, ignore_nulls, span).map(|(function, args, data_type, ignore_nulls)| OverCall {
-                ignore_nulls,
-                ..call(function, args, data_type)
-            });
+            return self
+                .analytic(name, planned, ignore_nulls, span)
+                .map(|(function, args, data_type, ignore_nulls)| OverCall { ignore_nulls, ..call(function, args, data_type) });
         }
         let Some(kind) = aggregates::find(name) else {
             let error = SqlError::new(span, format!("`{name}` cannot be used with OVER"));

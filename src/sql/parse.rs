@@ -8,10 +8,10 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::dialect::{SparkDialect, parse_interval};
-use super::duration;
 use super::error::{SqlError, join};
 use super::lex::{lex, span_of, token_span};
 use crate::plan::Span;
+use crate::types::duration;
 
 /// How deep parentheses, function calls and unary operators may nest.
 const NESTING_MAX: usize = 48;

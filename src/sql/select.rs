@@ -45,7 +45,9 @@ impl Planner<'_> {
         let distinct = match &select.distinct {
             None | Some(Distinct::All) => false,
             Some(Distinct::Distinct) => true,
-            Some(Distinct::On(_)) => return Err(SqlError::unsupported(place(select), "DISTINCT ON").help("use QUALIFY row_number() OVER (…) = 1")),
+            Some(Distinct::On(_)) => {
+                return Err(SqlError::unsupported(place(select), "DISTINCT ON").help("use QUALIFY row_number() OVER (…) = 1"));
+            }
         };
         let mut input = self.plan_from(&select.from, place(select))?;
         for view in &select.lateral_views {
@@ -195,7 +197,10 @@ fn plan_items(exprs: &mut ExprPlanner<'_>, select: &ast::Select) -> Result<Vec<N
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(_), _) => {
                 return Err(SqlError::unsupported(place(item), "the members of a struct by `.*`"));
             }
-            SelectItem::ExprWithAliases { .. } => return Err(SqlError::new(place(item), "several names are for functions that make several columns").help("as in posexplode(tags) AS (position, tag)")),
+            SelectItem::ExprWithAliases { .. } => {
+                return Err(SqlError::new(place(item), "several names are for functions that make several columns")
+                    .help("as in posexplode(tags) AS (position, tag)"));
+            }
         }
         if items.len() > ITEMS_MAX {
             return Err(SqlError::new(place(item), format!("the SELECT list has more than {ITEMS_MAX} columns")));

@@ -69,46 +69,10 @@ pub fn conjuncts(predicate: Expr, out: &mut Vec<Expr>) {
     }
 }
 
-pub fn children(expr: &Expr) -> Vec<&Expr> {
-    match &expr.node {
-        ExprNode::Column(_) | ExprNode::Literal(_) | ExprNode::Parameter { .. } => vec![],
-        ExprNode::Cast { input, .. }
-        | ExprNode::Not(input)
-        | ExprNode::IsNull(input)
-        | ExprNode::Member { input, .. }
-        | ExprNode::Lambda { body: input, .. } => vec![input],
-        ExprNode::And(left, right) | ExprNode::Or(left, right) => vec![left, right],
-        ExprNode::Case { branches, otherwise } => {
-            let branches = branches.iter().flat_map(|(condition, result)| [condition, result]);
-            branches.chain(otherwise.as_deref()).collect()
-        }
-        ExprNode::Coalesce(args) | ExprNode::Call { args, .. } => args.iter().collect(),
-        ExprNode::InList { input, list } => std::iter::once(&**input).chain(list).collect(),
-    }
-}
-
-fn children_mut(expr: &mut Expr) -> Vec<&mut Expr> {
-    match &mut expr.node {
-        ExprNode::Column(_) | ExprNode::Literal(_) | ExprNode::Parameter { .. } => vec![],
-        ExprNode::Cast { input, .. }
-        | ExprNode::Not(input)
-        | ExprNode::IsNull(input)
-        | ExprNode::Member { input, .. }
-        | ExprNode::Lambda { body: input, .. } => vec![input],
-        ExprNode::And(left, right) | ExprNode::Or(left, right) => vec![left, right],
-        ExprNode::Case { branches, otherwise } => {
-            let branches = branches.iter_mut().flat_map(|(condition, result)| [condition, result]);
-            branches.chain(otherwise.as_deref_mut()).collect()
-        }
-        ExprNode::Coalesce(args) | ExprNode::Call { args, .. } => args.iter_mut().collect(),
-        ExprNode::InList { input, list } => std::iter::once(&mut **input).chain(list).collect(),
-    }
-}
-
 /// Calls `visit` for each node, parents first.
 pub fn visit<'e>(expr: &'e Expr, visitor: &mut impl FnMut(&'e Expr)) {
     visitor(expr);
-    children(expr).into_iter().for_each(|child| visit(child, visitor));
+    expr.children().into_iter().for_each(|child| visit(child, visitor));
 }
 
 /// Nodes of the tree.
@@ -119,12 +83,12 @@ pub fn size(expr: &Expr) -> usize {
 }
 
 pub fn depth(expr: &Expr) -> usize {
-    1 + children(expr).into_iter().map(depth).max().unwrap_or(0)
+    1 + expr.children().into_iter().map(depth).max().unwrap_or(0)
 }
 
 /// Whether some node holds.
 pub fn any(expr: &Expr, test: &mut impl FnMut(&Expr) -> bool) -> bool {
-    test(expr) || children(expr).into_iter().any(|child| any(child, test))
+    test(expr) || expr.children().into_iter().any(|child| any(child, test))
 }
 
 /// Renumbers the columns that `place` knows, in place; their types stay.
@@ -132,7 +96,7 @@ pub fn renumber_columns(expr: &mut Expr, place: &impl Fn(usize) -> Option<usize>
     if let ExprNode::Column(index) = &mut expr.node {
         *index = place(*index).unwrap_or(*index);
     }
-    children_mut(expr).into_iter().for_each(|child| renumber_columns(child, place));
+    expr.children_mut().into_iter().for_each(|child| renumber_columns(child, place));
 }
 
 pub fn uses_column(expr: &Expr, column: usize) -> bool {
@@ -149,7 +113,7 @@ pub fn replace_columns(expr: &mut Expr, replace: &impl Fn(usize) -> Option<Expr>
         }
         return;
     }
-    children_mut(expr).into_iter().for_each(|child| replace_columns(child, replace));
+    expr.children_mut().into_iter().for_each(|child| replace_columns(child, replace));
 }
 
 /// Renumbers columns in place.
@@ -157,7 +121,7 @@ pub fn move_columns(expr: &mut Expr, moved: &[usize]) {
     if let ExprNode::Column(index) = &mut expr.node {
         *index = moved[*index];
     }
-    children_mut(expr).into_iter().for_each(|child| move_columns(child, moved));
+    expr.children_mut().into_iter().for_each(|child| move_columns(child, moved));
 }
 
 /// Renumbers the columns of an expression that stood over `by` further columns on its left.
@@ -165,7 +129,7 @@ pub fn shift_columns(expr: &mut Expr, by: usize) {
     if let ExprNode::Column(index) = &mut expr.node {
         *index -= by;
     }
-    children_mut(expr).into_iter().for_each(|child| shift_columns(child, by));
+    expr.children_mut().into_iter().for_each(|child| shift_columns(child, by));
 }
 
 /// Rewrites nodes in place, parents first; children of a replaced node are left alone. An error stops the walk.
@@ -174,7 +138,7 @@ pub fn rewrite(expr: &mut Expr, change: &mut impl FnMut(&Expr) -> Result<Option<
         *expr = changed;
         return Ok(());
     }
-    children_mut(expr).into_iter().try_for_each(|child| rewrite(child, change))
+    expr.children_mut().into_iter().try_for_each(|child| rewrite(child, change))
 }
 
 /// Equal apart from where they stand in the text.
@@ -184,13 +148,17 @@ pub fn same(a: &Expr, b: &Expr) -> bool {
         (ExprNode::Literal(a), ExprNode::Literal(b)) => a == b,
         (ExprNode::Cast { fallible: a, .. }, ExprNode::Cast { fallible: b, .. }) => a == b,
         (ExprNode::Member { index: a, .. }, ExprNode::Member { index: b, .. }) => a == b,
+        (ExprNode::Parameter { level: a, index: x }, ExprNode::Parameter { level: b, index: y }) => (a, x) == (b, y),
+        (ExprNode::Lambda { parameters: a, .. }, ExprNode::Lambda { parameters: b, .. }) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.data_type == b.data_type)
+        }
         (ExprNode::Call { function: a, .. }, ExprNode::Call { function: b, .. }) => a == b,
         (ExprNode::Case { branches: a, otherwise: x }, ExprNode::Case { branches: b, otherwise: y }) => {
             a.len() == b.len() && x.is_some() == y.is_some()
         }
         (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
     };
-    let (left, right) = (children(a), children(b));
+    let (left, right) = (a.children(), b.children());
     node && a.data_type == b.data_type && left.len() == right.len() && left.into_iter().zip(right).all(|(a, b)| same(a, b))
 }
 

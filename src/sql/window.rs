@@ -1,11 +1,11 @@
 //! `window(time, size[, slide[, start]])` by Spark's rules.
 
 use super::coerce::{cast, with_article};
-use super::duration::{Interval, parse_duration, parse_interval};
 use super::error::SqlError;
 use super::signatures::check_count;
 use super::tree;
 use crate::plan::{Expr, ExprNode, Function, GroupKey, Span, WindowSpec};
+use crate::types::duration::{Interval, parse_duration, parse_interval};
 use crate::types::{DataType, Value, window_type};
 
 /// Windows that one row may fall into.

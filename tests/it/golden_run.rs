@@ -134,7 +134,7 @@ fn run_stream(case: &Case, restarts: bool) {
     for (index, table) in tables(case, &program.sources[0]).into_iter().enumerate() {
         let name = format!("{} file {index}{}", case.name, if restarts { " after a restart" } else { "" });
         let inputs = vec![SourceInput { source: 0, table, idle: false }];
-        let output = running.step(&Batch { number: index as u64 + 1, stamp: Stamp::default(), inputs });
+        let output = running.step(&Batch { number: index as u64 + 1, stamp: Stamp::default(), inputs, ..Batch::default() });
         assert_eq!(output.rejects, [], "{name}");
         let of_step: Vec<&Json> = case.expected.iter().filter(|line| line["after_input_file"] == index).collect();
         let expected = of_step.iter().flat_map(|line| line["rows"].as_array().unwrap()).map(|row| without(row, &case.left_out)).collect();
@@ -165,7 +165,7 @@ fn run_batch(case: &Case) {
     let mut actual = Vec::new();
     for (index, table) in tables(case, &program.sources[0]).into_iter().enumerate() {
         let inputs = vec![SourceInput { source: 0, table, idle: false }];
-        let output = engine.step(&Batch { number: index as u64 + 1, stamp: Stamp::default(), inputs });
+        let output = engine.step(&Batch { number: index as u64 + 1, stamp: Stamp::default(), inputs, ..Batch::default() });
         assert_eq!(output.rejects, [], "{}", case.name);
         actual.extend(rows(&output, fields));
     }

@@ -1,6 +1,6 @@
 //! Which columns carry event time, and which come unchanged from a source.
 
-use crate::plan::{Expr, ExprNode, Function, GroupKey, Relation};
+use crate::plan::{Expr, ExprNode, Function, GroupKey, JoinKind, Relation};
 use crate::types::{DataType, Value, window_type};
 
 /// An output column that carries event time.
@@ -33,6 +33,8 @@ pub(super) fn source_column(relation: &Relation, column: usize) -> Option<(usize
             ExprNode::Column(inner) => source_column(input, inner),
             _ => None,
         },
+        // Rows that are looked up keep their columns; those of two streams or whole sides are copied.
+        Relation::Join(join) if scanned(&join.right).is_empty() => source_column(&join.left, column),
         _ => None,
     }
 }
@@ -60,6 +62,14 @@ pub(super) fn event_columns(relation: &Relation) -> Vec<EventColumn> {
                 _ => None,
             };
             keys.iter().enumerate().filter_map(event).collect()
+        }
+        Relation::Join(join) => {
+            let mut events = event_columns(&join.left);
+            if !matches!(join.kind, JoinKind::LeftSemi | JoinKind::LeftAnti) {
+                let width = join.left.schema().len();
+                events.extend(event_columns(&join.right).into_iter().map(|event| EventColumn { column: width + event.column, ..event }));
+            }
+            events
         }
         Relation::Union { inputs } => inputs.iter().map(event_columns).reduce(common_events).unwrap_or_default(),
         _ => Vec::new(),

@@ -4,6 +4,7 @@
 
 mod events;
 mod grouping;
+mod joins;
 
 use crate::engine::EngineSettings;
 use crate::engine::error::EngineError;
@@ -28,6 +29,11 @@ pub(super) struct Port {
 pub(super) enum Rows {
     Scan {
         source: usize,
+        columns: Vec<usize>,
+    },
+    /// A reference table, once, at the end of a batch query.
+    Reference {
+        table: usize,
         columns: Vec<usize>,
     },
     /// Once, at the end of a batch query.
@@ -92,7 +98,10 @@ impl Compiler<'_> {
 
     /// Adds the operators of a relation, inputs first. As deep as the relation tree, which is bounded.
     fn build(&mut self, relation: &Relation) -> Result<Origin, EngineError> {
-        let inputs = relation.inputs();
+        let mut inputs = relation.inputs();
+        if self.lookup_join(relation).is_some() {
+            inputs.truncate(1);
+        }
         if inputs.is_empty() {
             let rows = self.rows(relation)?;
             self.leaves.push(Leaf { rows, to: None });
@@ -133,6 +142,13 @@ impl Compiler<'_> {
                 }
                 Ok(Rows::Scan { source: *source, columns: columns.clone() })
             }
+            Relation::ReferenceScan { table, columns, .. } if self.query.mode == OutputMode::Batch => {
+                let known = self.program.tables.get(*table).is_some_and(|table| columns.iter().all(|column| *column < table.columns.len()));
+                if !known {
+                    return Err(EngineError::Plan { query: self.query.name.clone(), what: "it scans a column that does not exist" });
+                }
+                Ok(Rows::Reference { table: *table, columns: columns.clone() })
+            }
             Relation::Values { rows, schema } if self.query.mode == OutputMode::Batch => {
                 Ok(Rows::Literal { rows: rows.clone(), schema: schema.clone() })
             }
@@ -160,8 +176,8 @@ impl Compiler<'_> {
             Relation::Scan { .. } | Relation::Values { .. } | Relation::ReferenceScan { .. } => {
                 return Err(EngineError::Plan { query: self.query.name.clone(), what: "a source stands above an operator" });
             }
-            Relation::Join(_)
-            | Relation::Generate { .. }
+            Relation::Join(join) => self.join(relation, join)?,
+            Relation::Generate { .. }
             | Relation::Expand { .. }
             | Relation::Over { .. }
             | Relation::Deduplicate { .. }

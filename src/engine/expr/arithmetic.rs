@@ -26,6 +26,12 @@ pub(super) fn exact(function: Function, operands: &[Operand<'_>], frame: &mut Fr
         };
         return Some(frame.try_map(operands, Values::BigInt, |row| in_range(checked(a.get(row), b.get(row)), fallible, DataType::BigInt)));
     }
+    if let (Some(a), Some(b)) = (left.intervals(), right.intervals()) {
+        let checked = if matches!(function, Function::Add | Function::TryAdd) { i64::checked_add } else { i64::checked_sub };
+        return Some(
+            frame.try_map(operands, Values::Interval, |row| in_range(checked(a.get(row), b.get(row)), fallible, DataType::Interval)),
+        );
+    }
     if let (Some(a), Some(b)) = (left.ints(), right.ints()) {
         let checked = match function {
             Function::Add | Function::TryAdd => i32::checked_add,
@@ -155,6 +161,10 @@ pub(super) fn sign_change(function: Function, operands: &[Operand<'_>], frame: &
     if let Some(x) = input.ints() {
         let checked = if negate { i32::checked_neg } else { i32::checked_abs };
         return Some(frame.try_map(operands, Values::Int, |row| in_range(checked(x.get(row)), false, DataType::Int)));
+    }
+    if let Some(x) = input.intervals() {
+        let checked = if negate { i64::checked_neg } else { i64::checked_abs };
+        return Some(frame.try_map(operands, Values::Interval, |row| in_range(checked(x.get(row)), false, DataType::Interval)));
     }
     let x = input.floats()?;
     Some(frame.map(operands, Values::Float, |row| if negate { -x.get(row) } else { x.get(row).abs() }))

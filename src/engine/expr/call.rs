@@ -3,11 +3,14 @@
 use crate::engine::expr::error::Problem;
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::Operand;
-use crate::engine::expr::{arithmetic, bits, comparison, mathematics, pattern, rounding, strings, time};
+use crate::engine::expr::{arithmetic, bits, collections, comparison, interval, mathematics, pattern, rounding, strings, time};
 use crate::plan::Function;
 
 /// Whether the function is NULL where any argument is, so that arguments after a NULL are not evaluated.
 pub(super) fn is_strict(function: Function) -> bool {
+    if let Function::Collection(collection) = function {
+        return collections::is_strict(collection);
+    }
     !matches!(
         function,
         Function::EqualNullSafe
@@ -70,6 +73,8 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
         | F::Ascii
         | F::Chr
         | F::Hex => strings::apply(function, operands, frame),
+        F::Collection(collection) => collections::apply(collection, operands, frame),
+        F::MultiplyInterval | F::DivideInterval | F::TimeDifference => interval::apply(function, operands, frame),
         F::MakeStruct => Some(make_struct(operands, frame)),
         _ => mathematics::apply(function, operands, frame).or_else(|| time::apply(function, operands, frame)),
     };

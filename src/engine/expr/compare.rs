@@ -1,7 +1,7 @@
 //! Spark's order and equality of single entries: what min, max, sorting, group keys and the comparison operators share.
 //!
 //! NULL comes first, NaN is equal to itself and greater than every number, -0.0 equals 0.0, strings compare by their bytes,
-//! structs member by member.
+//! binary by its bytes, structs member by member, arrays element by element and then by length. Maps have no order.
 
 use std::cmp::Ordering;
 
@@ -37,12 +37,20 @@ pub fn order_between(left: &Column, i: usize, right: &Column, j: usize) -> Order
     match (&left.values, &right.values) {
         (Values::Boolean(a), Values::Boolean(b)) => a[i].cmp(&b[j]),
         (Values::Int(a), Values::Int(b)) | (Values::Date(a), Values::Date(b)) => a[i].cmp(&b[j]),
-        (Values::BigInt(a), Values::BigInt(b)) | (Values::Timestamp(a), Values::Timestamp(b)) => a[i].cmp(&b[j]),
+        (Values::BigInt(a), Values::BigInt(b))
+        | (Values::Timestamp(a), Values::Timestamp(b))
+        | (Values::Interval(a), Values::Interval(b)) => a[i].cmp(&b[j]),
+        (Values::Binary(a), Values::Binary(b)) => a.get(i).cmp(b.get(j)),
         (Values::Float(a), Values::Float(b)) => order_floats(a[i], b[j]),
         (Values::Double(a), Values::Double(b)) => order_doubles(a[i], b[j]),
         (Values::String(_) | Values::Dict(_), Values::String(_) | Values::Dict(_)) => left.text(i).cmp(&right.text(j)),
         (Values::Struct(a), Values::Struct(b)) => {
             a.iter().zip(b).map(|(a, b)| order_between(a, i, b, j)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        }
+        (Values::List(a), Values::List(b)) => {
+            let (left, right) = (a.range(i), b.range(j));
+            let lengths = left.len().cmp(&right.len());
+            left.zip(right).map(|(i, j)| order_between(&a.items, i, &b.items, j)).find(|order| order.is_ne()).unwrap_or(lengths)
         }
         _ => Ordering::Equal,
     }
@@ -68,7 +76,13 @@ pub fn order_values(left: &Value, right: &Value) -> Ordering {
         (_, Value::Null) => Ordering::Greater,
         (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
         (Value::Int(a), Value::Int(b)) | (Value::Date(a), Value::Date(b)) => a.cmp(b),
-        (Value::BigInt(a), Value::BigInt(b)) | (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
+        (Value::BigInt(a), Value::BigInt(b)) | (Value::Timestamp(a), Value::Timestamp(b)) | (Value::Interval(a), Value::Interval(b)) => {
+            a.cmp(b)
+        }
+        (Value::Binary(a), Value::Binary(b)) => a.cmp(b),
+        (Value::Array(a), Value::Array(b)) => {
+            a.iter().zip(b).map(|(a, b)| order_values(a, b)).find(|order| order.is_ne()).unwrap_or(a.len().cmp(&b.len()))
+        }
         (Value::Float(a), Value::Float(b)) => order_floats(*a, *b),
         (Value::Double(a), Value::Double(b)) => order_doubles(*a, *b),
         (Value::String(a), Value::String(b)) => a.cmp(b),
@@ -139,5 +153,20 @@ mod tests {
         let a = Value::Struct(vec![Value::Int(1), Value::String("b".into())]);
         let b = Value::Struct(vec![Value::Int(1), Value::Null]);
         assert_eq!(order_values(&a, &b), Ordering::Greater);
+    }
+
+    #[test]
+    fn arrays_compare_element_by_element_then_by_length() {
+        let data_type = DataType::Array(Box::new(DataType::Int));
+        let arrays = [vec![], vec![Value::Null], vec![Value::Int(1)], vec![Value::Int(1), Value::Null], vec![Value::Int(2)]];
+        let mut builder = ColumnBuilder::new(&data_type, arrays.len());
+        arrays.iter().for_each(|array| builder.push(&Value::Array(array.clone())));
+        let column = builder.finish();
+        for a in 0..arrays.len() {
+            for b in 0..arrays.len() {
+                assert_eq!(order(&column, a, b), a.cmp(&b), "{a} {b}");
+                assert_eq!(order_values(&column.value(a), &column.value(b)), a.cmp(&b), "{a} {b}");
+            }
+        }
     }
 }

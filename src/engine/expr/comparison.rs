@@ -15,7 +15,7 @@ pub(super) fn compare(function: Function, operands: &[Operand<'_>], frame: &mut 
     if let (Some(a), Some(b)) = (left.doubles(), right.doubles()) {
         return Some(compare_doubles(function, operands, a, b));
     }
-    if let (Some(a), Some(b)) = (left.bigints().or(left.timestamps()), right.bigints().or(right.timestamps())) {
+    if let (Some(a), Some(b)) = (longs(left), longs(right)) {
         return Some(compare_ordered(function, operands, a, b));
     }
     if let (Some(a), Some(b)) = (left.ints().or(left.dates()), right.ints().or(right.dates())) {
@@ -35,6 +35,11 @@ pub(super) fn compare(function: Function, operands: &[Operand<'_>], frame: &mut 
         return Some(frame.map(operands, Values::Boolean, |row| holds(function, order_floats(a.get(row), b.get(row)))));
     }
     Some(frame.map(operands, Values::Boolean, |row| holds(function, order_at(left, right, row))))
+}
+
+/// Entries that are stored and ordered as 64-bit integers.
+fn longs<'o>(operand: &'o Operand<'_>) -> Option<Lane<'o, i64>> {
+    operand.bigints().or_else(|| operand.timestamps()).or_else(|| operand.intervals())
 }
 
 fn texts_equal(a: &Texts<'_>, b: &Texts<'_>, row: usize) -> bool {

@@ -18,7 +18,8 @@ const NO_SLOT: u32 = u32::MAX;
 impl<'a> Walk<'a, '_> {
     /// The value of `expr`, if all it reads is one dictionary column; else `None`.
     pub fn once_per_code(&mut self, expr: &Expr, rows: &Selection) -> Option<Operand<'a>> {
-        if rows.len() < ROWS_MIN {
+        // A parameter has a value a row, not one a code.
+        if rows.len() < ROWS_MIN || !self.parameters.is_empty() {
             return None;
         }
         let index = sole_column(expr)?;
@@ -29,8 +30,9 @@ impl<'a> Walk<'a, '_> {
         }
         let coded = Coded::new(column, dict, rows, self.input.count);
         let input = Rows { count: coded.texts.len(), columns: vec![&coded.texts; index + 1] };
-        let mut walk = Walk { input: &input, context: self.context, errors: Vec::new() };
+        let mut walk = Walk { steps_left: self.steps_left, ..Walk::new(&input, self.context) };
         let result = walk.eval(expr, &Selection::All(input.count));
+        self.steps_left = walk.steps_left;
         let errors = walk.errors;
         self.spread_errors(&errors, &coded, rows);
         Some(match result {
@@ -59,7 +61,7 @@ impl<'a> Walk<'a, '_> {
             let operand = Operand::Column(std::borrow::Cow::Borrowed(values));
             rows.iter().map(|row| operand.text_bytes(coded.slots[row as usize] as usize)).sum::<usize>() > TEXT_COLUMN_BYTES_MAX
         };
-        if matches!(values.values, Values::String(_) | Values::Dict(_) | Values::Struct(_)) && long(values) {
+        if values.values.is_wide() && long(values) {
             return self.frame(expr, rows).fail_all(&Failure::new(Problem::TextTooLong(TEXT_COLUMN_BYTES_MAX)));
         }
         Operand::owned(values.gather(&coded.slots))
@@ -107,18 +109,6 @@ fn sole_column(expr: &Expr) -> Option<usize> {
 fn reads_one(expr: &Expr, found: &mut Option<usize>) -> bool {
     match &expr.node {
         ExprNode::Column(index) => *found.get_or_insert(*index) == *index,
-        ExprNode::Literal(_) | ExprNode::Parameter { .. } => true,
-        ExprNode::Cast { input, .. }
-        | ExprNode::Not(input)
-        | ExprNode::IsNull(input)
-        | ExprNode::Member { input, .. }
-        | ExprNode::Lambda { body: input, .. } => reads_one(input, found),
-        ExprNode::And(left, right) | ExprNode::Or(left, right) => reads_one(left, found) && reads_one(right, found),
-        ExprNode::Case { branches, otherwise } => {
-            branches.iter().all(|(condition, value)| reads_one(condition, found) && reads_one(value, found))
-                && otherwise.as_deref().is_none_or(|expr| reads_one(expr, found))
-        }
-        ExprNode::Coalesce(args) | ExprNode::Call { args, .. } => args.iter().all(|arg| reads_one(arg, found)),
-        ExprNode::InList { input, list } => reads_one(input, found) && list.iter().all(|item| reads_one(item, found)),
+        _ => expr.children().into_iter().all(|child| reads_one(child, found)),
     }
 }

@@ -40,6 +40,14 @@ pub enum Problem {
     TimeRange,
     /// A string result longer than the limit, in bytes.
     TextTooLong(usize),
+    /// An array or map with more elements than the limit.
+    TooManyElements(usize),
+    /// Arrays and maps of more bytes than the limit, in one column of a batch.
+    CollectionTooLarge(usize),
+    /// Lambdas that take more steps than a batch has.
+    TooManySteps,
+    DuplicateMapKey,
+    NullMapKey,
     /// A regular expression that does not compile, or compiles too large.
     Regex(Box<str>),
     /// LIKE with an escape character that escapes nothing.
@@ -105,6 +113,11 @@ impl fmt::Display for EvalError {
             Problem::CastRange(data_type) => return write!(f, "{value} does not fit in {data_type}; try_cast gives NULL instead"),
             Problem::TimeRange => f.write_str("the time is out of range")?,
             Problem::TextTooLong(limit) => write!(f, "the resulting string is longer than {limit} bytes")?,
+            Problem::TooManyElements(limit) => write!(f, "an array or map has more than {limit} elements")?,
+            Problem::CollectionTooLarge(limit) => write!(f, "the arrays and maps of the batch take more than {limit} bytes")?,
+            Problem::TooManySteps => f.write_str("the lambdas take more steps than one batch has")?,
+            Problem::DuplicateMapKey => f.write_str("a key is in the map twice")?,
+            Problem::NullMapKey => f.write_str("a map's key is NULL")?,
             Problem::Regex(reason) => write!(f, "the regular expression is not usable ({reason})")?,
             Problem::LikeEscape => f.write_str("the escape character must stand before %, _ or itself")?,
             Problem::TimePattern => f.write_str("the date-time pattern is not understood")?,

@@ -21,7 +21,7 @@ pub struct Filtered {
 /// As in Spark, the sides of a top-level AND are tried one after the other: a row that the left side does not let through cannot
 /// fail in the right one.
 pub fn filter(predicate: &Expr, input: &Rows<'_>, selection: &Selection, context: &Context) -> Filtered {
-    let mut walk = Walk { input, context, errors: Vec::new() };
+    let mut walk = Walk::new(input, context);
     let selection = keep(&mut walk, predicate, selection);
     let mut errors = walk.errors;
     errors.sort_by_key(|error| error.row);

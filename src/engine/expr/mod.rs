@@ -7,19 +7,23 @@
 //! A row that fails (overflow, division by zero, bad cast) gives one [`RowError`], the first in Spark's order of evaluation; branches
 //! that are not taken do not fail. The other rows are not affected.
 //!
-//! Limits: one string value is at most [`TEXT_BYTES_MAX`] long, one pattern cache holds [`PATTERNS_MAX`] compiled patterns.
+//! Limits: one string value is at most [`TEXT_BYTES_MAX`] long, an array or map has at most [`ELEMENTS_MAX`] elements, one pattern cache holds [`PATTERNS_MAX`] compiled patterns.
 
 mod arithmetic;
 mod bits;
-mod calendar;
+pub(super) mod calendar;
 mod call;
 mod cast;
+mod collections;
 pub mod compare;
 mod comparison;
 mod distinct;
 mod error;
 mod filter;
 mod frame;
+mod interval;
+mod json;
+mod lambda;
 mod list;
 mod logic;
 mod mathematics;
@@ -54,6 +58,15 @@ pub const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes of text in one column that an expression may make, so that a batch of long values does not exhaust memory.
 pub const TEXT_COLUMN_BYTES_MAX: usize = 64 << 20;
+
+/// Elements of one array or map that a function may make.
+pub const ELEMENTS_MAX: usize = 1 << 16;
+
+/// Elements that the lambdas of one expression are evaluated for in one batch; each evaluation counts [`LAMBDA_CALL_STEPS`] more.
+pub const LAMBDA_STEPS_MAX: u64 = 1 << 25;
+
+/// What one evaluation of a lambda's body costs beside its elements.
+pub const LAMBDA_CALL_STEPS: u64 = 16;
 
 /// Compiled patterns that a context keeps.
 pub const PATTERNS_MAX: usize = 32;
@@ -91,7 +104,7 @@ pub struct Evaluated<'a> {
 /// The value of `expr` for the selected rows of `input`. The column's type is the expression's, or [`Values::Null`](crate::batch::Values::Null)
 /// where all is NULL.
 pub fn evaluate<'a>(expr: &Expr, input: &Rows<'a>, selection: &Selection, context: &Context) -> Evaluated<'a> {
-    let mut walk = Walk { input, context, errors: Vec::new() };
+    let mut walk = Walk::new(input, context);
     let operand = walk.eval(expr, selection);
     let column = walk.frame(expr, selection).column(operand, &expr.data_type);
     let mut errors = walk.errors;

@@ -202,27 +202,59 @@ impl<'a> Operand<'a> {
         }
     }
 
-    /// Bytes of text in the entry at `row`.
+    /// Entries of INTERVAL, µs.
+    pub fn intervals(&self) -> Option<Lane<'_, i64>> {
+        match self {
+            Operand::Constant(Value::Interval(x)) => Some(Lane::One(*x)),
+            Operand::Column(column) => match &column.values {
+                Values::Interval(v) => Some(Lane::Each(v)),
+                _ => None,
+            },
+            Operand::Constant(_) => None,
+        }
+    }
+
+    /// Bytes of text and of elements in the entry at `row`.
     pub fn text_bytes(&self, row: usize) -> usize {
         match self {
-            Operand::Column(column) => column_text_bytes(column, row),
-            Operand::Constant(value) => value_text_bytes(value),
+            Operand::Column(column) => bytes_at(column, row),
+            Operand::Constant(value) => value_bytes(value),
         }
     }
 }
 
-fn column_text_bytes(column: &Column, row: usize) -> usize {
+/// What one element of an array or map counts, beside its text.
+const ELEMENT_BYTES: usize = 16;
+
+/// Bytes of text in the entry at `row`, with [`ELEMENT_BYTES`] for each element of arrays and maps.
+pub(super) fn bytes_at(column: &Column, row: usize) -> usize {
     match &column.values {
-        Values::Struct(members) => members.iter().map(|member| column_text_bytes(member, row)).sum(),
+        Values::Struct(members) => members.iter().map(|member| bytes_at(member, row)).sum(),
         Values::String(_) | Values::Dict(_) => column.text(row).map_or(0, str::len),
+        Values::Binary(v) => v.get(row).len(),
+        Values::List(v) => items_bytes(&v.items, v.range(row)),
+        Values::Map(v) => items_bytes(&v.keys, v.range(row)) + items_bytes(&v.values, v.range(row)),
         _ => 0,
     }
 }
 
-fn value_text_bytes(value: &Value) -> usize {
+fn items_bytes(items: &Column, range: std::ops::Range<usize>) -> usize {
+    let elements = range.len() * ELEMENT_BYTES;
+    match &items.values {
+        Values::Struct(_) | Values::String(_) | Values::Dict(_) | Values::Binary(_) | Values::List(_) | Values::Map(_) => {
+            elements + range.map(|element| bytes_at(items, element)).sum::<usize>()
+        }
+        _ => elements,
+    }
+}
+
+fn value_bytes(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
-        Value::Struct(members) => members.iter().map(value_text_bytes).sum(),
+        Value::Binary(bytes) => bytes.len(),
+        Value::Struct(members) => members.iter().map(value_bytes).sum(),
+        Value::Array(elements) => elements.iter().map(|element| ELEMENT_BYTES + value_bytes(element)).sum(),
+        Value::Map(entries) => entries.iter().map(|(key, value)| 2 * ELEMENT_BYTES + value_bytes(key) + value_bytes(value)).sum(),
         _ => 0,
     }
 }

@@ -7,10 +7,11 @@ use crate::engine::expr::call;
 use crate::engine::expr::cast;
 use crate::engine::expr::error::{Failure, Problem, RowError};
 use crate::engine::expr::frame::Frame;
+use crate::engine::expr::json;
 use crate::engine::expr::logic;
 use crate::engine::expr::operand::Operand;
-use crate::engine::expr::{Context, Rows, Selection};
-use crate::plan::{Expr, ExprNode, Function};
+use crate::engine::expr::{Context, LAMBDA_STEPS_MAX, Rows, Selection};
+use crate::plan::{Collection, Expr, ExprNode, Function};
 use crate::types::Value;
 
 /// One evaluation over one input. A row that has failed is not evaluated further.
@@ -19,6 +20,16 @@ pub(super) struct Walk<'a, 'c> {
     pub context: &'c Context,
     /// At most one a row, in order of occurrence.
     pub errors: Vec<RowError>,
+    /// Of the lambdas around, the innermost last.
+    pub parameters: Vec<Vec<&'a Column>>,
+    /// How many elements lambdas may still be evaluated for.
+    pub steps_left: u64,
+}
+
+impl<'a, 'c> Walk<'a, 'c> {
+    pub fn new(input: &'c Rows<'a>, context: &'c Context) -> Walk<'a, 'c> {
+        Walk { input, context, errors: Vec::new(), parameters: Vec::new(), steps_left: LAMBDA_STEPS_MAX }
+    }
 }
 
 impl<'a> Walk<'a, '_> {
@@ -30,6 +41,10 @@ impl<'a> Walk<'a, '_> {
                 None => self.frame(expr, rows).fail_all(&Problem::Plan("no such column").into()),
             },
             ExprNode::Literal(value) => Operand::Constant(value.clone()),
+            ExprNode::Parameter { level, index } => match self.parameters.iter().rev().nth(*level).and_then(|bound| bound.get(*index)) {
+                Some(column) => Operand::Column(Cow::Borrowed(*column)),
+                None => self.frame(expr, rows).fail_all(&Problem::Plan("a parameter outside of its lambda").into()),
+            },
             _ => match self.once_per_code(expr, rows) {
                 Some(operand) => operand,
                 None => self.eval_node(expr, rows),
@@ -39,7 +54,7 @@ impl<'a> Walk<'a, '_> {
 
     fn eval_node(&mut self, expr: &Expr, rows: &Selection) -> Operand<'a> {
         match &expr.node {
-            ExprNode::Column(_) | ExprNode::Literal(_) => self.eval(expr, rows),
+            ExprNode::Column(_) | ExprNode::Literal(_) | ExprNode::Parameter { .. } => self.eval(expr, rows),
             ExprNode::Cast { input, fallible } => self.cast(expr, input, *fallible, rows),
             ExprNode::And(left, right) => self.connect(left, right, false, rows),
             ExprNode::Or(left, right) => self.connect(left, right, true, rows),
@@ -60,9 +75,7 @@ impl<'a> Walk<'a, '_> {
             ExprNode::Coalesce(args) => self.coalesce(expr, args, rows),
             ExprNode::InList { input, list } => self.in_list(expr, input, list, rows),
             ExprNode::Member { input, index } => self.member(expr, input, *index, rows),
-            ExprNode::Parameter { .. } | ExprNode::Lambda { .. } => {
-                self.frame(expr, rows).fail_all(&Problem::Plan("a lambda stands alone").into())
-            }
+            ExprNode::Lambda { .. } => self.frame(expr, rows).fail_all(&Problem::Plan("a lambda stands alone").into()),
             ExprNode::Call { function, args } => self.call(expr, *function, args, rows),
         }
     }
@@ -225,6 +238,11 @@ impl<'a> Walk<'a, '_> {
         if let (Function::Nanvl, [value, other]) = (function, args) {
             return self.nanvl(expr, value, other, rows);
         }
+        if let Function::Collection(collection) = function
+            && args.iter().any(|arg| matches!(arg.node, ExprNode::Lambda { .. }))
+        {
+            return self.higher_order(expr, collection, args, rows);
+        }
         let strict = call::is_strict(function);
         let mut operands = vec![Operand::NULL; args.len()];
         for step in 0..args.len() {
@@ -236,6 +254,9 @@ impl<'a> Walk<'a, '_> {
             if strict && step + 1 < args.len() && operands[index].valid().is_some() && args.iter().any(can_fail) {
                 active = Cow::Owned(active.retain(|row| !operands[index].is_null(row as usize)));
             }
+        }
+        if function == Function::Collection(Collection::ToJson) {
+            return self.constant_or(expr, &operands, &active, |operands, frame| json::to_json(&args[0].data_type, operands, frame));
         }
         self.constant_or(expr, &operands, &active, |operands, frame| call::apply(function, operands, frame))
     }
@@ -265,7 +286,7 @@ impl<'a> Walk<'a, '_> {
 
 /// Whether evaluating it can fail or costs anything.
 fn can_fail(expr: &Expr) -> bool {
-    !matches!(expr.node, ExprNode::Column(_) | ExprNode::Literal(_))
+    !matches!(expr.node, ExprNode::Column(_) | ExprNode::Literal(_) | ExprNode::Parameter { .. })
 }
 
 /// Which operand gives the value of each row.

@@ -85,7 +85,12 @@ fn table(rows: &[Reading]) -> Table {
 /// A batch in which both sources have these rows; without rows they are idle at wall time `seconds`.
 fn batch(rows: &[Reading], seconds: i64) -> Batch {
     let input = |source| SourceInput { source, table: table(rows), idle: rows.is_empty() };
-    Batch { number: 1, stamp: Stamp { wall_us: seconds * SECOND, mono_us: 0, synchronised: true }, inputs: vec![input(0), input(1)] }
+    Batch {
+        number: 1,
+        stamp: Stamp { wall_us: seconds * SECOND, mono_us: 0, synchronised: true },
+        inputs: vec![input(0), input(1)],
+        ..Batch::default()
+    }
 }
 
 fn step(engine: &mut Engine, rows: &[Reading]) -> StepOutput {

@@ -32,7 +32,7 @@ fn input(source: usize, rows: &[Reading], idle: bool) -> SourceInput {
 
 fn fed(engine: &mut Engine, inputs: Vec<SourceInput>, wall_seconds: i64) -> StepOutput {
     let stamp = Stamp { wall_us: wall_seconds * SECOND, mono_us: 0, synchronised: true };
-    engine.step(&Batch { number: 1, stamp, inputs })
+    engine.step(&Batch { number: 1, stamp, inputs, ..Batch::default() })
 }
 
 #[test]

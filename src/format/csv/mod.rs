@@ -329,7 +329,8 @@ pub fn read_csv(bytes: &[u8], settings: &CsvSettings, fields: &[Field]) -> Resul
 
 fn listed(names: &[&str]) -> String {
     const SHOWN_MAX: usize = 20;
-    let mut shown: Vec<String> = names.iter().take(SHOWN_MAX).map(|name| name.chars().take(64).flat_map(char::escape_debug).collect()).collect();
+    let mut shown: Vec<String> =
+        names.iter().take(SHOWN_MAX).map(|name| name.chars().take(64).flat_map(char::escape_debug).collect()).collect();
     if names.len() > SHOWN_MAX {
         shown.push("…".to_owned());
     }

@@ -60,7 +60,11 @@ impl Splitter {
         loop {
             let starts_within = std::mem::take(&mut within);
             let quoted = starts_within || rest.as_bytes().first() == Some(&self.quote);
-            let taken = if quoted { self.quoted(rest, usize::from(!starts_within), &mut fields.text) } else { Some(self.plain(rest, &mut fields.text)) };
+            let taken = if quoted {
+                self.quoted(rest, usize::from(!starts_within), &mut fields.text)
+            } else {
+                Some(self.plain(rest, &mut fields.text))
+            };
             fields.end_field(quoted);
             let Some(length) = taken else { return false };
             if length >= rest.len() || fields.ends.len() > FIELDS_MAX {

@@ -33,7 +33,13 @@ fn shown(value: &Value) -> Json {
         Value::Float(x) if x.is_finite() => Json::from(x.to_string().parse::<f64>().unwrap()),
         Value::Float(x) => shown(&Value::Double(f64::from(*x))),
         Value::Double(x) if x.is_finite() => Json::from(*x),
-        Value::Double(x) => Json::from(if x.is_nan() { "NaN" } else if *x > 0.0 { "Infinity" } else { "-Infinity" }),
+        Value::Double(x) => Json::from(if x.is_nan() {
+            "NaN"
+        } else if *x > 0.0 {
+            "Infinity"
+        } else {
+            "-Infinity"
+        }),
         Value::String(x) => Json::from(x.as_str()),
         Value::Timestamp(us) => {
             let text = format!("{:.6}", jiff::Timestamp::from_microsecond(*us).unwrap());

@@ -4,10 +4,12 @@
 //! A member that does not fit leaves what an earlier member of that name gave; an object on a path begins anew when its name comes again.
 //! Each object is tried against the shapes and [`Template`]s of the last messages first, and read the general way if none fits.
 
-pub(super) mod scan;
+pub(crate) mod copy;
+pub(crate) mod scan;
 mod shape;
 mod template;
 mod tree;
+pub(crate) mod typed;
 
 use super::FormatError;
 use super::convert::{Converter, utf8};
@@ -219,7 +221,7 @@ impl<'a> Row<'a> {
                     return Ok(end);
                 }
             }
-            Target::Boolean | Target::Int | Target::Float => {}
+            Target::Boolean | Target::Int | Target::Float | Target::Nested => {}
         }
         self.read_any(payload, at, slot, target, depth)
     }

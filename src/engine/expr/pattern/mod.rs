@@ -34,7 +34,7 @@ pub(super) struct Patterns {
 type Compiled = Result<Regex, Box<str>>;
 
 impl Patterns {
-    fn get(&self, pattern: &str) -> Result<Regex, Failure> {
+    pub(in crate::engine::expr) fn get(&self, pattern: &str) -> Result<Regex, Failure> {
         let mut compiled = self.compiled.borrow_mut();
         if !compiled.contains_key(pattern) && compiled.len() >= PATTERNS_MAX {
             compiled.clear();

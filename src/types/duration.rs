@@ -55,8 +55,8 @@ fn unit(name: &str) -> Option<Unit> {
 /// A length of time in µs, above zero: `"10 seconds"`, `"1 minute 30 seconds"`, `"1.5 seconds"`. Case does not matter.
 ///
 /// ```
-/// assert_eq!(tidemill::sql::parse_duration("1 minute 30 seconds"), Ok(90_000_000));
-/// assert!(tidemill::sql::parse_duration("10 s").unwrap_err().contains("second"));
+/// assert_eq!(tidemill::types::duration::parse_duration("1 minute 30 seconds"), Ok(90_000_000));
+/// assert!(tidemill::types::duration::parse_duration("10 s").unwrap_err().contains("second"));
 /// ```
 pub fn parse_duration(text: &str) -> Result<i64, String> {
     let interval = parse_interval(text)?;
