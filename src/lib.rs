@@ -17,6 +17,7 @@
 //! | [`store`] | sled, segment files | | engine, gateway |
 //! | [`uplink`] | delivery window, sinks | mqtt, gateway's events, store's logs | engine |
 //! | [`batch_query`] | `tidemill query`: a query over a whole file | sql, format, engine | IO of its own, clock |
+//! | [`query_test`] | `tidemill test`: queries over given input, result compared | config, format, engine | sockets, clock |
 //! | [`daemon`] | threads, wiring, shutdown | all | |
 //!
 //! Beside them: [`status`] (counters), [`logging`], [`sabotage`] (faults for the tests that must catch them).
@@ -31,6 +32,7 @@ pub mod gateway;
 pub mod logging;
 pub mod mqtt;
 pub mod plan;
+pub mod query_test;
 pub mod sabotage;
 pub mod source;
 pub mod sql;

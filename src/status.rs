@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+pub use crate::engine::OperatorStatus;
+
 /// A snapshot of the whole gateway.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Status {
@@ -66,6 +68,15 @@ pub struct QueryStatus {
     pub watermark_us: Option<i64>,
     pub keys: u64,
     pub state_bytes: u64,
+    /// Each operator with state, and how it stands to its limits.
+    pub operators: Vec<OperatorStatus>,
+}
+
+impl QueryStatus {
+    /// Rows rejected because an operator was full, and what operators had to let go.
+    pub fn felt_limits(&self) -> u64 {
+        self.operators.iter().map(|operator| operator.rejected + operator.evicted).sum()
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize)]

@@ -31,6 +31,8 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Run a query over a file of JSON lines
     Query(QueryArguments),
+    /// Run query cases: input, and the rows that must come
+    Test(TestArguments),
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +81,25 @@ pub struct QueryArguments {
     pub format: OutputFormat,
     /// The query
     pub sql: String,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArguments {
+    /// Configuration file whose sources and queries are tested; several are merged, each case's own case.toml over them
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// Make the engine anew from its stored state after each step
+    #[arg(long)]
+    pub restart: bool,
+    /// Cut each step's input into batches of so many messages a source, and compare the rows of all steps together
+    #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub split: Option<u32>,
+    /// Write what came as what is expected, for the cases that differ
+    #[arg(long, conflicts_with_all = ["restart", "split"])]
+    pub bless: bool,
+    /// Folders that are cases, or hold some
+    #[arg(required = true, value_name = "DIR")]
+    pub directories: Vec<PathBuf>,
 }
 
 fn log_format() -> impl TypedValueParser<Value = LogFormat> {

@@ -5,6 +5,7 @@
 mod arguments;
 mod check;
 mod query;
+mod test;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ pub fn run() -> ExitCode {
         Command::Check(files) => check::run(&files),
         Command::Explain(arguments) => explain(&arguments),
         Command::Query(arguments) => query::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@
 //! [`Environment`].
 
 mod broker;
+pub mod case;
 pub mod diagnostic;
 mod document;
 mod environment;
@@ -108,7 +109,9 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
 
     let sinks: Vec<SinkSettings> = sinks.into_iter().map(|(sink, _)| sink).collect();
     let gateway = gateway.with_store_limit(context, &sinks);
-    let queries = planned.queries.iter().map(|query| QuerySettings { name: query.name.clone() }).collect();
+    let queries = planned.queries.iter().filter_map(|query| queries.iter().find(|text| text.name == query.name));
+    let settings = |text: &query::QueryText| QuerySettings { name: text.name.clone(), limits: text.limits, on_change: text.on_change };
+    let queries = queries.map(settings).collect();
     let program = Program { sources: schemas, tables: Vec::new(), queries: planned.queries };
     Some(Settings { gateway, sources, queries, sinks, program, warnings: Vec::new() })
 }
@@ -129,7 +132,8 @@ fn report_missing(context: &mut Context, counts: [(&str, usize); 3]) {
     if context.has_errors() {
         return;
     }
-    for (key, _) in counts.iter().filter(|(_, count)| *count == 0) {
+    let for_test = context.for_test;
+    for (key, _) in counts.iter().filter(|(key, count)| *count == 0 && (*key == "query" || !for_test)) {
         let diagnostic = Diagnostic::error_without_place(format!("the configuration has no {key}"));
         context.report(diagnostic.help(format!("add a section [{key}.<name>]")));
     }

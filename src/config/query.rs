@@ -5,11 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::diagnostic::Place;
 use super::document::FILE_BYTES_MAX;
 use super::reader::{Context, Reader};
+use super::settings::{OnChange, QueryLimits};
 use super::text::Text;
 use crate::plan::{OutputMode, Query, TableSchema};
 use crate::sql::{self, Catalog, TableReference};
 
-const MODES: [(&str, OutputMode); 3] = [("append", OutputMode::Append), ("update", OutputMode::Update), ("complete", OutputMode::Complete)];
+/// The last one is for tests only.
+const MODES: [(&str, OutputMode); 4] =
+    [("append", OutputMode::Append), ("update", OutputMode::Update), ("complete", OutputMode::Complete), ("batch", OutputMode::Batch)];
+
+/// Keys that `limits` may allow, as far as the engine numbers them.
+const KEYS_MAX: i64 = 1 << 24;
+
+/// Bytes of state that `limits` may allow.
+const BYTES_MAX: u64 = 1 << 40;
 
 /// A query as it was read.
 pub struct QueryText {
@@ -19,6 +28,8 @@ pub struct QueryText {
     pub mode: OutputMode,
     /// `None` if it is wrong, which has then been reported.
     pub sql: Option<Text>,
+    pub limits: QueryLimits,
+    pub on_change: OnChange,
 }
 
 /// Queries that could be planned, each after those it reads.
@@ -41,9 +52,21 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader) -> QueryText 
     if let Some(path) = reader.text(context, "sql_file") {
         sql = sql_file(context, &path);
     }
-    let mode = reader.choice(context, "mode", &MODES).unwrap_or(OutputMode::Append);
+    let modes = if context.for_test { &MODES[..] } else { &MODES[..MODES.len() - 1] };
+    let mode = reader.choice(context, "mode", modes).unwrap_or(OutputMode::Append);
+    let limits = limits(context, &mut reader);
+    let choices = [("refuse", OnChange::Refuse), ("discard", OnChange::Discard)];
+    let on_change = reader.choice(context, "on_change", &choices).unwrap_or_default();
     reader.finish(context, &[("from", "a sink; a query names its tables in the SQL")]);
-    QueryText { name: name.to_owned(), place, mode, sql }
+    QueryText { name: name.to_owned(), place, mode, sql, limits, on_change }
+}
+
+fn limits(context: &mut Context, reader: &mut Reader) -> QueryLimits {
+    let Some(mut reader) = reader.table(context, "limits") else { return QueryLimits::default() };
+    let keys_max = reader.integer(context, "keys", 1..=KEYS_MAX).map(|keys| keys as usize);
+    let bytes_max = reader.size(context, "bytes", (64 << 10)..=BYTES_MAX).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    reader.finish(context, &[]);
+    QueryLimits { keys_max, bytes_max }
 }
 
 fn sql_file(context: &mut Context, path: &Text) -> Option<Text> {

@@ -26,6 +26,8 @@ pub struct Context<'e> {
     pub diagnostics: Vec<Diagnostic>,
     /// Every key that was asked for, as `source.*.topics`: what the documentation has to hold.
     pub known_keys: BTreeSet<String>,
+    /// It is a query case's: there may be batch queries, and need not be sinks.
+    pub for_test: bool,
 }
 
 /// One table that is being read.
@@ -42,7 +44,7 @@ pub struct Reader<'t> {
 
 impl<'e> Context<'e> {
     pub fn new(environment: &'e Environment) -> Context<'e> {
-        Context { environment, sources: Sources::default(), diagnostics: Vec::new(), known_keys: BTreeSet::new() }
+        Context { environment, sources: Sources::default(), diagnostics: Vec::new(), known_keys: BTreeSet::new(), for_test: false }
     }
 
     pub fn report(&mut self, diagnostic: Diagnostic) {

@@ -68,6 +68,26 @@ pub struct MqttSourceSettings {
 #[derive(Clone, Debug)]
 pub struct QuerySettings {
     pub name: String,
+    pub limits: QueryLimits,
+    pub on_change: OnChange,
+}
+
+/// What each stateful operator of a query may hold; `None`: the engine's default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryLimits {
+    pub keys_max: Option<usize>,
+    /// Estimated memory.
+    pub bytes_max: Option<usize>,
+}
+
+/// What happens at a start with stored state that does not fit the query any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnChange {
+    /// The gateway does not start, and says what would be lost.
+    #[default]
+    Refuse,
+    /// The query starts with empty state, and the log says what is lost.
+    Discard,
 }
 
 #[derive(Clone, Debug)]

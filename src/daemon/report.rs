@@ -1,6 +1,6 @@
 //! One line a minute of what went through.
 
-use crate::status::Status;
+use crate::status::{QueryStatus, Status};
 
 const INTERVAL_US: u64 = 60_000_000;
 
@@ -10,12 +10,14 @@ pub struct Report {
     messages: u64,
     results: u64,
     delivered: u64,
+    /// By query: rows rejected for want of room, and what was let go.
+    felt_limits: Vec<u64>,
 }
 
 impl Report {
     pub fn new(status: &Status, mono_us: u64) -> Report {
         let Counts { messages, results, delivered, .. } = Counts::of(status);
-        Report { told_us: mono_us, messages, results, delivered }
+        Report { told_us: mono_us, messages, results, delivered, felt_limits: felt_limits(status) }
     }
 
     pub fn is_due(&self, mono_us: u64) -> bool {
@@ -38,8 +40,36 @@ impl Report {
             disconnected = counts.disconnected,
             "last minute"
         );
-        *self = Report { told_us: mono_us, messages: counts.messages, results: counts.results, delivered: counts.delivered };
+        for (query, before) in status.queries.iter().zip(&self.felt_limits) {
+            tell_full(query, *before);
+        }
+        *self = Report::new(status, mono_us);
     }
+}
+
+fn felt_limits(status: &Status) -> Vec<u64> {
+    status.queries.iter().map(QueryStatus::felt_limits).collect()
+}
+
+/// A query whose limits were felt in the last minute: which operator, and what it holds.
+fn tell_full(query: &QueryStatus, before: u64) {
+    let felt = query.felt_limits();
+    let Some(operator) = query.operators.iter().max_by_key(|operator| operator.rejected + operator.evicted).filter(|_| felt > before)
+    else {
+        return;
+    };
+    tracing::warn!(
+        query = query.name,
+        operator = operator.operator,
+        rows = felt - before,
+        keys = operator.keys,
+        keys_max = operator.keys_max,
+        bytes = operator.bytes,
+        bytes_max = operator.bytes_max,
+        rejected = operator.rejected,
+        evicted = operator.evicted,
+        "the query's state is full: raise its `limits`, or group by fewer keys"
+    );
 }
 
 /// One line of what went through since the start.

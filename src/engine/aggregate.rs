@@ -25,6 +25,7 @@ use crate::engine::prepare::{PairScratch, Prepared, prepare};
 use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
 use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
+use crate::engine::state_limits::OperatorStatus;
 use crate::types::{DataType, Field};
 
 /// Bytes of a cell in a pane's index and key list.
@@ -52,6 +53,8 @@ pub(super) struct Aggregate {
     pub(super) fed: bool,
     keys_max: usize,
     bytes_max: usize,
+    /// Rows rejected for want of room.
+    rejected: u64,
     scratch: Scratch,
 }
 
@@ -83,6 +86,7 @@ impl Aggregate {
             fed: false,
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
+            rejected: 0,
             scratch: Scratch::default(),
             kinds,
             spec,
@@ -92,6 +96,12 @@ impl Aggregate {
     /// Estimated memory of keys and cells.
     pub fn bytes(&self) -> usize {
         self.keys.bytes() + self.panes.len() * PANE_OVERHEAD_BYTES + self.cells * self.cell_bytes + self.loose_bytes
+    }
+
+    /// How it stands to its limits.
+    pub fn status(&self) -> OperatorStatus {
+        let (keys_max, bytes_max, rejected) = (self.keys_max, self.bytes_max, self.rejected);
+        OperatorStatus { operator: "GROUP BY", keys: self.keys.len(), keys_max, bytes: self.bytes(), bytes_max, rejected, evicted: 0 }
     }
 
     /// Takes the chunk's rows in. `watermark_us`: before this step.
@@ -124,6 +134,7 @@ impl Aggregate {
         for (pane, rows) in panes {
             let refused = self.take(pane, rows, &prepared);
             for (row, refusal) in refused {
+                self.rejected += u64::from(refusal.is_for_want_of_room());
                 complaints.reject(|| refusal.reason(self.keys_max, self.bytes_max), || render_row(fields, chunk, row));
             }
         }

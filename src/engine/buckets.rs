@@ -140,6 +140,7 @@ pub(super) fn rings_for(time: &TimeKey, evicts_after_us: Option<i64>) -> u64 {
     let Some(delay) = evicts_after_us else { return u64::from(matches!(time, TimeKey::None)) };
     let (panes, length) = match time {
         TimeKey::Window { windows, .. } => (time.panes_per_frame(), windows.slide),
+        TimeKey::Local { windows, .. } => (1, windows.length_us()),
         TimeKey::Interval { size, .. } => (1, (*size).max(1)),
         TimeKey::None | TimeKey::Moment { .. } => (16, 1_000_000),
     };

@@ -15,6 +15,7 @@ use crate::engine::chunk::{Chunk, without};
 use crate::engine::key_codec::push_key;
 use crate::engine::keys::KeyId;
 use crate::engine::lanes::LaneKind;
+use crate::engine::local_window::LocalWindows;
 use crate::engine::output::Complaints;
 use crate::engine::pane::{NO_SLOT, Pane};
 use crate::engine::reading::{Overflow, read};
@@ -329,6 +330,24 @@ fn time_column(time: &TimeKey, frames: &[i64]) -> Column {
         TimeKey::None | TimeKey::Moment { .. } => return at(0),
         TimeKey::Window { windows, .. } => windows.size,
         TimeKey::Interval { size, .. } => *size,
+        TimeKey::Local { windows, .. } => {
+            let ends = Column::new(Values::Timestamp(ends_of(windows, frames)));
+            return Column::new(Values::Struct(vec![at(0), ends]));
+        }
     };
     Column { values: Values::Struct(vec![at(0), at(size)]), valid }
+}
+
+/// Rows come frame by frame: each is looked up once.
+fn ends_of(windows: &LocalWindows, frames: &[i64]) -> Vec<i64> {
+    let mut last = None;
+    let end = |frame: &i64| match last {
+        Some((start, end)) if start == *frame => end,
+        _ => {
+            let end = windows.of(*frame).1;
+            last = Some((*frame, end));
+            end
+        }
+    };
+    frames.iter().map(end).collect()
 }

@@ -8,14 +8,16 @@
 //! | `stage` | the operators, and how to add one |
 //! | `chunk` | rows on their way: shared columns and a selection |
 //! | `watermark`, `watermarks` | event time: a stream's watermark, a query's over all of its streams |
-//! | `window`, `placement` | panes of windows, rows to panes |
+//! | `window`, `local_window`, `placement` | panes of windows, days of a calendar, rows to panes |
 //! | `aggregate`, `spec`, `prepare`, `input`, `overflow`, `refusal` | GROUP BY: rows into cells |
 //! | `row_windows` | GROUP BY sessions, counts of rows, states |
 //! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
 //! | `emit`, `reading` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
+//! | `generate`, `expand`, `over` | rows made of rows; analytic functions |
 //! | `join`, `tables` | joins; the reference tables |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
+//! | `state_limits` | what an operator may hold |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
 //!
 //! A query is a tree of operators (`stage::Stage`), inputs before their parents. To add one: a variant of `Stage` with its arms in `stage.rs`
@@ -30,7 +32,9 @@ mod compile;
 mod describe;
 mod emit;
 mod error;
+mod expand;
 pub mod expr;
+mod generate;
 mod input;
 mod join;
 mod key_codec;
@@ -38,7 +42,9 @@ mod keyer;
 mod keys;
 mod lanes;
 mod limit;
+mod local_window;
 mod output;
+mod over;
 mod overflow;
 mod pane;
 mod placement;
@@ -52,6 +58,7 @@ mod sort;
 mod spec;
 mod stage;
 mod state_codec;
+mod state_limits;
 mod tables;
 mod watermark;
 mod watermarks;
@@ -60,12 +67,13 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::{EngineError, RestoreError};
 pub use output::{LATE_SAMPLES_MAX, LateRow, LateRows, QueryResult, QueryStatus, REJECT_BYTES_MAX, Reject, StepOutput};
 pub use render::ROW_BYTES_MAX;
 pub use state_codec::Malformed;
+pub use state_limits::{KEYS_MAX_DEFAULT, OperatorStatus, STATE_BYTES_MAX_DEFAULT, StateLimits};
 pub use window::WINDOWS_PER_ROW_MAX;
 
 use crate::batch::Batch;
@@ -90,13 +98,32 @@ pub struct EngineSettings {
     pub keys_max: usize,
     /// Estimated bytes of keys and cells that one operator holds; rows that need more are rejected.
     pub state_bytes_max: usize,
+    /// The limits of queries that have their own, by name.
+    pub query_limits: BTreeMap<String, StateLimits>,
     /// For each source of the program: how long it must be silent before the watermark follows the clock, µs. Missing: 0.
     pub idle_timeout_us: Vec<i64>,
 }
 
 impl Default for EngineSettings {
     fn default() -> EngineSettings {
-        EngineSettings { hash_seed: 0, keys_max: 1_000_000, state_bytes_max: 256 << 20, idle_timeout_us: Vec::new() }
+        EngineSettings {
+            hash_seed: 0,
+            keys_max: KEYS_MAX_DEFAULT,
+            state_bytes_max: STATE_BYTES_MAX_DEFAULT,
+            query_limits: BTreeMap::new(),
+            idle_timeout_us: Vec::new(),
+        }
+    }
+}
+
+impl EngineSettings {
+    /// As one query's operators are to see them.
+    fn of_query(&self, query: &str) -> EngineSettings {
+        let mut settings = self.clone();
+        if let Some(limits) = self.query_limits.get(query) {
+            (settings.keys_max, settings.state_bytes_max) = (limits.keys_max, limits.bytes_max);
+        }
+        settings
     }
 }
 

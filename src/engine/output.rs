@@ -3,6 +3,7 @@
 //! Limits: the text kept of failed and late rows is bounded a step ([`REJECT_BYTES_MAX`], [`LATE_SAMPLES_MAX`]); all are counted.
 
 use crate::batch::Table;
+use crate::engine::state_limits::OperatorStatus;
 
 /// Bytes of reasons and rows that one step hands to the dead letters; failures beyond it are only counted.
 pub const REJECT_BYTES_MAX: usize = 4 << 20;
@@ -70,7 +71,7 @@ pub struct LateRow {
 }
 
 /// What a query holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryStatus {
     /// µs since the epoch; `None` for a query without a watermark. 0 before the first event time.
     pub watermark_us: Option<i64>,
@@ -80,6 +81,10 @@ pub struct QueryStatus {
     pub cells: usize,
     /// Estimated memory of keys and cells.
     pub bytes: usize,
+    /// Rows that were in no session since the start, because their gap was NULL, unreadable or not above zero.
+    pub gapless_rows: u64,
+    /// Each of its operators with state, from the source up.
+    pub operators: Vec<OperatorStatus>,
 }
 
 /// Collects what one query tells about rows, within the limits.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::batch::{Column, Values};
 use crate::engine::expr::Selection;
+use crate::engine::local_window::LocalWindows;
 use crate::engine::spec::{NULL_TIME, TimeKey};
 use crate::engine::window::TIME_ABS_MAX_US;
 
@@ -78,10 +79,11 @@ pub(super) fn place(time: &TimeKey, column: Option<&Column>, selection: &Selecti
     };
     let mut targets = Targets { time, list: Vec::new(), by_start: BTreeMap::new(), current: 0, previous: 0 };
     let mut nulls = Vec::new();
+    let local = matches!(targets.time, TimeKey::Local { .. });
     for row in selection.iter() {
         match times.get(row as usize) {
             Some(time) if !column.is_null(row as usize) => {
-                if time.unsigned_abs() > TIME_ABS_MAX_US as u64 {
+                if time.unsigned_abs() > TIME_ABS_MAX_US as u64 || local && !LocalWindows::holds(*time) {
                     placement.beyond.push(row);
                 } else {
                     targets.push(row, *time);
@@ -90,7 +92,7 @@ pub(super) fn place(time: &TimeKey, column: Option<&Column>, selection: &Selecti
             _ => nulls.push(row),
         }
     }
-    if keep_null && !nulls.is_empty() && !matches!(time, TimeKey::Window { .. }) {
+    if keep_null && !nulls.is_empty() && !matches!(time, TimeKey::Window { .. } | TimeKey::Local { .. }) {
         placement.panes.push((NULL_TIME, nulls));
     }
     let mut list = targets.list;

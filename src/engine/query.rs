@@ -45,7 +45,7 @@ impl Query {
             name: query.name.clone(),
             text: query.text.clone(),
             mode: query.mode,
-            compiled: compile(program, query, settings)?,
+            compiled: compile(program, query, &settings.of_query(&query.name))?,
             context: Context::default(),
             finished: false,
         })

@@ -12,6 +12,11 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the operator was full.
+    pub fn is_for_want_of_room(self) -> bool {
+        matches!(self, Refusal::Keys | Refusal::Bytes)
+    }
+
     /// For people. `keys_max`, `bytes_max`: the operator's limits.
     pub fn reason(self, keys_max: usize, bytes_max: usize) -> String {
         match self {

@@ -1,6 +1,6 @@
 //! ORDER BY over a whole table: complete mode (each step's table) and batch queries (at the end).
 //!
-//! Limits: [`ROWS_MAX`] rows are held; rows beyond are rejected.
+//! Limits: [`ROWS_MAX`] rows and the query's bytes are held; rows beyond are rejected.
 
 use crate::batch::{Column, ColumnBuilder, ROWS_MAX};
 use crate::engine::chunk::{Chunk, without};
@@ -8,29 +8,50 @@ use crate::engine::expr::compare::order_for_sort;
 use crate::engine::expr::{Context, EvalError, Selection};
 use crate::engine::output::Complaints;
 use crate::engine::render::render_row;
+use crate::engine::state_limits::OperatorStatus;
 use crate::plan::SortKey;
 use crate::types::Field;
+
+/// Of one value besides its text, about.
+const CELL_BYTES: usize = 16;
 
 pub(super) struct Sort {
     by: Vec<SortKey>,
     fields: Vec<Field>,
     held: Vec<ColumnBuilder>,
     rows: usize,
+    bytes: usize,
+    bytes_max: usize,
+    /// Rows rejected for want of room.
+    rejected: u64,
 }
 
 impl Sort {
-    pub fn new(by: Vec<SortKey>, fields: Vec<Field>) -> Sort {
+    /// `bytes_max`: estimated memory that it may hold.
+    pub fn new(by: Vec<SortKey>, fields: Vec<Field>, bytes_max: usize) -> Sort {
         let held = builders(&fields);
-        Sort { by, fields, held, rows: 0 }
+        Sort { by, fields, held, rows: 0, bytes: 0, bytes_max, rejected: 0 }
+    }
+
+    /// How it stands to its limits.
+    pub fn status(&self) -> OperatorStatus {
+        let Sort { rows, bytes, bytes_max, rejected, .. } = *self;
+        OperatorStatus { operator: "ORDER BY", keys: rows, keys_max: ROWS_MAX, bytes, bytes_max, rejected, evicted: 0 }
     }
 
     pub fn absorb(&mut self, chunk: &Chunk<'_>, complaints: &mut Complaints<'_>) {
         for row in chunk.selection.iter() {
-            if self.rows >= ROWS_MAX {
-                let reason = || format!("ORDER BY holds at most {ROWS_MAX} rows; add a LIMIT below it or a coarser grouping");
+            let bytes = chunk.columns.iter().map(|column| CELL_BYTES + column.get().text(row as usize).map_or(0, str::len)).sum::<usize>();
+            if self.rows >= ROWS_MAX || self.bytes + bytes > self.bytes_max {
+                self.rejected += 1;
+                let reason = || {
+                    let bytes_max = self.bytes_max;
+                    format!("ORDER BY holds at most {ROWS_MAX} rows and {bytes_max} bytes; add a LIMIT below it or a coarser grouping")
+                };
                 complaints.reject(reason, || render_row(&self.fields, chunk, row));
                 continue;
             }
+            self.bytes += bytes;
             self.held.iter_mut().zip(&chunk.columns).for_each(|(builder, column)| builder.push_from(column.get(), row as usize));
             self.rows += 1;
         }
@@ -44,6 +65,7 @@ impl Sort {
         explain: impl Fn(&EvalError) -> String,
     ) -> Option<Chunk<'static>> {
         let count = std::mem::take(&mut self.rows);
+        self.bytes = 0;
         if count == 0 {
             return None;
         }

@@ -3,6 +3,7 @@
 use crate::engine::describe::describe;
 use crate::engine::error::EngineError;
 use crate::engine::lanes::LaneKind;
+use crate::engine::local_window::LocalWindows;
 use crate::engine::window::{TIME_ABS_MAX_US, Windows};
 use crate::plan::{AggregateCall, AggregateFunction, Expr, ExprNode};
 use crate::types::{DataType, Field};
@@ -17,7 +18,9 @@ pub(super) enum TimeKey {
     None,
     /// `window(time, …)`.
     Window { time: Expr, windows: Windows },
-    /// Grouped by the event time itself: closed when the watermark reaches it.
+    /// Days, weeks or months of a time zone.
+    Local { time: Expr, windows: LocalWindows },
+    /// Grouped by the event time itself, or by the end of a window whose length is its own: closed when the watermark reaches it.
     Moment { time: Expr },
     /// Grouped by a window of an operator below: closed at its end.
     Interval { window: Expr, size: i64 },
@@ -28,7 +31,7 @@ impl TimeKey {
     pub fn expr(&self) -> Option<&Expr> {
         match self {
             TimeKey::None => None,
-            TimeKey::Window { time, .. } | TimeKey::Moment { time } => Some(time),
+            TimeKey::Window { time, .. } | TimeKey::Local { time, .. } | TimeKey::Moment { time } => Some(time),
             TimeKey::Interval { window, .. } => Some(window),
         }
     }
@@ -37,6 +40,7 @@ impl TimeKey {
     pub fn pane_of(&self, time: i64) -> (i64, i64) {
         match self {
             TimeKey::Window { windows, .. } => windows.pane_of(time),
+            TimeKey::Local { windows, .. } => windows.of(time),
             _ => (time, time.saturating_add(1)),
         }
     }
@@ -47,6 +51,7 @@ impl TimeKey {
             TimeKey::None => i64::MAX,
             _ if pane == NULL_TIME => i64::MAX,
             TimeKey::Window { windows, .. } => windows.last_over(pane) + windows.size,
+            TimeKey::Local { windows, .. } => windows.of(pane).1,
             TimeKey::Moment { .. } => pane,
             TimeKey::Interval { size, .. } => pane + size,
         }
@@ -92,6 +97,7 @@ impl TimeKey {
     pub fn ordinal(&self, pane: i64) -> i64 {
         match self {
             TimeKey::Window { windows, .. } => windows.ordinal(pane),
+            TimeKey::Local { windows, .. } => windows.number(pane),
             _ => pane,
         }
     }
@@ -99,7 +105,7 @@ impl TimeKey {
     /// Decides a pane's ring: neighbours get different ones. Round times are multiples of large powers of two in µs, hence the mixing.
     pub fn ring_number(&self, pane: i64) -> i64 {
         match self {
-            TimeKey::None | TimeKey::Window { .. } => self.ordinal(pane),
+            TimeKey::None | TimeKey::Window { .. } | TimeKey::Local { .. } => self.ordinal(pane),
             TimeKey::Moment { .. } | TimeKey::Interval { .. } => ((pane as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as i64,
         }
     }
@@ -109,6 +115,7 @@ impl TimeKey {
         match self {
             TimeKey::None => (ordinal == 0).then_some(0),
             TimeKey::Window { windows, .. } => windows.pane_at(ordinal),
+            TimeKey::Local { windows, .. } => windows.checked_start(ordinal),
             _ => (ordinal == NULL_TIME || ordinal.unsigned_abs() <= 2 * TIME_ABS_MAX_US as u64).then_some(ordinal),
         }
     }

@@ -11,13 +11,18 @@ use crate::batch::{Stamp, Values};
 use crate::engine::aggregate::Aggregate;
 use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::{Chunk, SharedColumn, without};
+use crate::engine::expand::expand;
 use crate::engine::expr::{Context, EvalError, RowError};
+use crate::engine::generate::Generate;
 use crate::engine::join::{Lookup, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
+use crate::engine::over::Over;
 use crate::engine::render::{render_row, shorten};
+use crate::engine::row_windows::RowWindows;
 use crate::engine::sort::Sort;
 use crate::engine::state_codec::put_varint;
+use crate::engine::state_limits::OperatorStatus;
 use crate::engine::tables::Tables;
 use crate::engine::watermarks::Watermarks;
 use crate::plan::{Expr, NamedExpr, OutputMode, Span};
@@ -37,8 +42,13 @@ pub(super) enum Stage {
     },
     /// The rows of all ports, as they come.
     Union,
+    Generate(Generate),
+    /// Projections, each of which makes a row of each.
+    Expand(Vec<Vec<Expr>>),
+    Over(Box<Over>),
     Limit(Limit),
     Aggregate(Box<Aggregate>),
+    RowWindows(Box<RowWindows>),
     Sort(Sort),
     /// A stream with a side that does not stream.
     Lookup(Box<Lookup>),
@@ -106,10 +116,21 @@ impl Stage {
             }
             Stage::Watermark { column, index } => env.watermarks.observe(*index, event_times(&chunk, *column)),
             Stage::Union => {}
+            Stage::Generate(generate) => return generate.push(chunk, env),
+            Stage::Expand(projections) => return expand(projections, &chunk, env),
+            Stage::Over(over) => {
+                over.absorb(&chunk, env);
+                return Flow::Held;
+            }
             Stage::Limit(limit) => limit.apply(&mut chunk),
             Stage::Aggregate(aggregate) => {
                 let text = env.text;
                 aggregate.absorb(&chunk, &env.fields[port], env.before_us, env.context, env.complaints, &|error| explain(error, text));
+                return Flow::Held;
+            }
+            Stage::RowWindows(windows) => {
+                let text = env.text;
+                windows.absorb(&chunk, &env.fields[port], env.before_us, env.context, env.complaints, &|error| explain(error, text));
                 return Flow::Held;
             }
             Stage::Sort(sort) => {
@@ -128,7 +149,9 @@ impl Stage {
     /// What is held and has come due.
     pub fn release(&mut self, env: &mut Env<'_, '_>) -> Vec<Chunk<'static>> {
         match self {
+            Stage::Over(over) if env.ended => over.emit(env).into_iter().collect(),
             Stage::Aggregate(aggregate) => aggregate.emit(env.before_us, env.after_us, env.ended, env.complaints),
+            Stage::RowWindows(windows) => windows.emit(env.after_us, env.ended, env.complaints),
             Stage::Sort(sort) if env.ended || env.mode == OutputMode::Complete => {
                 let text = env.text;
                 sort.emit(env.context, env.complaints, |error| explain(error, text)).into_iter().collect()
@@ -139,6 +162,9 @@ impl Stage {
             | Stage::Project(_)
             | Stage::Watermark { .. }
             | Stage::Union
+            | Stage::Generate(_)
+            | Stage::Expand(_)
+            | Stage::Over(_)
             | Stage::Limit(_)
             | Stage::Lookup(_)
             | Stage::Whole(_) => Vec::new(),
@@ -160,29 +186,16 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Limit(_) => true,
-            Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => false,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) => true,
+            _ => false,
         }
     }
 
     /// Whether what it does depends on the watermark, so that this must be stored.
     pub fn needs_watermark(&self) -> bool {
         match self {
-            Stage::Aggregate(_) => true,
-            Stage::Limit(_)
-            | Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => false,
+            Stage::Aggregate(_) | Stage::RowWindows(_) => true,
+            _ => false,
         }
     }
 
@@ -195,6 +208,7 @@ impl Stage {
     pub fn next_close(&self, watermark_us: i64) -> Option<i64> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.next_close(watermark_us),
+            Stage::RowWindows(windows) => windows.next_close(),
             _ => None,
         }
     }
@@ -203,6 +217,7 @@ impl Stage {
     pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {
         match self {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
+            Stage::RowWindows(windows) => windows.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
                     let mut value = vec![VERSION];
@@ -214,6 +229,9 @@ impl Stage {
             | Stage::Project(_)
             | Stage::Watermark { .. }
             | Stage::Union
+            | Stage::Generate(_)
+            | Stage::Expand(_)
+            | Stage::Over(_)
             | Stage::Sort(_)
             | Stage::Lookup(_)
             | Stage::Whole(_) => {}
@@ -224,6 +242,7 @@ impl Stage {
     pub fn restore<'e>(&mut self, entries: &[(&'e str, &'e [u8])], watermark_us: i64) -> Result<(), (&'e str, Unfit)> {
         match self {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
+            Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
                     limit.restore(open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?);
@@ -236,6 +255,9 @@ impl Stage {
             | Stage::Project(_)
             | Stage::Watermark { .. }
             | Stage::Union
+            | Stage::Generate(_)
+            | Stage::Expand(_)
+            | Stage::Over(_)
             | Stage::Sort(_)
             | Stage::Lookup(_)
             | Stage::Whole(_) => Ok(()),
@@ -244,11 +266,32 @@ impl Stage {
 
     /// Adds what it holds.
     pub fn add_status(&self, status: &mut QueryStatus) {
-        if let Stage::Aggregate(aggregate) = self {
-            status.keys += aggregate.keys.len();
-            status.panes += aggregate.panes.len();
-            status.cells += aggregate.cells;
-            status.bytes += aggregate.bytes();
+        match self {
+            Stage::Aggregate(aggregate) => {
+                status.panes += aggregate.panes.len();
+                status.cells += aggregate.cells;
+            }
+            Stage::RowWindows(windows) => {
+                status.panes += windows.windows();
+                status.cells += windows.windows();
+                status.gapless_rows += windows.gapless_rows();
+            }
+            _ => {}
+        }
+        if let Some(operator) = self.operator_status() {
+            status.keys += operator.keys;
+            status.bytes += operator.bytes;
+            status.operators.push(operator);
+        }
+    }
+
+    /// How it stands to its limits, where it holds something that grows with the input.
+    fn operator_status(&self) -> Option<OperatorStatus> {
+        match self {
+            Stage::Aggregate(aggregate) => Some(aggregate.status()),
+            Stage::RowWindows(windows) => Some(windows.status()),
+            Stage::Sort(sort) => Some(sort.status()),
+            _ => None,
         }
     }
 }

@@ -21,7 +21,7 @@ mod stall;
 
 pub use event::{Action, Event};
 pub use outbox::{Cursor, DropReason, Tombstone};
-pub use restore::{Seeds, StartError};
+pub use restore::{Seeds, StartError, engine_settings};
 pub use sinks::SinkRecord;
 
 use crate::batch::Stamp;
@@ -192,5 +192,11 @@ impl Gateway {
 }
 
 fn query_status(counted: &QueryStatus, held: crate::engine::QueryStatus) -> QueryStatus {
-    QueryStatus { watermark_us: held.watermark_us, keys: held.keys as u64, state_bytes: held.bytes as u64, ..counted.clone() }
+    QueryStatus {
+        watermark_us: held.watermark_us,
+        keys: held.keys as u64,
+        state_bytes: held.bytes as u64,
+        operators: held.operators,
+        ..counted.clone()
+    }
 }

@@ -9,8 +9,8 @@ use super::outbox::{Cursor, Outbox};
 use super::redelivery::{Redelivery, StoredRedelivery};
 use super::sinks::{SinkBooks, StoredSink};
 use crate::batch::Stamp;
-use crate::config::settings::{OutboxSettings, Settings, WhenFull};
-use crate::engine::{Engine, EngineSettings, RestoreError};
+use crate::config::settings::{OutboxSettings, QueryLimits, QuerySettings, Settings, WhenFull};
+use crate::engine::{Engine, EngineSettings, RestoreError, StateLimits};
 use crate::format::{Decoder, FormatError, OpenTable};
 use crate::status::{DeadLetterStatus, QueryStatus};
 use crate::store::{Loaded, LogName, SegmentMeta, codec, keys};
@@ -128,11 +128,26 @@ impl Gateway {
     }
 }
 
+/// What the engine is told besides the program.
+pub fn engine_settings(settings: &Settings, hash_seed: u64) -> EngineSettings {
+    let idle_timeout_us = settings.sources.iter().map(|source| i64::try_from(source.idle_timeout.as_micros()).unwrap_or(i64::MAX));
+    let limits = |query: &QuerySettings| {
+        let default = StateLimits::default();
+        let QueryLimits { keys_max, bytes_max } = query.limits;
+        let limits = StateLimits { keys_max: keys_max.unwrap_or(default.keys_max), bytes_max: bytes_max.unwrap_or(default.bytes_max) };
+        (limits != default).then(|| (query.name.clone(), limits))
+    };
+    EngineSettings {
+        hash_seed,
+        idle_timeout_us: idle_timeout_us.collect(),
+        query_limits: settings.queries.iter().filter_map(limits).collect(),
+        ..EngineSettings::default()
+    }
+}
+
 /// The engine with its stored state, and the keys of state that is thrown away.
 fn engine(settings: &Settings, loaded: &Loaded, hash_seed: u64, discard: &[String]) -> Result<(Engine, Vec<Vec<u8>>), StartError> {
-    let idle_timeout_us = settings.sources.iter().map(|source| i64::try_from(source.idle_timeout.as_micros()).unwrap_or(i64::MAX));
-    let engine_settings = EngineSettings { hash_seed, idle_timeout_us: idle_timeout_us.collect(), ..EngineSettings::default() };
-    let mut engine = Engine::new(&settings.program, engine_settings)?;
+    let mut engine = Engine::new(&settings.program, engine_settings(settings, hash_seed))?;
     let discarded: Vec<Vec<u8>> = discard.iter().flat_map(|query| Engine::discard(query, &loaded.entries)).collect();
     let forgotten = if discarded.is_empty() {
         engine.restore(&loaded.entries)?

@@ -137,6 +137,14 @@ pub enum Function {
     AddMonths,
     /// `window(t, …)` outside GROUP BY: (TIMESTAMP, size µs, slide µs, offset µs); tumbling only.
     WindowOf,
+    /// `session_window(t, gap)`, in GROUP BY only: (TIMESTAMP, STRING).
+    SessionWindowOf,
+    /// `local_window(t, length, zone[, start])`, in GROUP BY only: (TIMESTAMP, INT days, INT months, BIGINT µs, STRING).
+    LocalWindowOf,
+    /// `count_window(size[, every])`, in GROUP BY only: (BIGINT, BIGINT).
+    CountWindowOf,
+    /// `state_window(begin, end[, timeout])`, in GROUP BY only: (BOOLEAN, BOOLEAN, BIGINT µs or NULL).
+    StateWindowOf,
     /// (window struct): its end less 1 µs.
     WindowTime,
     /// `named_struct`/`struct` of its arguments.

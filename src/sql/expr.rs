@@ -15,7 +15,7 @@ use super::places::Stand;
 use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::tree;
-use super::{literal, window};
+use super::{literal, row_window, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, Function, OutputMode, Span};
 use crate::types::{DataType, Value};
 
@@ -190,7 +190,9 @@ impl<'a> ExprPlanner<'a> {
         if let Some(found) = self.scope.resolve(&parts, span)? {
             return Ok(found);
         }
-        if let (Some(window), "window") = (&self.window, parts[0].to_ascii_lowercase().as_str()) {
+        if let Some(window) = &self.window
+            && window::name_of(window).is_some_and(|name| name.eq_ignore_ascii_case(parts[0]))
+        {
             let window = Expr { span, ..self.budget.copy(window)? };
             return parts[1..].iter().try_fold(window, |input, name| scope::member(input, name, span));
         }
@@ -200,8 +202,7 @@ impl<'a> ExprPlanner<'a> {
         let names: Vec<&str> = self.aliases.iter().map(|(name, _)| name.as_str()).collect();
         let error = self.scope.unknown(&parts, &names, span);
         Err(match parts[0].to_ascii_lowercase().as_str() {
-            "session_window" => SqlError::unsupported(span, "session_window"),
-            "window" => error.help("`window` is there only with window(...) in GROUP BY"),
+            name if window::NAMES.contains(&name) => error.help(format!("`{name}` is there only with {name}(...) in GROUP BY")),
             "current_timestamp" | "current_date" | "now" => super::unknown::unknown(&parts[0].to_ascii_lowercase(), span),
             _ => error,
         })
@@ -319,8 +320,8 @@ impl<'a> ExprPlanner<'a> {
         if distinct || function.filter.is_some() {
             return Err(SqlError::new(span, format!("`{name}` is no aggregate: DISTINCT and FILTER mean nothing here")));
         }
-        if name == "window" {
-            return self.window_call(args, span);
+        if window::NAMES.contains(&name.as_str()) {
+            return self.window_call(&name, args, span);
         }
         let args = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
         if matches!(name.as_str(), "grouping" | "grouping_id") {
@@ -348,15 +349,21 @@ impl<'a> ExprPlanner<'a> {
         Ok(tree::column(Stand::Grouping(self.groupings.len() - 1).column(), data_type, span))
     }
 
-    fn window_call(&mut self, args: &[FunctionArg], span: Span) -> Result<Expr, SqlError> {
+    fn window_call(&mut self, name: &str, args: &[FunctionArg], span: Span) -> Result<Expr, SqlError> {
         for arg in args.iter().skip(1) {
             if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr @ ast::Expr::Interval(_))) = arg {
-                return Err(SqlError::new(place(expr), "window takes its lengths as strings, not as intervals")
+                return Err(SqlError::new(place(expr), format!("{name} takes its lengths as strings, not as intervals"))
                     .help("as in window(ts, '1 minute')"));
             }
         }
-        let args = args.iter().map(|arg| self.argument(arg, "window")).collect::<Result<Vec<_>, _>>()?;
-        window::build(args, span)
+        let args = args.iter().map(|arg| self.argument(arg, name)).collect::<Result<Vec<_>, _>>()?;
+        match name {
+            "session_window" => row_window::session(args, span),
+            "local_window" => row_window::local(args, span),
+            "count_window" => row_window::count(&args, span),
+            "state_window" => row_window::state(args, span),
+            _ => window::build(args, span),
+        }
     }
 
     fn aggregate(

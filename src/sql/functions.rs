@@ -57,6 +57,10 @@ pub const SPECIAL: &[&str] = &[
     "named_struct",
     "positive",
     "window",
+    "session_window",
+    "local_window",
+    "count_window",
+    "state_window",
 ];
 
 /// The call of function `name` (in lower case) with planned arguments.

@@ -12,7 +12,7 @@ use super::planner::{Planned, Planner};
 use super::scope::{Scope, ScopeColumn};
 use super::signatures::check_count;
 use super::tree;
-use crate::plan::{Expr, ExprNode, Generator, JoinKind, NamedExpr, Relation, Span};
+use crate::plan::{Collection, Expr, ExprNode, Function, Generator, JoinKind, NamedExpr, Relation, Span};
 use crate::types::{DataType, Field, Value};
 
 /// The functions that make rows.
@@ -112,12 +112,15 @@ fn stack(mut args: Vec<Expr>, span: Span) -> Result<Generated, SqlError> {
     Ok(Generated { generator: Generator::Stack(made), outer: false, columns: fields })
 }
 
+/// `json_tuple(text, name, …)`: always one row.
 fn json_tuple(args: Vec<Expr>, span: Span) -> Result<Generated, SqlError> {
     check_count("json_tuple", args.len(), 2, None, span)?;
     let mut texts = args.into_iter().map(|arg| coerce(arg, &DataType::String)).collect::<Result<Vec<_>, _>>()?;
     let text = texts.remove(0);
     let columns = (0..texts.len()).map(|index| Field::new(format!("c{index}"), DataType::String)).collect();
-    Ok(Generated { generator: Generator::JsonTuple(text, texts), outer: false, columns })
+    let member = |name| tree::call(Function::Collection(Collection::JsonMember), vec![text.clone(), name], DataType::String);
+    let row = texts.into_iter().map(member).collect();
+    Ok(Generated { generator: Generator::Stack(vec![row]), outer: false, columns })
 }
 
 impl Generated {

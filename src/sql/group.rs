@@ -9,13 +9,13 @@ use super::names::output_name;
 use super::places::Stand;
 use super::planner::Planner;
 use super::select::{Computed, ordinal};
-use super::{optimize, tree, window};
+use super::{optimize, row_window, tree, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, GroupKey, NamedExpr, OutputMode, Relation, Span};
 
 /// Keys of one aggregation.
 const KEYS_MAX: usize = 256;
 
-/// The one call of `window(...)` that the bare name `window` means: in GROUP BY, or else in the SELECT list.
+/// The one call of `window(...)` or its like that its bare name means: in GROUP BY, or else in the SELECT list.
 pub fn find_window(exprs: &mut ExprPlanner<'_>, select: &ast::Select) -> Result<Option<Expr>, SqlError> {
     let keys = match &select.group_by {
         GroupByExpr::Expressions(keys, _) => &keys[..],
@@ -38,7 +38,7 @@ fn without_access(expr: &ast::Expr) -> &ast::Expr {
 }
 
 fn is_window_call(expr: &ast::Expr) -> bool {
-    matches!(expr, ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("window"))
+    matches!(expr, ast::Expr::Function(function) if window::called(function).is_some())
 }
 
 /// The keys with their names: columns, names and numbers of the SELECT list, expressions, or ALL; and the grouping sets.
@@ -151,7 +151,7 @@ impl Planner<'_> {
         let mut windows = 0;
         let mut group_keys = Vec::with_capacity(count);
         for key in keys {
-            match window::group_key(&key.expr) {
+            match window::group_key(&key.expr, &input) {
                 Some(window) => {
                     windows += 1;
                     if windows > 1 {
@@ -160,9 +160,7 @@ impl Planner<'_> {
                     group_keys.push(window);
                 }
                 None if tree::any(&key.expr, &mut |node| window::is_window(node) && !window::is_tumbling(node)) => {
-                    return Err(
-                        SqlError::unsupported(key.expr.span, "a part of a sliding window as a key").help("group by the window itself")
-                    );
+                    return Err(SqlError::unsupported(key.expr.span, "a part of such a window as a key").help("group by the window itself"));
                 }
                 None => group_keys.push(GroupKey::Expr(key)),
             }
@@ -182,6 +180,7 @@ impl Planner<'_> {
         let Some(input) = relation.input() else { return Ok(()) };
         match self.mode {
             OutputMode::Batch => Ok(()),
+            _ if row_window::in_keys(relation).is_some() => row_window::check(relation, self.mode, span),
             OutputMode::Update | OutputMode::Complete if optimize::has_aggregate(input) => {
                 let message = "an aggregation over another works in append mode only: the inner one's rows would be revised";
                 Err(SqlError::new(span, message).help("use mode = \"append\""))

@@ -32,6 +32,7 @@ mod over_stream;
 mod parse;
 mod places;
 mod planner;
+mod row_window;
 mod schema;
 mod scope;
 mod select;

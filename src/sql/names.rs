@@ -1,5 +1,6 @@
 //! The names that Spark gives to columns without an alias: `count(1)`, `(a + b)`, `avg(temperature)`.
 
+use super::window;
 use sqlparser::ast::{self, BinaryOperator, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator, Value};
 
 /// Longest name made from an expression, in characters; Spark has no limit.
@@ -10,7 +11,7 @@ pub fn output_name(expr: &ast::Expr) -> String {
     let name = match expr {
         ast::Expr::Identifier(ident) => ident.value.clone(),
         ast::Expr::CompoundIdentifier(parts) => parts.last().map(|part| part.value.clone()).unwrap_or_default(),
-        ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("window") => "window".to_string(),
+        ast::Expr::Function(function) if window::called(function).is_some() => window::called(function).unwrap_or_default().to_string(),
         ast::Expr::CompoundFieldAccess { root, access_chain } if matches!(&**root, ast::Expr::Function(_)) => {
             let access: String = access_chain.iter().map(ToString::to_string).collect();
             format!("{}{access}", output_name(root))

@@ -265,7 +265,10 @@ fn with_windows(input: Relation, computed: &mut Computed) -> Result<Relation, Sq
     if let Some(second) = windows.get(1) {
         return Err(SqlError::new(second.span, "one SELECT can hold one window only").help("use a subquery for the other"));
     }
-    let Some(spec) = window::spec_of(found) else { return Ok(input) };
+    let Some(spec) = window::spec_of(found) else {
+        let name = window::name_of(found).unwrap_or("window");
+        return Err(SqlError::unsupported(found.span, "such a window without GROUP BY").help(format!("put {name}(...) into GROUP BY")));
+    };
     if window::is_tumbling(found) {
         return Ok(Relation::Filter { input: Box::new(input), predicate: tree::not(tree::is_null(spec.time)) });
     }

@@ -1,10 +1,12 @@
 //! `window(time, size[, slide[, start]])` by Spark's rules.
 
+use sqlparser::ast;
+
 use super::coerce::{cast, with_article};
 use super::error::SqlError;
 use super::signatures::check_count;
-use super::tree;
-use crate::plan::{Expr, ExprNode, Function, GroupKey, Span, WindowSpec};
+use super::{row_window, tree};
+use crate::plan::{Expr, ExprNode, Function, GroupKey, Relation, Span, WindowSpec};
 use crate::types::duration::{Interval, parse_duration, parse_interval};
 use crate::types::{DataType, Value, window_type};
 
@@ -47,12 +49,12 @@ pub fn build(args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
 }
 
 /// The time that is grouped: a TIMESTAMP, what becomes one, or an earlier window, which stands for its [`Function::WindowTime`].
-fn window_input(time: Expr) -> Result<Expr, SqlError> {
+pub fn window_input(time: Expr) -> Result<Expr, SqlError> {
     match &time.data_type {
         data_type if *data_type == window_type() => Ok(tree::call(Function::WindowTime, vec![time], DataType::Timestamp)),
         DataType::Timestamp | DataType::Date | DataType::String | DataType::Null => Ok(cast(time, &DataType::Timestamp)),
         other => {
-            let error = SqlError::new(time.span, format!("window groups by a TIMESTAMP, but this is {}", with_article(other)));
+            let error = SqlError::new(time.span, format!("a window groups by a TIMESTAMP, but this is {}", with_article(other)));
             Err(match other {
                 DataType::Int | DataType::BigInt => error.help("timestamp_millis(x) makes a TIMESTAMP of milliseconds since 1970"),
                 _ => error,
@@ -87,9 +89,31 @@ fn not_literal(arg: &Expr) -> SqlError {
     SqlError::new(arg.span, "a window's length is a string literal above zero").help("as in window(ts, '1 minute')")
 }
 
-/// Whether this is a call of `window(...)`.
+/// The functions that make windows. The last three are Tidemill's own.
+pub const NAMES: [&str; 5] = ["window", "session_window", "local_window", "count_window", "state_window"];
+
+/// The name of the window function that is called, if it is one.
+pub fn called(function: &ast::Function) -> Option<&'static str> {
+    let name = function.name.to_string();
+    NAMES.into_iter().find(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// The name of the window that this call makes; `None` where it makes none.
+pub fn name_of(expr: &Expr) -> Option<&'static str> {
+    let ExprNode::Call { function, .. } = &expr.node else { return None };
+    Some(match function {
+        Function::WindowOf => "window",
+        Function::SessionWindowOf => "session_window",
+        Function::LocalWindowOf => "local_window",
+        Function::CountWindowOf => "count_window",
+        Function::StateWindowOf => "state_window",
+        _ => return None,
+    })
+}
+
+/// Whether this is a call that makes a window.
 pub fn is_window(expr: &Expr) -> bool {
-    matches!(expr.node, ExprNode::Call { function: Function::WindowOf, .. })
+    name_of(expr).is_some()
 }
 
 /// Whether a call of `window(...)` gives one window a row.
@@ -114,7 +138,7 @@ pub fn spec_of(expr: &Expr) -> Option<WindowSpec> {
     Some(WindowSpec { name: "window".to_string(), time: args[0].clone(), size_us, slide_us, offset_us })
 }
 
-/// The group key that a call of `window(...)` in GROUP BY is.
-pub fn group_key(expr: &Expr) -> Option<GroupKey> {
-    spec_of(expr).map(GroupKey::Window)
+/// The group key over `input` that a call of `window(...)` or its like in GROUP BY is.
+pub fn group_key(expr: &Expr, input: &Relation) -> Option<GroupKey> {
+    row_window::group_key(expr, input).or_else(|| spec_of(expr).map(GroupKey::Window))
 }

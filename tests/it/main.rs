@@ -11,7 +11,6 @@ mod core;
 mod daemon;
 mod demo;
 mod golden;
-mod golden_run;
 mod ledger;
 mod mqtt;
 mod power_cut;

@@ -1,14 +1,23 @@
 //! Which columns carry event time, and which come unchanged from a source.
 
-use crate::plan::{Expr, ExprNode, Function, GroupKey, JoinKind, Relation};
+use crate::plan::{Expr, ExprNode, Function, GroupKey, JoinKind, LocalWindow, Relation, Session};
 use crate::types::{DataType, Value, window_type};
 
 /// An output column that carries event time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct EventColumn {
     pub column: usize,
-    /// `Some`: a window of this size; `None`: the time itself.
-    pub window_size: Option<i64>,
+    pub kind: EventKind,
+}
+
+/// What of event time a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EventKind {
+    Moment,
+    /// A window of this size, µs.
+    Window(i64),
+    /// A window whose length is its own: a session, a local day.
+    Uneven,
 }
 
 /// The sources below, each once.
@@ -29,6 +38,15 @@ pub(super) fn source_column(relation: &Relation, column: usize) -> Option<(usize
     match relation {
         Relation::Scan { source, columns, .. } => columns.get(column).map(|column| (*source, *column)),
         Relation::Filter { input, .. } | Relation::Watermark { input, .. } | Relation::Limit { input, .. } => source_column(input, column),
+        // Rows that are made several times share their columns or hold copies of them.
+        Relation::Expand { input, projections, .. } => {
+            let mut inner = projections.iter().map(|projection| match projection.get(column)?.node {
+                ExprNode::Column(inner) => Some(inner),
+                _ => None,
+            });
+            let first = inner.next()??;
+            inner.all(|other| other == Some(first)).then(|| source_column(input, first))?
+        }
         Relation::Project { input, columns } => match columns.get(column)?.expr.node {
             ExprNode::Column(inner) => source_column(input, inner),
             _ => None,
@@ -45,7 +63,7 @@ pub(super) fn event_columns(relation: &Relation) -> Vec<EventColumn> {
         Relation::Filter { input, .. } | Relation::Sort { input, .. } | Relation::Limit { input, .. } => event_columns(input),
         Relation::Watermark { input, column, .. } => {
             let mut events = event_columns(input);
-            events.push(EventColumn { column: *column, window_size: None });
+            events.push(EventColumn { column: *column, kind: EventKind::Moment });
             events
         }
         Relation::Project { input, columns } => {
@@ -57,9 +75,12 @@ pub(super) fn event_columns(relation: &Relation) -> Vec<EventColumn> {
             let event = |(column, key): (usize, &GroupKey)| match key {
                 GroupKey::Expr(named) => projected_event(&named.expr, &events, column),
                 GroupKey::Window(spec) => {
-                    is_event_time(&spec.time, &events).then_some(EventColumn { column, window_size: Some(spec.size_us) })
+                    is_event_time(&spec.time, &events).then_some(EventColumn { column, kind: EventKind::Window(spec.size_us) })
                 }
-                _ => None,
+                GroupKey::Session(Session { time, .. }) | GroupKey::LocalWindow(LocalWindow { time, .. }) => {
+                    is_event_time(time, &events).then_some(EventColumn { column, kind: EventKind::Uneven })
+                }
+                GroupKey::CountWindow(_) | GroupKey::StateWindow(_) => None,
             };
             keys.iter().enumerate().filter_map(event).collect()
         }
@@ -70,6 +91,14 @@ pub(super) fn event_columns(relation: &Relation) -> Vec<EventColumn> {
                 events.extend(event_columns(&join.right).into_iter().map(|event| EventColumn { column: width + event.column, ..event }));
             }
             events
+        }
+        Relation::Generate { input, .. } | Relation::Over { input, .. } => event_columns(input),
+        Relation::Expand { input, projections, .. } => {
+            let events = event_columns(input);
+            let of = |projection: &Vec<Expr>| {
+                projection.iter().enumerate().filter_map(|(column, expr)| projected_event(expr, &events, column)).collect()
+            };
+            projections.iter().map(of).reduce(common_events).unwrap_or_default()
         }
         Relation::Union { inputs } => inputs.iter().map(event_columns).reduce(common_events).unwrap_or_default(),
         _ => Vec::new(),
@@ -88,7 +117,7 @@ fn projected_event(expr: &Expr, events: &[EventColumn], column: usize) -> Option
         return Some(EventColumn { column, ..*event });
     }
     if is_event_time(expr, events) {
-        return Some(EventColumn { column, window_size: None });
+        return Some(EventColumn { column, kind: EventKind::Moment });
     }
     match &expr.node {
         ExprNode::Call { function: Function::WindowOf, args } if args.first().is_some_and(|time| is_event_time(time, events)) => {
@@ -96,7 +125,7 @@ fn projected_event(expr: &Expr, events: &[EventColumn], column: usize) -> Option
                 Some(ExprNode::Literal(Value::BigInt(size))) => *size,
                 _ => return None,
             };
-            (expr.data_type == window_type()).then_some(EventColumn { column, window_size: Some(size) })
+            (expr.data_type == window_type()).then_some(EventColumn { column, kind: EventKind::Window(size) })
         }
         _ => None,
     }
@@ -107,7 +136,7 @@ pub(super) fn is_event_time(expr: &Expr, events: &[EventColumn]) -> bool {
     if expr.data_type != DataType::Timestamp {
         return false;
     }
-    let is = |expr: &Expr, window: bool| matches!(expr.node, ExprNode::Column(column) if events.iter().any(|event| event.column == column && event.window_size.is_some() == window));
+    let is = |expr: &Expr, window: bool| matches!(expr.node, ExprNode::Column(column) if events.iter().any(|event| event.column == column && (event.kind != EventKind::Moment) == window));
     match &expr.node {
         ExprNode::Call { function: Function::WindowTime, args } => args.first().is_some_and(|window| is(window, true)),
         _ => is(expr, false),

@@ -8,7 +8,9 @@ mod joins;
 
 use crate::engine::EngineSettings;
 use crate::engine::error::EngineError;
+use crate::engine::generate::Generate;
 use crate::engine::limit::Limit;
+use crate::engine::over::Over;
 use crate::engine::sort::Sort;
 use crate::engine::stage::Stage;
 use crate::engine::watermark::Watermark;
@@ -165,7 +167,9 @@ impl Compiler<'_> {
             Relation::Watermark { input, column, delay_us } => self.watermark(input, *column, *delay_us)?,
             Relation::Aggregate { input, keys, aggregates } => self.aggregate(input, relation, keys, aggregates)?,
             Relation::Sort { input, by } => match self.query.mode {
-                OutputMode::Batch | OutputMode::Complete => Stage::Sort(Sort::new(by.clone(), input.schema())),
+                OutputMode::Batch | OutputMode::Complete => {
+                    Stage::Sort(Sort::new(by.clone(), input.schema(), self.settings.state_bytes_max))
+                }
                 _ => return Err(self.unsupported("ORDER BY works in complete mode and in batch queries only")),
             },
             Relation::Limit { input, rows } => {
@@ -177,10 +181,15 @@ impl Compiler<'_> {
                 return Err(EngineError::Plan { query: self.query.name.clone(), what: "a source stands above an operator" });
             }
             Relation::Join(join) => self.join(relation, join)?,
-            Relation::Generate { .. }
-            | Relation::Expand { .. }
-            | Relation::Over { .. }
-            | Relation::Deduplicate { .. }
+            Relation::Generate { generator, outer, columns, .. } => {
+                let generate = Generate::new(generator.clone(), *outer, columns.clone());
+                Stage::Generate(generate.ok_or_else(|| self.unsupported("a window whose slide, start or number breaks a rule"))?)
+            }
+            Relation::Expand { projections, .. } => Stage::Expand(projections.clone()),
+            Relation::Over { input, partition, order, calls } if self.query.mode == OutputMode::Batch => {
+                Stage::Over(Box::new(Over::new(&self.query.name, partition, order, calls, input.schema())?))
+            }
+            Relation::Over { .. } | Relation::Deduplicate { .. }
             | Relation::StateFunction(_) => return Err(self.unsupported("this operator is not there yet")),
         }))
     }

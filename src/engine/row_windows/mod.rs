@@ -33,11 +33,12 @@ use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
 use crate::engine::output::Complaints;
 use crate::engine::pane::Pane;
-use crate::engine::prepare::{PairScratch, Prepared, prepare};
+use crate::engine::prepare::{PairScratch, prepare};
 use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
 use crate::engine::row_windows::rule::Open;
 use crate::engine::spec::{Emission, KeyColumn, LanePlan, PlainKey};
+use crate::engine::state_limits::OperatorStatus;
 use crate::types::{DataType, Field};
 
 /// What an open window costs beside its cell.
@@ -114,6 +115,8 @@ pub(super) struct RowWindows {
     gapless_rows: u64,
     keys_max: usize,
     bytes_max: usize,
+    /// Rows rejected for want of room.
+    rejected: u64,
     pairs: PairScratch,
     key_bytes: Vec<u8>,
 }
@@ -154,6 +157,7 @@ impl RowWindows {
             gapless_rows: 0,
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
+            rejected: 0,
             pairs: PairScratch::default(),
             key_bytes: Vec::new(),
             spec,
@@ -185,6 +189,12 @@ impl RowWindows {
         self.spec.evicts_after_us.and(self.next_close)
     }
 
+    /// How it stands to its limits.
+    pub fn status(&self) -> OperatorStatus {
+        let (keys_max, bytes_max, rejected) = (self.keys_max, self.bytes_max, self.rejected);
+        OperatorStatus { operator: "GROUP BY", keys: self.keys.len(), keys_max, bytes: self.bytes(), bytes_max, rejected, evicted: 0 }
+    }
+
     /// Takes the chunk's rows in. `watermark_us`: before this step.
     pub fn absorb(
         &mut self,
@@ -212,6 +222,7 @@ impl RowWindows {
             complaints.reject(|| "its event time is out of range".to_owned(), || render_row(fields, chunk, row));
         }
         for (row, refusal) in work.refused {
+            self.rejected += u64::from(refusal.is_for_want_of_room());
             complaints.reject(|| refusal.reason(self.keys_max, self.bytes_max), || render_row(fields, chunk, row));
         }
         self.cells.grow();

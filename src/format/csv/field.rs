@@ -16,6 +16,7 @@ pub(super) struct FieldReader {
 #[derive(Clone, Copy)]
 enum Target {
     Text,
+    Binary,
     Boolean,
     Int,
     BigInt,
@@ -30,6 +31,7 @@ impl FieldReader {
     pub fn new(data_type: &DataType, unit: Option<TimestampUnit>) -> Option<FieldReader> {
         let target = match data_type {
             DataType::String => Target::Text,
+            DataType::Binary => Target::Binary,
             DataType::Boolean => Target::Boolean,
             DataType::Int => Target::Int,
             DataType::BigInt => Target::BigInt,
@@ -58,6 +60,7 @@ impl FieldReader {
                 column.push_text(text);
                 return true;
             }
+            Target::Binary => Some(Value::Binary(text.as_bytes().to_vec())),
             Target::Boolean if text.eq_ignore_ascii_case("true") => Some(Value::Boolean(true)),
             Target::Boolean => text.eq_ignore_ascii_case("false").then_some(Value::Boolean(false)),
             Target::Int => text.parse().ok().map(Value::Int),

@@ -106,11 +106,11 @@ fn reads_the_golden_case() {
     let mut settings = settings("device STRING, ts BIGINT, temperature DOUBLE, humidity DOUBLE");
     settings.bad_records = BadRecords::NullRow;
     let mut rig = Rig::new(&settings);
-    for line in include_str!("../../../tests/golden/23_json_input/input/000.jsonl").lines() {
+    for line in include_str!("../../../tests/golden/23_json_input/steps/1/raw_readings.jsonl").lines() {
         rig.decode(line).unwrap();
     }
     let mut rows = rig.rows();
-    let expected: Vec<serde_json::Value> = include_str!("../../../tests/golden/23_json_input/expected.jsonl")
+    let expected: Vec<serde_json::Value> = include_str!("../../../tests/golden/23_json_input/steps/1/expected.jsonl")
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
