@@ -1,19 +1,19 @@
 //! GROUP BY: takes rows into panes of cells. What comes out, and when, is in [`super::emit`]; what is stored, in [`super::checkpoint`].
 //!
-//! All of a row's keys, filters and arguments are evaluated before any cell changes; a row that fails anywhere, or whose sum of integers
-//! leaves 64 bits, leaves no trace. Time key and watermark decide per window whether a row is late.
+//! All of a row's keys, filters and arguments are evaluated before any cell changes; a row that fails anywhere, whose sum of integers
+//! leaves 64 bits, or whose values find no room, leaves no trace. Time key and watermark decide per window whether a row is late.
 //!
-//! Limits: a key of [`KEY_BYTES_MAX`], a text of [`TEXT_BYTES_MAX`](super::prepare::TEXT_BYTES_MAX) for min and max; `keys_max` keys and `bytes_max` bytes an operator. Beyond them rows that need a new key or cell are rejected; existing ones go on.
+//! Limits: a key of [`KEY_BYTES_MAX`], values of [`VALUE_BYTES_MAX`](super::arguments::VALUE_BYTES_MAX) a row and [`GROUP_BYTES_MAX`](super::room::GROUP_BYTES_MAX) a group where an aggregate keeps them; `keys_max` keys and `bytes_max` bytes an operator. Beyond them rows that need a new key or cell are rejected; existing ones go on.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::engine::EngineSettings;
+use crate::engine::arguments::PairScratch;
 use crate::engine::buckets::{Buckets, rings_for};
 use crate::engine::chunk::Chunk;
 use crate::engine::emit::Running;
 use crate::engine::expr::{Context, EvalError};
-use crate::engine::input::Input;
 use crate::engine::keyer::{KEY_BYTES_MAX, Keyer};
 use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
@@ -21,9 +21,10 @@ use crate::engine::output::Complaints;
 use crate::engine::overflow::overflowing;
 use crate::engine::pane::{NO_SLOT, PANE_OVERHEAD_BYTES, Pane};
 use crate::engine::placement::{Placement, place};
-use crate::engine::prepare::{PairScratch, Prepared, prepare};
+use crate::engine::prepare::{Prepared, prepare};
 use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
+use crate::engine::room::{Room, without_room};
 use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
 use crate::engine::state_limits::OperatorStatus;
 use crate::types::{DataType, Field};
@@ -36,6 +37,8 @@ pub(super) struct Aggregate {
     pub(super) spec: AggregateSpec,
     pub(super) key_types: Vec<DataType>,
     pub(super) kinds: Vec<LaneKind>,
+    /// Types of each lane's input columns.
+    pub(super) lane_types: Vec<Vec<DataType>>,
     pub(super) keys: Keys,
     pub(super) panes: BTreeMap<i64, Pane>,
     pub(super) cells: usize,
@@ -51,6 +54,8 @@ pub(super) struct Aggregate {
     pub(super) combined: Pane,
     /// Input came in this step.
     pub(super) fed: bool,
+    /// Rows taken in so far: numbers them in order of arrival.
+    pub(super) arrivals: u64,
     keys_max: usize,
     bytes_max: usize,
     /// Rows rejected for want of room.
@@ -69,7 +74,7 @@ struct Scratch {
 
 impl Aggregate {
     pub fn new(spec: AggregateSpec, settings: &EngineSettings) -> Aggregate {
-        let kinds: Vec<LaneKind> = spec.plan.lanes.iter().map(|lane| lane.kind).collect();
+        let kinds = spec.plan.kinds();
         let cell_bytes = kinds.iter().map(|kind| kind.cell_bytes()).sum::<usize>() + INDEX_BYTES;
         Aggregate {
             key_types: spec.plain.iter().map(|key| key.expr.data_type.clone()).collect(),
@@ -84,10 +89,12 @@ impl Aggregate {
             running: None,
             combined: Pane::new(&kinds),
             fed: false,
+            arrivals: 0,
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
             rejected: 0,
             scratch: Scratch::default(),
+            lane_types: spec.plan.lane_types(),
             kinds,
             spec,
         }
@@ -117,6 +124,8 @@ impl Aggregate {
         self.fed = true;
         let time = self.spec.time.expr();
         let (prepared, failed) = prepare(chunk, time.as_slice(), &self.spec.plain, &self.spec.plan, context);
+        let first_arrival = self.arrivals;
+        self.arrivals += chunk.count as u64;
         for failure in &failed {
             complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
         }
@@ -132,7 +141,7 @@ impl Aggregate {
             complaints.reject(|| "its event time is out of range".to_owned(), || render_row(fields, chunk, row));
         }
         for (pane, rows) in panes {
-            let refused = self.take(pane, rows, &prepared);
+            let refused = self.take(pane, rows, &prepared, first_arrival);
             for (row, refusal) in refused {
                 self.rejected += u64::from(refusal.is_for_want_of_room());
                 complaints.reject(|| refusal.reason(self.keys_max, self.bytes_max), || render_row(fields, chunk, row));
@@ -145,33 +154,31 @@ impl Aggregate {
         self.count_loose_bytes();
     }
 
-    /// Strings among the accumulators.
+    /// Strings and other values among the accumulators.
     pub(super) fn count_loose_bytes(&mut self) {
-        if self.kinds.iter().any(|kind| matches!(kind, LaneKind::MinText | LaneKind::MaxText)) {
+        if self.kinds.iter().any(|kind| kind.is_loose()) {
             self.loose_bytes = self.panes.values().flat_map(Pane::lanes).map(Lane::loose_bytes).sum();
         }
     }
 
     /// Takes rows into one pane. Returns those that it could not take.
-    fn take(&mut self, start: i64, rows: Vec<u32>, prepared: &Prepared<'_>) -> Vec<(u32, Refusal)> {
+    fn take(&mut self, start: i64, rows: Vec<u32>, prepared: &Prepared<'_>, first_arrival: u64) -> Vec<(u32, Refusal)> {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.rows = rows;
         let kinds = &self.kinds;
         let mut pane = self.panes.remove(&start).unwrap_or_else(|| Pane::new(kinds));
         let mut refused = self.find_slots(&mut pane, prepared, &mut scratch);
         pane.grow();
-        let sums: Vec<(&Lane, &Input<'_>)> = self
-            .lanes_of_inputs()
-            .filter(|(lane, _)| self.kinds[*lane] == LaneKind::SumLong)
-            .map(|(lane, input)| (&pane.lanes()[lane], &prepared.inputs[input]))
-            .collect();
+        self.refuse_without_room(&pane, prepared, &mut scratch, &mut refused);
+        let sums = prepared.lanes_where(&self.spec.plan, &pane, |kind| kind == LaneKind::SumLong);
         let overflowing = overflowing(&sums, &scratch.rows, &scratch.slots);
         for index in overflowing.into_iter().rev() {
             refused.push((scratch.rows.remove(index), Refusal::Overflow));
             scratch.slots.remove(index);
         }
         pane.count_rows(&scratch.slots);
-        prepared.add_to(&mut pane, &self.spec.plan.lanes, Pairs { rows: &scratch.rows, slots: &scratch.slots }, &mut scratch.pairs);
+        let pairs = Pairs { rows: &scratch.rows, slots: &scratch.slots, first_arrival };
+        prepared.add_to(&mut pane, &self.spec.plan, pairs, &mut scratch.pairs);
         pane.touch(&scratch.slots);
         self.note_touched(start, &pane);
         if pane.len() > 0 {
@@ -181,8 +188,15 @@ impl Aggregate {
         refused
     }
 
-    fn lanes_of_inputs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.spec.plan.lanes.iter().enumerate().filter_map(|(lane, spec)| spec.input.map(|input| (lane, input)))
+    /// Takes out the rows whose values find no room.
+    fn refuse_without_room(&self, pane: &Pane, prepared: &Prepared<'_>, scratch: &mut Scratch, refused: &mut Vec<(u32, Refusal)>) {
+        let kept: usize = pane.lanes().iter().map(Lane::loose_bytes).sum();
+        let room = Room::new(self.spec.emission, self.bytes_max.saturating_sub(self.bytes() + kept));
+        let growing = prepared.lanes_where(&self.spec.plan, pane, LaneKind::grows);
+        for (index, refusal) in without_room(&growing, &scratch.rows, &scratch.slots, room).into_iter().rev() {
+            refused.push((scratch.rows.remove(index), refusal));
+            scratch.slots.remove(index);
+        }
     }
 
     fn note_touched(&mut self, start: i64, pane: &Pane) {

@@ -5,6 +5,7 @@
 //! | `s/<query>/watermark` | signed varint: ms since 1970 |
 //! | `s/<query>/<n>/meta` | text: the operator's fingerprint; varints: log2 of the buckets, rings |
 //! | `s/<query>/<n>/<bucket>.<ring>` (hex), `….<part>` from part 1 on | sections; each: signed varint: the pane's ordinal, varint: cells; each: varint key number, key, lanes |
+//! | `s/<query>/<n>/arrivals` | varint: rows that the operator has numbered, where aggregates depend on the order of arrival |
 //! | `s/<query>/<n>/count` | varint: rows that a LIMIT has let through |
 //!
 //! `n` counts a query's stateful operators from the source up. A cell is its number of rows as a varint, then each lane's value. Panes
@@ -88,6 +89,11 @@ impl Aggregate {
                 by_ring.entry(ring).or_default().push((time.ordinal(*start), pane));
             }
         }
+        if self.spec.plan.is_sequenced() {
+            let mut value = vec![VERSION];
+            put_varint(&mut value, self.arrivals);
+            out.push((format!("{prefix}arrivals").into_bytes(), Some(value)));
+        }
         for (ring, bucket) in dirty {
             // All panes of the ring have closed meanwhile: what is stored is skipped on reading.
             let Some(panes) = by_ring.get(&ring) else { continue };
@@ -139,7 +145,10 @@ impl Aggregate {
         }
         let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
         self.restore_layout(meta).map_err(|unfit| ("meta", unfit))?;
-        for (name, value) in entries.iter().filter(|(name, _)| *name != "meta") {
+        if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "arrivals") {
+            self.arrivals = open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?;
+        }
+        for (name, value) in entries.iter().filter(|(name, _)| !["meta", "arrivals"].contains(name)) {
             self.restore_entry(value, watermark_us).map_err(|unfit| (*name, unfit))?;
             self.restore_part(name).ok_or((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))))?;
         }
@@ -219,7 +228,8 @@ impl Aggregate {
         }
         self.new_cell(pane, id);
         pane.grow();
-        pane.read_last_cell(reader)
+        pane.read_last_cell(reader)?;
+        pane.lanes().iter().zip(&self.lane_types).try_for_each(|(lane, types)| lane.check_last_cell(types, self.arrivals))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::engine::lanes::LaneKind;
 use crate::engine::local_window::LocalWindows;
 use crate::engine::output::Complaints;
 use crate::engine::pane::{NO_SLOT, Pane};
-use crate::engine::reading::{Overflow, read};
+use crate::engine::reading::{ReadError, read};
 use crate::engine::render::render_row;
 use crate::engine::spec::{Emission, KeyColumn, NULL_TIME, TimeKey};
 
@@ -250,7 +250,7 @@ struct Emitter {
     keys: Vec<ColumnBuilder>,
     frames: Vec<i64>,
     outputs: Vec<ColumnBuilder>,
-    failed: Vec<(u32, Overflow)>,
+    failed: Vec<(u32, ReadError)>,
     chunks: Vec<Chunk<'static>>,
 }
 
@@ -276,9 +276,9 @@ impl Emitter {
         for (output, builder) in aggregate.spec.plan.outputs.iter().zip(&mut self.outputs) {
             match read(output, cells, slot as usize) {
                 Ok(value) => builder.push(&value),
-                Err(overflow) => {
+                Err(error) => {
                     builder.push_null();
-                    self.failed.push((self.frames.len() as u32, overflow));
+                    self.failed.push((self.frames.len() as u32, error));
                 }
             }
         }
@@ -305,10 +305,9 @@ impl Emitter {
         columns.extend(outputs.into_iter().map(ColumnBuilder::finish));
         let mut chunk = Chunk::made(columns, count);
         let mut rows = Vec::new();
-        for (row, _overflow) in std::mem::take(&mut self.failed) {
+        for (row, error) in std::mem::take(&mut self.failed) {
             if rows.last() != Some(&row) {
-                let reason = || "a sum of integers does not fit in BIGINT; sum(CAST(x AS DOUBLE)) does".to_owned();
-                complaints.reject(reason, || render_row(&aggregate.spec.output, &chunk, row));
+                complaints.reject(|| error.to_string(), || render_row(&aggregate.spec.output, &chunk, row));
                 rows.push(row);
             }
         }

@@ -9,10 +9,13 @@
 //! | `chunk` | rows on their way: shared columns and a selection |
 //! | `watermark`, `watermarks` | event time: a stream's watermark, a query's over all of its streams |
 //! | `window`, `local_window`, `placement` | panes of windows, days of a calendar, rows to panes |
-//! | `aggregate`, `spec`, `prepare`, `input`, `overflow`, `refusal` | GROUP BY: rows into cells |
+//! | `aggregate`, `spec`, `lane_plan` | GROUP BY: rows into cells; calls taken apart into inputs, lanes and readings |
+//! | `prepare`, `arguments`, `input` | a chunk's keys and arguments evaluated |
+//! | `overflow`, `room`, `refusal` | rows that do not fit |
 //! | `row_windows` | GROUP BY sessions, counts of rows, states |
 //! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
-//! | `emit`, `reading` | cells out as result rows |
+//! | `ordered`, `value_codec`, `hash` | values as bytes: in order, exactly, hashed |
+//! | `emit`, `reading`, `distinct_rows` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `generate`, `expand`, `over` | rows made of rows; analytic functions |
 //! | `join`, `tables` | joins; the reference tables |
@@ -25,24 +28,29 @@
 //! relation, and, where event time or a source's column passes through it, an arm in `compile/events.rs`.
 
 mod aggregate;
+mod arguments;
 mod buckets;
 mod checkpoint;
 mod chunk;
 mod compile;
 mod describe;
+mod distinct_rows;
 mod emit;
 mod error;
 mod expand;
 pub mod expr;
 mod generate;
+mod hash;
 mod input;
 mod join;
 mod key_codec;
 mod keyer;
 mod keys;
+mod lane_plan;
 mod lanes;
 mod limit;
 mod local_window;
+mod ordered;
 mod output;
 mod over;
 mod overflow;
@@ -53,6 +61,7 @@ mod query;
 mod reading;
 mod refusal;
 mod render;
+mod room;
 mod row_windows;
 mod sort;
 mod spec;
@@ -60,6 +69,7 @@ mod stage;
 mod state_codec;
 mod state_limits;
 mod tables;
+mod value_codec;
 mod watermark;
 mod watermarks;
 mod window;

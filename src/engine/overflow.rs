@@ -48,14 +48,12 @@ fn cells(lane: &Lane) -> &[i128] {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
     use crate::batch::{Column, Values};
 
     #[test]
     fn only_the_row_that_does_not_fit_is_refused() {
-        let input = Input::new(Cow::Owned(Column::new(Values::BigInt(vec![i64::MAX, 1, -1, 1, i64::MIN]))), (true, false), None);
+        let input = Input::of_columns(vec![Column::new(Values::BigInt(vec![i64::MAX, 1, -1, 1, i64::MIN]))]);
         let lane = Lane::SumLong(vec![0, 5]);
         assert_eq!(overflowing(&[(&lane, &input)], &[0, 1, 2, 3, 4], &[0, 0, 0, 0, 0]), [1]);
         assert_eq!(overflowing(&[(&lane, &input)], &[0, 1, 2], &[1, 0, 0]), [0]);
@@ -65,8 +63,8 @@ mod tests {
 
     #[test]
     fn a_row_refused_by_one_sum_is_not_added_to_another() {
-        let large = Input::new(Cow::Owned(Column::new(Values::BigInt(vec![i64::MAX, 1, 0]))), (true, false), None);
-        let other = Input::new(Cow::Owned(Column::new(Values::BigInt(vec![0, i64::MAX, i64::MAX]))), (true, false), None);
+        let large = Input::of_columns(vec![Column::new(Values::BigInt(vec![i64::MAX, 1, 0]))]);
+        let other = Input::of_columns(vec![Column::new(Values::BigInt(vec![0, i64::MAX, i64::MAX]))]);
         let (a, b) = (Lane::SumLong(vec![0]), Lane::SumLong(vec![0]));
         assert_eq!(overflowing(&[(&a, &large), (&b, &other)], &[0, 1, 2], &[0, 0, 0]), [1]);
     }

@@ -1,6 +1,7 @@
 //! Why an operator that groups did not take a row in.
 
 use crate::engine::keyer::KEY_BYTES_MAX;
+use crate::engine::room::GROUP_BYTES_MAX;
 
 /// The reason; the operator's state is as if the row had not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,6 +9,7 @@ pub(super) enum Refusal {
     KeyLength,
     Keys,
     Bytes,
+    GroupBytes,
     Overflow,
 }
 
@@ -27,7 +29,10 @@ impl Refusal {
             Refusal::Bytes => format!(
                 "the query's state has reached its limit of {bytes_max} bytes; rows that need more are rejected until windows close"
             ),
-            Refusal::Overflow => "a sum of integers does not fit in BIGINT; sum(CAST(x AS DOUBLE)) does".to_owned(),
+            Refusal::GroupBytes => {
+                format!("an aggregate keeps at most {GROUP_BYTES_MAX} bytes of a group's values, and this group has reached them")
+            }
+            Refusal::Overflow => "a sum of integers does not fit in BIGINT; sum(CAST(x AS DOUBLE)) does, try_sum(x) gives NULL".to_owned(),
         }
     }
 }

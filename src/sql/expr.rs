@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned, TrimWhereField};
 
-use super::aggregates::{self, Kind, Written};
+use super::aggregates;
 use super::budget::Budget;
 use super::coerce::{coerce, unify};
 use super::error::{SqlError, join};
@@ -303,8 +303,13 @@ impl<'a> ExprPlanner<'a> {
         if let Some(over) = &function.over {
             return self.over_call(function, over, &name, span);
         }
-        if function.null_treatment.is_some() || !function.within_group.is_empty() || !matches!(function.parameters, FunctionArguments::None)
-        {
+        if !matches!(function.parameters, FunctionArguments::None) {
+            return Err(SqlError::unsupported(span, format_args!("this form of `{name}`")));
+        }
+        if let Some(kind) = aggregates::find(&name) {
+            return self.aggregate(kind, name, function, span);
+        }
+        if function.null_treatment.is_some() || !function.within_group.is_empty() {
             return Err(SqlError::unsupported(span, format_args!("this form of `{name}`")));
         }
         let (args, distinct) = match &function.args {
@@ -314,9 +319,6 @@ impl<'a> ExprPlanner<'a> {
             }
             _ => return Err(SqlError::unsupported(span, format_args!("this form of `{name}`"))),
         };
-        if let Some(kind) = aggregates::find(&name) {
-            return self.aggregate(kind, name, args, distinct, function.filter.as_deref(), span);
-        }
         if distinct || function.filter.is_some() {
             return Err(SqlError::new(span, format!("`{name}` is no aggregate: DISTINCT and FILTER mean nothing here")));
         }
@@ -364,52 +366,6 @@ impl<'a> ExprPlanner<'a> {
             "state_window" => row_window::state(args, span),
             _ => window::build(args, span),
         }
-    }
-
-    fn aggregate(
-        &mut self,
-        kind: Kind,
-        name: String,
-        args: &[FunctionArg],
-        distinct: bool,
-        filter: Option<&ast::Expr>,
-        span: Span,
-    ) -> Result<Expr, SqlError> {
-        let place = match self.clause {
-            Clause::Where => Some("WHERE"),
-            Clause::On => Some("the condition of a join"),
-            Clause::GroupBy => Some("GROUP BY"),
-            Clause::Generator => Some("FROM"),
-            Clause::Values => Some("VALUES"),
-            Clause::Watermark => Some("WATERMARK"),
-            _ => None,
-        };
-        if let Some(place) = place {
-            let error = SqlError::new(span, format!("the aggregate `{name}` cannot stand in {place}"));
-            return Err(if place == "WHERE" { error.help("conditions on aggregates stand in HAVING") } else { error });
-        }
-        if self.in_aggregate {
-            return Err(SqlError::new(span, "an aggregate cannot be nested in another").help("aggregate the inner one in a subquery"));
-        }
-        self.in_aggregate = true;
-        let planned = match args {
-            [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] => Ok(None),
-            args => args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>().map(Some),
-        };
-        let filter = filter.map(|filter| self.plan_boolean(filter)).transpose();
-        self.in_aggregate = false;
-        let call = aggregates::build(kind, Written { name, args: planned?, distinct, filter: filter?, span }, self.mode)?;
-        if call.args.iter().chain(&call.filter).any(|arg| {
-            tree::any(arg, &mut |node| matches!(node.node, ExprNode::Column(index) if matches!(Stand::of(index), Stand::Aggregate(_))))
-        }) {
-            return Err(SqlError::new(span, "an aggregate cannot be nested in another").help("aggregate the inner one in a subquery"));
-        }
-        let data_type = call.data_type.clone();
-        let index = self.aggregates.iter().position(|known| aggregates::same(known, &call)).unwrap_or(self.aggregates.len());
-        if index == self.aggregates.len() {
-            self.aggregates.push(call);
-        }
-        Ok(tree::column(Stand::Aggregate(index).column(), data_type, span))
     }
 
     /// Functions with a syntax of their own.

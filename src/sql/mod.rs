@@ -7,6 +7,7 @@
 //! Limits: text of 64 KiB, one statement, bounded nesting and plan size; each beyond is a [`SqlError`]. Parser and planner recurse: within
 //! those limits 2 MiB of stack are enough, where sqlparser is built with optimisation (as in this package's profiles).
 
+mod aggregate_call;
 mod aggregates;
 mod budget;
 mod coerce;

@@ -1,8 +1,8 @@
 //! Analytic functions: `f(…) OVER (PARTITION BY … ORDER BY … ROWS|RANGE BETWEEN …)`, with Spark's defaults.
 
-use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, NamedWindowExpr, WindowFrameBound, WindowFrameUnits, WindowType};
+use sqlparser::ast::{self, NamedWindowExpr, WindowFrameBound, WindowFrameUnits, WindowType};
 
-use super::aggregates::{self, Written};
+use super::aggregates;
 use super::coerce::{cast, coerce, is_integral, is_numeric};
 
 use super::error::SqlError;
@@ -156,19 +156,7 @@ impl<'a> ExprPlanner<'a> {
     }
 
     fn plan_function(&mut self, function: &ast::Function, name: &str, span: Span) -> Result<OverCall, SqlError> {
-        let (args, distinct) = match &function.args {
-            ast::FunctionArguments::None => (&[][..], false),
-            ast::FunctionArguments::List(list) if list.clauses.is_empty() => {
-                (&list.args[..], list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct))
-            }
-            _ => return Err(SqlError::unsupported(span, format_args!("this form of `{name}`"))),
-        };
-        if distinct || function.filter.is_some() || !function.within_group.is_empty() {
-            let error = SqlError::new(span, "DISTINCT, FILTER and WITHIN GROUP do not work with OVER, as in Spark");
-            return Err(error.help("sum(CASE WHEN … THEN x END) OVER (…) sums some rows only"));
-        }
-        let ignore_nulls = function.null_treatment == Some(ast::NullTreatment::IgnoreNulls);
-        let call = |function, args, data_type| OverCall {
+        let call = |function, args, data_type, ignore_nulls| OverCall {
             name: name.to_string(),
             function,
             args,
@@ -177,24 +165,28 @@ impl<'a> ExprPlanner<'a> {
             data_type,
             span,
         };
-        let star = matches!(args, [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
-        let planned = if star { vec![] } else { args.iter().map(|arg| self.argument(arg, name)).collect::<Result<Vec<_>, _>>()? };
-        if star && name != "count" {
-            return Err(SqlError::new(span, format!("`{name}` does not take `*`")));
-        }
-        if NAMES.contains(&name) || matches!(name, "first" | "last" | "any_value") {
-            return self
-                .analytic(name, planned, ignore_nulls, span)
-                .map(|(function, args, data_type, ignore_nulls)| OverCall { ignore_nulls, ..call(function, args, data_type) });
-        }
-        let Some(kind) = aggregates::find(name) else {
-            let error = SqlError::new(span, format!("`{name}` cannot be used with OVER"));
-            return Err(error.help(format!("there are the aggregates, and {}", NAMES.join(", "))));
+        let own = NAMES.contains(&name) || matches!(name, "first" | "last" | "any_value");
+        let kind = match aggregates::find(name) {
+            Some(kind) => kind,
+            None if own => aggregates::Kind::Count,
+            None => {
+                let error = SqlError::new(span, format!("`{name}` cannot be used with OVER"));
+                return Err(error.help(format!("there are the aggregates, and {}", NAMES.join(", "))));
+            }
         };
-        let written = Written { name: name.to_string(), args: (!star).then_some(planned), distinct: false, filter: None, span };
+        let written = self.written(kind, name.to_string(), function, span)?;
+        if written.distinct || written.filter.is_some() || !written.order.is_empty() {
+            let error = SqlError::new(span, "DISTINCT, FILTER and WITHIN GROUP do not work with OVER, as in Spark");
+            return Err(error.help("sum(CASE WHEN … THEN x END) OVER (…) sums some rows only"));
+        }
+        if own {
+            let args = written.args.ok_or_else(|| SqlError::new(span, format!("`{name}` does not take `*`")))?;
+            let (function, args, data_type, ignore_nulls) = self.analytic(name, args, written.ignore_nulls == Some(true), span)?;
+            return Ok(call(function, args, data_type, ignore_nulls));
+        }
         let built = aggregates::build(kind, written, self.mode)?;
         let data_type = built.data_type.clone();
-        Ok(call(OverFunction::Aggregate(Box::new(built)), vec![], data_type))
+        Ok(call(OverFunction::Aggregate(Box::new(built)), vec![], data_type, false))
     }
 
     /// Function, arguments, type, and whether NULLs are skipped.

@@ -189,8 +189,9 @@ impl Compiler<'_> {
             Relation::Over { input, partition, order, calls } if self.query.mode == OutputMode::Batch => {
                 Stage::Over(Box::new(Over::new(&self.query.name, partition, order, calls, input.schema())?))
             }
-            Relation::Over { .. } | Relation::Deduplicate { .. }
-            | Relation::StateFunction(_) => return Err(self.unsupported("this operator is not there yet")),
+            Relation::Over { .. } | Relation::Deduplicate { .. } | Relation::StateFunction(_) => {
+                return Err(self.unsupported("this operator is not there yet"));
+            }
         }))
     }
 

@@ -13,13 +13,16 @@ mod frame;
 mod rank;
 mod totals;
 
+use std::cmp::Ordering;
+
 use crate::batch::{Column, ColumnBuilder, ROWS_MAX};
 use crate::engine::chunk::Chunk;
 use crate::engine::error::EngineError;
 use crate::engine::expr::compare::order_for_sort;
-use crate::engine::prepare::prepare;
+use crate::engine::generate::evaluated;
 use crate::engine::lane_plan::LanePlan;
-use crate::engine::stage::{Env, explain};
+use crate::engine::prepare::prepare;
+use crate::engine::stage::Env;
 use crate::plan::{AggregateCall, Expr, OverCall, OverFunction, SortKey};
 use crate::types::Field;
 use frame::Frames;
@@ -49,13 +52,7 @@ struct Sorted {
 }
 
 impl Over {
-    pub fn new(
-        query: &str,
-        partition: &[Expr],
-        order: &[SortKey],
-        calls: &[OverCall],
-        fields: Vec<Field>,
-    ) -> Result<Over, EngineError> {
+    pub fn new(query: &str, partition: &[Expr], order: &[SortKey], calls: &[OverCall], fields: Vec<Field>) -> Result<Over, EngineError> {
         let aggregates: Vec<AggregateCall> = calls.iter().filter_map(aggregate_of).cloned().collect();
         let plan = LanePlan::new(query, &aggregates, &fields, true)?;
         let streaming = |call: &OverCall| {
@@ -87,7 +84,7 @@ impl Over {
             return None;
         }
         let held = std::mem::replace(&mut self.held, builders(&self.fields));
-        let chunk = Chunk::made(held.into_iter().map(ColumnBuilder::finish).collect(), count);
+        let chunk = self.in_order(Chunk::made(held.into_iter().map(ColumnBuilder::finish).collect(), count), env);
         let mut exprs: Vec<&Expr> = self.partition.iter().collect();
         exprs.extend(self.order.iter().map(|key| &key.expr));
         exprs.extend(self.calls.iter().flat_map(|call| &call.args));
@@ -96,8 +93,10 @@ impl Over {
         let mut columns = prepared.extra.iter().map(|column| column.as_ref().clone());
         let partition: Vec<Column> = columns.by_ref().take(self.partition.len()).collect();
         let order: Vec<Column> = columns.by_ref().take(self.order.len()).collect();
-        let args = self.calls.iter().map(|call| columns.by_ref().take(call.args.len()).collect()).collect();
-        let sorted = self.sorted(prepared.selection.iter().collect(), &partition, order, args);
+        let args: Vec<Vec<Column>> = self.calls.iter().map(|call| columns.by_ref().take(call.args.len()).collect()).collect();
+        let rows: Vec<u32> = prepared.selection.iter().collect();
+        let parted = |end: &usize| *end == rows.len() || between(&partition, rows[end - 1], rows[*end]).is_ne();
+        let sorted = Sorted { ends: (1..=rows.len()).filter(parted).collect(), rows, order, args };
         let mut totals = Totals::new(&self.plan, &prepared.inputs);
         let (mut made, mut lost) = (Vec::new(), Vec::new());
         let mut aggregate = 0;
@@ -129,15 +128,21 @@ impl Over {
         Some(all)
     }
 
-    fn sorted(&self, mut rows: Vec<u32>, partition: &[Column], order: Vec<Column>, args: Vec<Vec<Column>>) -> Sorted {
-        let between = |a: u32, b: u32| {
-            let in_partition = partition.iter().map(|column| order_for_sort(column, a as usize, b as usize, false, true));
-            in_partition.into_iter().find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
-        };
-        rows.sort_by(|a, b| between(*a, *b).then_with(|| frame::order(&self.order, &order, *a, *b)));
-        let ends = (1..=rows.len()).filter(|end| *end == rows.len() || between(rows[end - 1], rows[*end]).is_ne()).collect();
-        Sorted { rows, ends, order, args }
+    /// The rows sorted by partition and order; those whose keys fail are rejected.
+    fn in_order(&self, mut chunk: Chunk<'static>, env: &mut Env<'_, '_>) -> Chunk<'static> {
+        let keys: Vec<&Expr> = self.partition.iter().chain(self.order.iter().map(|key| &key.expr)).collect();
+        let columns = evaluated(&keys, &mut chunk, env);
+        let (partition, order) = columns.split_at(self.partition.len());
+        let mut rows: Vec<u32> = chunk.selection.iter().collect();
+        rows.sort_by(|a, b| between(partition, *a, *b).then_with(|| frame::order(&self.order, order, *a, *b)));
+        Chunk::made(chunk.columns.iter().map(|column| column.get().gather(&rows)).collect(), rows.len())
     }
+}
+
+/// How two rows stand by the partitions' keys.
+fn between(partition: &[Column], a: u32, b: u32) -> Ordering {
+    let mut orders = partition.iter().map(|column| order_for_sort(column, a as usize, b as usize, false, true));
+    orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 fn aggregate_of(call: &OverCall) -> Option<&AggregateCall> {

@@ -23,7 +23,9 @@ pub(super) fn put(function: &OverFunction, call: &OverCall, args: &[Column], fra
             OverFunction::CumeDist => out.push(&Value::Double(peers.end as f64 / count as f64)),
             OverFunction::Ntile => out.push(&Value::Int(bucket(place, count, number(&args[0], frames.rows[place]).max(1) as usize))),
             OverFunction::Lag | OverFunction::Lead => other_row(function, call, args, frames, place, out),
-            OverFunction::NthValue | OverFunction::FirstValue | OverFunction::LastValue => in_frame(function, call, args, frames, place, out),
+            OverFunction::NthValue | OverFunction::FirstValue | OverFunction::LastValue => {
+                in_frame(function, call, args, frames, place, out)
+            }
             // The others are refused or aggregates.
             _ => out.push_null(),
         }

@@ -24,8 +24,7 @@ pub(super) struct Totals<'p> {
 
 impl<'p> Totals<'p> {
     pub fn new(plan: &'p LanePlan, inputs: &'p [Input<'p>]) -> Totals<'p> {
-        let mut totals =
-            Totals { plan, inputs, cell: Pane::new(&plan.kinds()), scratch: PairScratch::default(), slots: Vec::new() };
+        let mut totals = Totals { plan, inputs, cell: Pane::new(&plan.kinds()), scratch: PairScratch::default(), slots: Vec::new() };
         totals.begin();
         totals
     }
@@ -47,14 +46,7 @@ impl<'p> Totals<'p> {
 
     /// Appends aggregate `index` for each row of a partition, which begins at `first` of all; the rows whose value cannot be are noted, with
     /// NULL in their place.
-    pub fn put(
-        &mut self,
-        index: usize,
-        frames: &Frames<'_>,
-        first: usize,
-        out: &mut ColumnBuilder,
-        lost: &mut Vec<(usize, ReadError)>,
-    ) {
+    pub fn put(&mut self, index: usize, frames: &Frames<'_>, first: usize, out: &mut ColumnBuilder, lost: &mut Vec<(usize, ReadError)>) {
         let mut held: Range<usize> = 0..0;
         let mut value: Result<Value, ReadError> = Ok(Value::Null);
         self.begin();

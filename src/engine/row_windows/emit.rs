@@ -11,8 +11,7 @@ use crate::engine::key_codec::push_key;
 use crate::engine::keys::KeyId;
 use crate::engine::output::Complaints;
 use crate::engine::pane::Pane;
-use crate::engine::reading::read;
-use crate::engine::refusal::Refusal;
+use crate::engine::reading::{ReadError, read};
 use crate::engine::render::render_row;
 use crate::engine::row_windows::rule::{Open, Rule};
 use crate::engine::row_windows::{RowWindows, RowWindowsSpec};
@@ -100,7 +99,7 @@ struct ResultRows<'s> {
     keys: Vec<ColumnBuilder>,
     bounds: Vec<(i64, i64)>,
     outputs: Vec<ColumnBuilder>,
-    failed: Vec<u32>,
+    failed: Vec<(u32, ReadError)>,
     chunks: Vec<Chunk<'static>>,
 }
 
@@ -130,9 +129,9 @@ impl<'s> ResultRows<'s> {
         for (output, builder) in self.spec.plan.outputs.iter().zip(&mut self.outputs) {
             match read(output, cells, cell as usize) {
                 Ok(value) => builder.push(&value),
-                Err(_overflow) => {
+                Err(error) => {
                     builder.push_null();
-                    self.failed.push(self.bounds.len() as u32);
+                    self.failed.push((self.bounds.len() as u32, error));
                 }
             }
         }
@@ -166,10 +165,11 @@ impl<'s> ResultRows<'s> {
         columns.extend(outputs.into_iter().map(ColumnBuilder::finish));
         let mut chunk = Chunk::made(columns, bounds.len());
         let mut failed = std::mem::take(&mut self.failed);
-        failed.dedup();
-        for row in &failed {
-            complaints.reject(|| Refusal::Overflow.reason(0, 0), || render_row(&self.spec.output, &chunk, *row));
+        failed.dedup_by_key(|(row, _)| *row);
+        for (row, error) in &failed {
+            complaints.reject(|| error.to_string(), || render_row(&self.spec.output, &chunk, *row));
         }
+        let failed: Vec<u32> = failed.into_iter().map(|(row, _)| row).collect();
         chunk.selection = without(&chunk.selection, &failed);
         self.chunks.push(chunk);
     }

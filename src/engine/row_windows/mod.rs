@@ -8,7 +8,8 @@
 //! | `emit` | closed windows out |
 //! | `stored` | state as stored entries |
 //!
-//! Every key has a short list of open windows, every open window one cell. Joining sessions is merging cells. A row that fails leaves no trace.
+//! Every key has a short list of open windows, every open window one cell. Joining sessions is merging cells. A row that fails leaves no trace;
+//! one whose values find no room is in its window, but not in its aggregates.
 //!
 //! Limits: `keys_max` keys and `bytes_max` bytes an operator: beyond them rows that need a new key or window are rejected; open windows go on.
 //! Sums of integers are held in 128 bits; a window whose sum does not fit in 64 is rejected when it comes out.
@@ -25,6 +26,7 @@ pub(super) use rule::{Gap, Rule};
 
 use crate::batch::{Column, Values};
 use crate::engine::EngineSettings;
+use crate::engine::arguments::PairScratch;
 use crate::engine::buckets::Buckets;
 use crate::engine::chunk::Chunk;
 use crate::engine::expr::{Context, EvalError};
@@ -33,9 +35,10 @@ use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
 use crate::engine::output::Complaints;
 use crate::engine::pane::Pane;
-use crate::engine::prepare::{PairScratch, prepare};
+use crate::engine::prepare::{Prepared, prepare};
 use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
+use crate::engine::room::{Room, without_room};
 use crate::engine::row_windows::rule::Open;
 use crate::engine::spec::{Emission, KeyColumn, LanePlan, PlainKey};
 use crate::engine::state_limits::OperatorStatus;
@@ -88,6 +91,8 @@ struct Complete {
 pub(super) struct RowWindows {
     spec: RowWindowsSpec,
     key_types: Vec<DataType>,
+    /// Types of each lane's input columns.
+    lane_types: Vec<Vec<DataType>>,
     keys: Keys,
     /// By key number.
     states: Vec<KeyState>,
@@ -113,6 +118,8 @@ pub(super) struct RowWindows {
     fed: bool,
     /// Rows that were in no session because their gap was NULL, unreadable or not above zero.
     gapless_rows: u64,
+    /// Rows taken in so far: numbers them in order of arrival.
+    arrivals: u64,
     keys_max: usize,
     bytes_max: usize,
     /// Rows rejected for want of room.
@@ -135,10 +142,11 @@ struct Work {
 
 impl RowWindows {
     pub fn new(spec: RowWindowsSpec, settings: &EngineSettings) -> RowWindows {
-        let kinds: Vec<LaneKind> = spec.plan.lanes.iter().map(|lane| lane.kind).collect();
+        let kinds = spec.plan.kinds();
         let (rings, stretch_us) = spec.rule.rings(spec.evicts_after_us);
         RowWindows {
             key_types: spec.plain.iter().map(|key| key.expr.data_type.clone()).collect(),
+            lane_types: spec.plan.lane_types(),
             keys: Keys::new(settings.hash_seed),
             states: Vec::new(),
             cells: Pane::new(&kinds),
@@ -155,6 +163,7 @@ impl RowWindows {
             next_close: None,
             fed: false,
             gapless_rows: 0,
+            arrivals: 0,
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
             rejected: 0,
@@ -210,6 +219,8 @@ impl RowWindows {
         for failure in &failed {
             complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
         }
+        let first_arrival = self.arrivals;
+        self.arrivals += chunk.count as u64;
         let mut work = Work::default();
         match self.spec.rule {
             Rule::Session { .. } => self.place_sessions(&prepared, watermark_us, &mut work),
@@ -226,10 +237,26 @@ impl RowWindows {
             complaints.reject(|| refusal.reason(self.keys_max, self.bytes_max), || render_row(fields, chunk, row));
         }
         self.cells.grow();
+        for (row, refusal) in self.refuse_without_room(&prepared, &mut work.rows, &mut work.slots) {
+            complaints.reject(|| refusal.reason(self.keys_max, self.bytes_max), || render_row(fields, chunk, row));
+        }
+        let pairs = Pairs { rows: &work.rows, slots: &work.slots, first_arrival };
         self.cells.count_rows(&work.slots);
-        prepared.add_to(&mut self.cells, &self.spec.plan.lanes, Pairs { rows: &work.rows, slots: &work.slots }, &mut self.pairs);
+        prepared.add_to(&mut self.cells, &self.spec.plan, pairs, &mut self.pairs);
         self.join_cells(&work.merges);
         self.count_loose_bytes();
+    }
+
+    /// Takes out the rows whose values find no room; their windows stay as they have made them.
+    fn refuse_without_room(&self, prepared: &Prepared<'_>, rows: &mut Vec<u32>, slots: &mut Vec<u32>) -> Vec<(u32, Refusal)> {
+        let growing = prepared.lanes_where(&self.spec.plan, &self.cells, LaneKind::grows);
+        let room = Room::new(self.spec.emission, self.bytes_max.saturating_sub(self.bytes()));
+        let mut refused = without_room(&growing, rows, slots, room);
+        refused.reverse();
+        for (index, _) in &refused {
+            slots.remove(*index);
+        }
+        refused.into_iter().map(|(index, refusal)| (rows.remove(index), refusal)).collect()
     }
 
     /// Merges the second cell of each pair into the first, in order, and removes it.

@@ -3,6 +3,7 @@
 //! | key | value, after a version byte |
 //! |---|---|
 //! | `…/meta` | text: the operator's fingerprint; varints: log2 of the buckets, rings; signed varint: length of a stretch, µs |
+//! | `…/arrivals` | varint: rows that the operator has numbered, where aggregates depend on the order of arrival |
 //! | `…/<bucket>.<ring>` (hex), `….<part>` from part 1 on | sections; each: varint key number, key, varint rows seen, varint windows; each: signed varints start, end less start; varint rows, lanes |
 //!
 //! A key's windows whose starts lie in stretches of one ring are in one entry. A session that the stored watermark has passed is a left-over
@@ -40,6 +41,11 @@ impl RowWindows {
             put_varint(&mut value, rings);
             put_signed(&mut value, stretch_us);
             out.push((format!("{prefix}meta").into_bytes(), Some(value)));
+        }
+        if !dirty.is_empty() && self.spec.plan.is_sequenced() {
+            let mut value = vec![VERSION];
+            put_varint(&mut value, self.arrivals);
+            out.push((format!("{prefix}arrivals").into_bytes(), Some(value)));
         }
         let mut by_bucket: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
         dirty.into_iter().for_each(|(ring, bucket)| by_bucket.entry(bucket).or_default().push(ring));
@@ -105,7 +111,10 @@ impl RowWindows {
         }
         let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
         self.restore_layout(meta).map_err(|unfit| ("meta", unfit))?;
-        for (name, value) in entries.iter().filter(|(name, _)| *name != "meta") {
+        if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "arrivals") {
+            self.arrivals = open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?;
+        }
+        for (name, value) in entries.iter().filter(|(name, _)| !["meta", "arrivals"].contains(name)) {
             self.restore_entry(value, watermark_us).map_err(|unfit| (*name, unfit))?;
             self.restore_part(name).ok_or((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))))?;
         }
@@ -166,6 +175,8 @@ impl RowWindows {
                     None => *key.insert(self.restore_key(id, bytes)?),
                 };
                 read_cell(&mut self.cells, key, &mut reader)?;
+                let lanes = self.cells.lanes().iter().zip(&self.lane_types);
+                lanes.into_iter().try_for_each(|(lane, types)| lane.check_last_cell(types, self.arrivals))?;
                 self.windows += 1;
                 self.states[key as usize].windows.push(window);
             }
