@@ -7,12 +7,13 @@
 //! | [`types`] | SQL types and values | | IO, clock |
 //! | [`batch`] | columns, tables, the micro-batch | | IO, clock |
 //! | [`plan`] | the typed plan | | IO, clock |
-//! | [`config`] | TOML to validated settings | sql, format's and mqtt's settings | engine, store |
+//! | [`script`] | Rhai: state functions, user functions | batch | IO, clock |
+//! | [`config`] | TOML to validated settings | sql, script, format's and mqtt's settings | engine, store |
 //! | [`mqtt`] | sans-IO sessions over rumqttc's codec; the driver | | config, engine, store |
 //! | [`source`] | inputs | mqtt, gateway's events | engine, store |
 //! | [`format`](mod@format) | decoders and encoders | batch | IO, clock |
 //! | [`sql`] | text to plan | plan | IO, clock |
-//! | [`engine`] | expressions, windows, aggregates, state | plan, batch | IO, clock, store |
+//! | [`engine`] | expressions, windows, aggregates, state | plan, batch, script | IO, clock, store |
 //! | [`gateway`] | the pure core: events in, actions out | engine, format, store's change sets | IO, clock |
 //! | [`store`] | sled, segment files | | engine, gateway |
 //! | [`uplink`] | delivery window, sinks | mqtt, gateway's events, store's logs | engine |
@@ -34,6 +35,7 @@ pub mod mqtt;
 pub mod plan;
 pub mod query_test;
 pub mod sabotage;
+pub mod script;
 pub mod source;
 pub mod sql;
 pub mod status;

@@ -13,8 +13,8 @@ pub use aggregate::{AggregateCall, AggregateFunction};
 pub use collection::Collection;
 pub use function::Function;
 pub use relation::{
-    CountWindow, Frame, FrameBound, Generator, GroupKey, Join, JoinKey, JoinKind, JoinTime, LocalWindow, OverCall, OverFunction, Relation,
-    Session, StateFunction, StateWindow, Timeout, WindowSpec,
+    CountWindow, Frame, FrameBound, Generator, GroupKey, InitialState, Join, JoinKey, JoinKind, JoinTime, LocalWindow, OverCall,
+    OverFunction, Relation, Session, StateFunction, StateWindow, Timeout, WindowSpec,
 };
 
 use crate::types::{DataType, Field, Value};

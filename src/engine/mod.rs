@@ -19,6 +19,8 @@
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `generate`, `expand`, `over` | rows made of rows; analytic functions |
 //! | `join`, `tables` | joins; the reference tables |
+//! | `keyed` | what operators keep by key, with due times |
+//! | `state_function` | scripts with a state for each key |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `state_limits` | what an operator may hold |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
@@ -44,6 +46,7 @@ mod hash;
 mod input;
 mod join;
 mod key_codec;
+mod keyed;
 mod keyer;
 mod keys;
 mod lane_plan;
@@ -67,6 +70,7 @@ mod sort;
 mod spec;
 mod stage;
 mod state_codec;
+mod state_function;
 mod state_limits;
 mod tables;
 mod value_codec;

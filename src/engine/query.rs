@@ -114,19 +114,22 @@ impl Query {
         self.compiled.leaves.iter().any(open)
     }
 
-    /// When the first open group of an append query closes, event time µs.
+    /// When the first open group of an append query closes, or a timeout passes, event time µs.
     fn next_close(&self) -> Option<i64> {
-        if self.mode != OutputMode::Append {
-            return None;
-        }
         let watermark = self.compiled.watermarks.current_us();
-        let close = |node: &Node| Some(node.stage.next_close(watermark.saturating_sub(node.lag_us))?.saturating_add(node.lag_us));
+        let close = |node: &Node| {
+            if self.mode != OutputMode::Append && !node.stage.closes_in_every_mode() {
+                return None;
+            }
+            Some(node.stage.next_close(watermark.saturating_sub(node.lag_us))?.saturating_add(node.lag_us))
+        };
         self.compiled.nodes.iter().filter_map(close).min()
     }
 
     /// When, by the wall clock, what is open closes while the sources are idle, µs. `idle_at_us`: since or from when each source is idle.
     pub fn next_deadline(&self, idle_at_us: &[Option<i64>], synchronised: bool) -> Option<i64> {
-        self.compiled.watermarks.clock_reaches(self.next_close()?, idle_at_us, synchronised)
+        let event = self.next_close().and_then(|close| self.compiled.watermarks.clock_reaches(close, idle_at_us, synchronised));
+        self.compiled.nodes.iter().filter_map(|node| node.stage.next_wall()).chain(event).min()
     }
 
     /// Sends a chunk into a port and on upwards until it is held or leaves the query.

@@ -14,7 +14,7 @@ use crate::engine::chunk::{Chunk, SharedColumn, without};
 use crate::engine::expand::expand;
 use crate::engine::expr::{Context, EvalError, RowError};
 use crate::engine::generate::Generate;
-use crate::engine::join::{Lookup, Whole};
+use crate::engine::join::{Lookup, StreamJoin, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
 use crate::engine::over::Over;
@@ -22,6 +22,7 @@ use crate::engine::render::{render_row, shorten};
 use crate::engine::row_windows::RowWindows;
 use crate::engine::sort::Sort;
 use crate::engine::state_codec::put_varint;
+use crate::engine::state_function::StateFunction;
 use crate::engine::state_limits::OperatorStatus;
 use crate::engine::tables::Tables;
 use crate::engine::watermarks::Watermarks;
@@ -54,6 +55,9 @@ pub(super) enum Stage {
     Lookup(Box<Lookup>),
     /// Two sides of a batch query.
     Whole(Box<Whole>),
+    StateFunction(Box<StateFunction>),
+    /// Two streams.
+    Join(Box<StreamJoin>),
 }
 
 /// What becomes of a chunk that went into an operator.
@@ -76,7 +80,6 @@ pub(super) struct Env<'e, 'o> {
     /// The input of a batch query is over.
     pub ended: bool,
     /// When the step happens.
-    #[expect(dead_code, reason = "for operators that keep time")]
     pub stamp: Stamp,
     pub mode: OutputMode,
     pub context: &'e Context,
@@ -138,10 +141,12 @@ impl Stage {
                 return Flow::Held;
             }
             Stage::Lookup(lookup) => return lookup.push(chunk, env),
+            Stage::Join(join) => return join.push(port, &chunk, env),
             Stage::Whole(whole) => {
                 whole.absorb(port, chunk, env);
                 return Flow::Held;
             }
+            Stage::StateFunction(function) => return Flow::One(function.push(&chunk, env)),
         }
         Flow::One(chunk)
     }
@@ -157,17 +162,9 @@ impl Stage {
                 sort.emit(env.context, env.complaints, |error| explain(error, text)).into_iter().collect()
             }
             Stage::Whole(whole) if env.ended => whole.release(env).into_iter().collect(),
-            Stage::Sort(_)
-            | Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Generate(_)
-            | Stage::Expand(_)
-            | Stage::Over(_)
-            | Stage::Limit(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => Vec::new(),
+            Stage::StateFunction(function) => function.release(env).into_iter().collect(),
+            Stage::Join(join) => join.release(env),
+            _ => Vec::new(),
         }
     }
 
@@ -186,7 +183,7 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) => true,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::StateFunction(_) | Stage::Join(_) => true,
             _ => false,
         }
     }
@@ -194,8 +191,17 @@ impl Stage {
     /// Whether what it does depends on the watermark, so that this must be stored.
     pub fn needs_watermark(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::RowWindows(_) => true,
+            Stage::Aggregate(_) | Stage::RowWindows(_) | Stage::Join(_) => true,
+            Stage::StateFunction(function) => function.needs_watermark(),
             _ => false,
+        }
+    }
+
+    /// How much further than its input's the watermark of what comes out is behind, µs.
+    pub fn delay_us(&self) -> i64 {
+        match self {
+            Stage::Join(join) => join.delay_us(),
+            _ => 0,
         }
     }
 
@@ -209,6 +215,21 @@ impl Stage {
         match self {
             Stage::Aggregate(aggregate) => aggregate.next_close(watermark_us),
             Stage::RowWindows(windows) => windows.next_close(),
+            Stage::StateFunction(function) => function.next_close(),
+            Stage::Join(join) => join.next_close(),
+            _ => None,
+        }
+    }
+
+    /// Whether the clock closes what it holds in every output mode, not in append mode only.
+    pub fn closes_in_every_mode(&self) -> bool {
+        matches!(self, Stage::StateFunction(_))
+    }
+
+    /// When, by the wall clock µs, it wants a step, whether rows come or not.
+    pub fn next_wall(&self) -> Option<i64> {
+        match self {
+            Stage::StateFunction(function) => function.next_wall(),
             _ => None,
         }
     }
@@ -218,6 +239,8 @@ impl Stage {
         match self {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
             Stage::RowWindows(windows) => windows.put_changes(prefix, out),
+            Stage::StateFunction(function) => function.put_changes(prefix, out),
+            Stage::Join(join) => join.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
                     let mut value = vec![VERSION];
@@ -225,16 +248,7 @@ impl Stage {
                     out.push((format!("{prefix}count").into_bytes(), Some(value)));
                 }
             }
-            Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Generate(_)
-            | Stage::Expand(_)
-            | Stage::Over(_)
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => {}
+            _ => {}
         }
     }
 
@@ -243,6 +257,8 @@ impl Stage {
         match self {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
             Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
+            Stage::StateFunction(function) => function.restore(entries),
+            Stage::Join(join) => join.restore(entries, watermark_us),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
                     limit.restore(open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?);
@@ -251,16 +267,7 @@ impl Stage {
                 }
                 Ok(())
             }
-            Stage::Filter(_)
-            | Stage::Project(_)
-            | Stage::Watermark { .. }
-            | Stage::Union
-            | Stage::Generate(_)
-            | Stage::Expand(_)
-            | Stage::Over(_)
-            | Stage::Sort(_)
-            | Stage::Lookup(_)
-            | Stage::Whole(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -291,6 +298,8 @@ impl Stage {
             Stage::Aggregate(aggregate) => Some(aggregate.status()),
             Stage::RowWindows(windows) => Some(windows.status()),
             Stage::Sort(sort) => Some(sort.status()),
+            Stage::StateFunction(function) => Some(function.status()),
+            Stage::Join(join) => Some(join.status()),
             _ => None,
         }
     }

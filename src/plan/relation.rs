@@ -1,7 +1,7 @@
 //! The relational operators, and what they are made of.
 
 use crate::plan::{AggregateCall, Expr, NamedExpr, SortKey, Span};
-use crate::types::{DataType, Field, window_type};
+use crate::types::{DataType, Field, Value, window_type};
 
 /// A relational operator over its inputs. A query that reads a query holds that query's tree.
 #[derive(Clone, Debug)]
@@ -217,6 +217,17 @@ pub struct StateFunction {
     pub timeout: Timeout,
     /// Names and types of the rows that it gives.
     pub output: Vec<Field>,
+    /// The states with which the query begins, where it has none yet.
+    pub initial: Vec<InitialState>,
+}
+
+/// A key's state at the beginning.
+#[derive(Clone, Debug)]
+pub struct InitialState {
+    /// By the key columns.
+    pub key: Vec<Value>,
+    /// As [`crate::script`] keeps it.
+    pub state: Vec<u8>,
 }
 
 /// What a state function's timeouts are measured in.

@@ -28,6 +28,9 @@ impl ExprPlanner<'_> {
             return Err(if place == "WHERE" { error.help("conditions on aggregates stand in HAVING") } else { error });
         }
         let nested = || SqlError::new(span, "an aggregate cannot be nested in another").help("aggregate the inner one in a subquery");
+        if !self.parameters.is_empty() {
+            return Err(SqlError::new(span, "an aggregate cannot stand in a lambda").help("aggregate in a subquery"));
+        }
         if self.in_aggregate {
             return Err(nested());
         }

@@ -4,7 +4,7 @@ use super::error::SqlError;
 use super::literal;
 use super::tree;
 use crate::plan::{Expr, ExprNode};
-use crate::types::{DataType, Value};
+use crate::types::{DataType, Field, Value};
 
 pub fn is_numeric(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Int | DataType::BigInt | DataType::Float | DataType::Double)
@@ -14,8 +14,41 @@ pub fn is_integral(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Int | DataType::BigInt)
 }
 
-/// The type that both become where they are compared or chosen between.
+/// The type that both become where they are chosen between.
 pub fn common(a: &DataType, b: &DataType) -> Option<DataType> {
+    meet(a, b, Meeting { texts: true, names: true })
+}
+
+/// As [`common`], where text does not become another type.
+pub fn widest(a: &DataType, b: &DataType) -> Option<DataType> {
+    meet(a, b, Meeting { texts: false, names: true })
+}
+
+/// The type in which both are compared: of structs the names do not matter, and text within arrays and structs stays text.
+pub fn compared(a: &DataType, b: &DataType) -> Option<DataType> {
+    let nested = matches!(a, DataType::Array(_) | DataType::Struct(_));
+    meet(a, b, Meeting { texts: !nested, names: false }).filter(orderable)
+}
+
+/// Whether values can be told apart and ordered: maps cannot.
+pub fn orderable(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) => false,
+        DataType::Array(element) => orderable(element),
+        DataType::Struct(fields) => fields.iter().all(|field| orderable(&field.data_type)),
+        _ => true,
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Meeting {
+    /// Text becomes the other side's type.
+    texts: bool,
+    /// Members of structs must have the same names.
+    names: bool,
+}
+
+fn meet(a: &DataType, b: &DataType, how: Meeting) -> Option<DataType> {
     use DataType::*;
     Some(match (a, b) {
         (a, b) if a == b => a.clone(),
@@ -23,15 +56,20 @@ pub fn common(a: &DataType, b: &DataType) -> Option<DataType> {
         (Int, BigInt) | (BigInt, Int) => BigInt,
         (a, b) if is_numeric(a) && is_numeric(b) => Double,
         (Date, Timestamp) | (Timestamp, Date) => Timestamp,
-        (String, other) | (other, String) => match other {
+        (String, other) | (other, String) if how.texts => match other {
             Int | BigInt => BigInt,
             Float | Double => Double,
-            Boolean | Date | Timestamp => other.clone(),
+            Boolean | Date | Timestamp | Binary | Interval => other.clone(),
             _ => return None,
         },
+        (Array(a), Array(b)) => Array(Box::new(meet(a, b, how)?)),
+        (Map(k, v), Map(l, w)) => Map(Box::new(meet(k, l, how)?), Box::new(meet(v, w, how)?)),
         (Struct(a), Struct(b)) if a.len() == b.len() => {
-            let members = a.iter().zip(b).map(|(a, b)| Some(crate::types::Field::new(a.name.clone(), common(&a.data_type, &b.data_type)?)));
-            Struct(members.collect::<Option<_>>()?)
+            let member = |(a, b): (&Field, &Field)| {
+                let named = !how.names || a.name.eq_ignore_ascii_case(&b.name);
+                named.then(|| Some(Field::new(a.name.clone(), meet(&a.data_type, &b.data_type, how)?)))?
+            };
+            Struct(a.iter().zip(b).map(member).collect::<Option<_>>()?)
         }
         _ => return None,
     })
@@ -76,16 +114,7 @@ fn fold(value: &Value, target: &DataType) -> Option<Value> {
 /// An argument made into what a function takes.
 pub fn coerce(expr: Expr, target: &DataType) -> Result<Expr, SqlError> {
     use DataType::*;
-    let allowed = match (&expr.data_type, target) {
-        (a, b) if a == b => true,
-        (Null, _) => true,
-        (String, Struct(_)) | (Struct(_), _) | (_, Struct(_)) => false,
-        (String, _) | (_, String) => true,
-        (Int, BigInt | Float | Double) | (BigInt, Float | Double) | (Float, Double) => true,
-        (Date, Timestamp) | (Timestamp, Date) => true,
-        _ => false,
-    };
-    if allowed {
+    if coercible(&expr.data_type, target) {
         return Ok(cast(expr, target));
     }
     let error = SqlError::new(expr.span, format!("this is {}, but {} is needed here", with_article(&expr.data_type), with_article(target)));
@@ -97,13 +126,35 @@ pub fn coerce(expr: Expr, target: &DataType) -> Result<Expr, SqlError> {
     })
 }
 
+/// Whether a value becomes one of `target` without a cast being written.
+fn coercible(from: &DataType, target: &DataType) -> bool {
+    use DataType::*;
+    match (from, target) {
+        (a, b) if a == b => true,
+        (Null, _) => true,
+        (Array(a), Array(b)) => coercible(a, b),
+        (Map(k, v), Map(l, w)) => coercible(k, l) && coercible(v, w),
+        (Struct(_) | Array(_) | Map(..), _) | (_, Struct(_) | Array(_) | Map(..)) => false,
+        (String, _) | (_, String) => true,
+        (Int, BigInt | Float | Double) | (BigInt, Float | Double) | (Float, Double) => true,
+        (Date, Timestamp) | (Timestamp, Date) => true,
+        _ => false,
+    }
+}
+
 /// Whether CAST may turn one into the other.
 pub fn castable(from: &DataType, to: &DataType) -> bool {
     use DataType::*;
     match (from, to) {
         (a, b) if a == b => true,
-        (_, Null) | (Struct(_), _) | (_, Struct(_)) => false,
-        (Null, _) | (String, _) | (_, String) => true,
+        (_, Null) => false,
+        (Null, _) | (_, String) => true,
+        (Array(a), Array(b)) => castable(a, b),
+        (Map(k, v), Map(l, w)) => castable(k, l) && castable(v, w),
+        (Struct(a), Struct(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| castable(&a.data_type, &b.data_type)),
+        (Struct(_) | Array(_) | Map(..), _) | (_, Struct(_) | Array(_) | Map(..)) => false,
+        (String, _) => true,
+        (Interval, other) | (other, Interval) => is_numeric(other),
         (a, b) if is_numeric(a) && is_numeric(b) => true,
         (Boolean, other) | (other, Boolean) => is_numeric(other),
         (Timestamp, other) | (other, Timestamp) => is_numeric(other) || *other == Date,

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use sqlparser::ast::{Expr, Interval, Value, ValueWithSpan};
+use sqlparser::ast::{Expr, Ident, Interval, ObjectName, Value, ValueWithSpan};
 use sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -76,6 +76,19 @@ impl Dialect for SparkDialect {
         true
     }
 
+    fn supports_struct_literal(&self) -> bool {
+        true
+    }
+
+    fn supports_map_literal_with_angle_brackets(&self) -> bool {
+        true
+    }
+
+    /// The units of the type: `INTERVAL DAY TO SECOND`.
+    fn supports_interval_options(&self) -> bool {
+        true
+    }
+
     fn supports_nested_comments(&self) -> bool {
         true
     }
@@ -119,7 +132,7 @@ impl Dialect for SparkDialect {
             // The one error that backtracking does not swallow.
             None => return Some(Err(ParserError::RecursionLimitExceeded)),
         }
-        parse_interval(parser)
+        parse_interval(parser).or_else(|| parse_exists_function(parser))
     }
 
     /// `a DIV b`.
@@ -137,6 +150,22 @@ impl Dialect for SparkDialect {
             _ => None,
         }
     }
+}
+
+/// `exists(array, x -> …)`, which is no subquery.
+fn parse_exists_function(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    let keyword = |token: &Token, keywords: &[Keyword]| matches!(token, Token::Word(word) if keywords.contains(&word.keyword));
+    let exists = keyword(&parser.peek_token_ref().token, &[Keyword::EXISTS]) && parser.peek_nth_token_ref(1).token == Token::LParen;
+    let inside = &parser.peek_nth_token_ref(2).token;
+    if !exists
+        || keyword(inside, &[Keyword::SELECT, Keyword::WITH, Keyword::VALUES, Keyword::FROM, Keyword::TABLE])
+        || *inside == Token::LParen
+    {
+        return None;
+    }
+    let token = parser.next_token();
+    let name = Ident { value: token.token.to_string(), quote_style: None, span: token.span };
+    Some(parser.parse_function(ObjectName::from(vec![name])))
 }
 
 /// An interval where `INTERVAL` and a literal come next.
@@ -180,6 +209,18 @@ pub fn parse_interval(parser: &mut Parser) -> Option<Result<Expr, ParserError>> 
         match unit {
             Some(unit) => text.extend([" ", &unit]),
             None => break,
+        }
+        // `INTERVAL '1 02:03:04' DAY TO SECOND`
+        if let Token::Word(to) = &parser.peek_token_ref().token
+            && to.keyword == Keyword::TO
+            && let Token::Word(last) = &parser.peek_nth_token_ref(1).token
+            && is_unit(&last.value)
+        {
+            text.extend([" TO ", &last.value.clone()]);
+            for _ in 0..2 {
+                span = span.union(&parser.next_token().span);
+            }
+            break;
         }
     }
     let value = ValueWithSpan { value: Value::SingleQuotedString(text), span };

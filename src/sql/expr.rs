@@ -9,15 +9,16 @@ use super::error::{SqlError, join};
 use super::functions;
 use super::generate::Generated;
 use super::grouping::Grouping;
+use super::lambdas::name_of;
 use super::lex::span_of;
 use super::over::WrittenOver;
 use super::places::Stand;
 use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::tree;
-use super::{literal, row_window, window};
+use super::{collections, intervals, literal, row_window, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, Function, OutputMode, Span};
-use crate::types::{DataType, Value};
+use crate::types::{DataType, Field, Value};
 
 /// How deep operators and calls may nest within each other; chains of binary operators do not count.
 const NESTING_MAX: usize = 80;
@@ -65,6 +66,12 @@ pub struct ExprPlanner<'a> {
     pub in_generator: bool,
     pub in_over: bool,
     pub depth: usize,
+    /// Of the lambdas around, the innermost last.
+    pub parameters: Vec<Vec<Field>>,
+}
+
+fn argument_expr(arg: &FunctionArg) -> Option<&ast::Expr> {
+    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg { Some(expr) } else { None }
 }
 
 /// The bytes that a node of the parser's tree covers.
@@ -92,6 +99,7 @@ impl<'a> ExprPlanner<'a> {
             in_generator: false,
             in_over: false,
             depth: 0,
+            parameters: Vec::new(),
         }
     }
 
@@ -159,17 +167,17 @@ impl<'a> ExprPlanner<'a> {
             E::Extract { .. } | E::Ceil { .. } | E::Floor { .. } | E::Position { .. } | E::Substring { .. } | E::Trim { .. } => {
                 self.syntax(expr)
             }
-            E::Interval(_) => Err(SqlError::new(place(expr), "an interval can only be added to a time or taken from it")
-                .help("as in ts + INTERVAL 90 SECONDS")),
+            E::Interval(interval) => intervals::literal(interval),
             E::Subquery(_) | E::Exists { .. } | E::InSubquery { .. } => {
                 Err(SqlError::unsupported(place(expr), "a subquery in an expression"))
             }
             E::Wildcard(_) | E::QualifiedWildcard(..) => Err(SqlError::new(place(expr), "`*` cannot stand here")),
-            E::Lambda(_) => Err(SqlError::unsupported(place(expr), "a lambda function")),
-            E::AtTimeZone { .. } => Err(SqlError::unsupported(place(expr), "AT TIME ZONE")),
-            E::Tuple(_) | E::Struct { .. } => {
-                Err(SqlError::unsupported(place(expr), "a struct of columns").help("named_struct('a', a, 'b', b) makes one"))
+            E::Lambda(_) => {
+                Err(SqlError::new(place(expr), "a lambda is an argument of transform, filter and their like; it cannot stand here"))
             }
+            E::AtTimeZone { .. } => Err(SqlError::unsupported(place(expr), "AT TIME ZONE")),
+            E::Tuple(values) => self.structure(values, place(expr)),
+            E::Struct { values, fields } if fields.is_empty() => self.structure(values, place(expr)),
             E::Array(_) | E::Map(_) | E::Dictionary(_) => Err(SqlError::unsupported(place(expr), "an array or map")),
             E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => Err(SqlError::unsupported(place(expr), "GROUPING SETS, CUBE or ROLLUP")),
             _ => Err(SqlError::unsupported(place(expr), "this expression")),
@@ -183,6 +191,9 @@ impl<'a> ExprPlanner<'a> {
             return Err(SqlError::new(span, format!("'{}' is a string, not a name", text.value)).help("names are quoted by backticks"));
         }
         let parts: Vec<&str> = idents.iter().map(|ident| ident.value.as_str()).collect();
+        if let Some(found) = self.parameter(&parts, span)? {
+            return Ok(found);
+        }
         let aliases_first = matches!(self.clause, Clause::Having | Clause::Qualify | Clause::OrderBy) && !self.in_aggregate;
         if aliases_first && let Some(found) = self.alias(&parts, span)? {
             return Ok(found);
@@ -231,7 +242,7 @@ impl<'a> ExprPlanner<'a> {
                     scope::member(value, &ident.value, span)?
                 }
                 ast::AccessExpr::Dot(other) => return Err(SqlError::new(place(other), "the name of a member is needed here")),
-                ast::AccessExpr::Subscript(_) => return Err(SqlError::unsupported(value.span, "a subscript")),
+                ast::AccessExpr::Subscript(subscript) => self.subscript(value, subscript)?,
             };
         }
         Ok(value)
@@ -243,6 +254,7 @@ impl<'a> ExprPlanner<'a> {
             ast::Value::Number(text, _) => literal::number(text, false, span),
             ast::Value::SingleQuotedString(text) => Ok(tree::text(text, span)),
             ast::Value::Boolean(value) => Ok(tree::literal(Value::Boolean(*value), DataType::Boolean, span)),
+            ast::Value::HexStringLiteral(digits) => literal::binary(digits, span),
             ast::Value::Null => Ok(tree::literal(Value::Null, DataType::Null, span)),
             _ => Err(SqlError::unsupported(span, "this kind of literal")),
         }
@@ -325,16 +337,23 @@ impl<'a> ExprPlanner<'a> {
         if window::NAMES.contains(&name.as_str()) {
             return self.window_call(&name, args, span);
         }
-        let args = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
-        if matches!(name.as_str(), "grouping" | "grouping_id") {
-            return self.grouping_call(&name, args, span);
+        if let Some(planned) = self.higher_order(&name, args, span) {
+            return planned;
         }
-        functions::build(&name, args, span, self.budget)
+        let mut planned = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
+        if matches!(name.as_str(), "grouping" | "grouping_id") {
+            return self.grouping_call(&name, planned, span);
+        }
+        let names: Vec<Option<String>> = args.iter().map(|arg| argument_expr(arg).and_then(name_of)).collect();
+        match collections::build(&name, &mut planned, &names, span) {
+            Some(built) => built,
+            None => functions::build(&name, planned, span, self.budget),
+        }
     }
 
     pub fn argument(&mut self, arg: &FunctionArg, name: &str) -> Result<Expr, SqlError> {
         match arg {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.plan(expr),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.months_step(name, expr).map_or_else(|| self.plan(expr), Ok),
             FunctionArg::Unnamed(_) => Err(SqlError::new(place(arg), format!("`{name}` does not take `*`"))),
             _ => Err(SqlError::unsupported(place(arg), "a named argument")),
         }

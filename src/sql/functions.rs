@@ -1,8 +1,9 @@
 //! Scalar functions whose arguments or results need more than a fixed signature.
 
 use super::budget::Budget;
-use super::coerce::{cast, castable, coerce, common, common_numeric, is_integral, is_numeric, unify};
+use super::coerce::{cast, castable, coerce, common_numeric, compared, is_integral, is_numeric, orderable, unify};
 use super::error::SqlError;
+use super::intervals;
 use super::signatures::{self, check_count, number};
 use super::tree;
 use super::unknown::unknown;
@@ -55,6 +56,8 @@ pub const SPECIAL: &[&str] = &[
     "date_part",
     "datepart",
     "named_struct",
+    "make_dt_interval",
+    "binary",
     "positive",
     "window",
     "session_window",
@@ -65,6 +68,11 @@ pub const SPECIAL: &[&str] = &[
 
 /// The call of function `name` (in lower case) with planned arguments.
 pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result<Expr, SqlError> {
+    if let ("abs" | "negative" | "positive", [interval]) = (name, &args[..])
+        && interval.data_type == DataType::Interval
+    {
+        return Ok(sign_of_interval(name, args, span));
+    }
     if let Some(signature) = signatures::find(name) {
         return check_constant_arguments(name, signature.build(name, args, span)?);
     }
@@ -79,6 +87,10 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result
         "to_timestamp" | "to_date" | "unix_timestamp" | "to_unix_timestamp" | "from_unixtime" | "timestamp_seconds" | "date_part"
         | "datepart" => temporal(name, args, span)?,
         "named_struct" => named_struct(args, span)?,
+        "make_dt_interval" => {
+            check_count(name, args.len(), 0, Some(4), span)?;
+            intervals::make(args, span)?
+        }
         _ => match cast_function(name) {
             Some(target) => {
                 let [arg] = exactly(name, args, span)?;
@@ -88,6 +100,14 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result
         },
     };
     Ok(Expr { span, ..built })
+}
+
+fn sign_of_interval(name: &str, mut args: Vec<Expr>, span: Span) -> Expr {
+    let function = if name == "abs" { Function::Abs } else { Function::Negate };
+    match (name, args.pop()) {
+        ("positive", Some(interval)) => Expr { span, ..interval },
+        (_, interval) => Expr { span, ..tree::call(function, interval.into_iter().collect(), DataType::Interval) },
+    }
 }
 
 fn exactly<const N: usize>(name: &str, args: Vec<Expr>, span: Span) -> Result<[Expr; N], SqlError> {
@@ -120,6 +140,9 @@ fn conditional(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Resu
         "greatest" | "least" => {
             check_count(name, args.len(), 2, None, span)?;
             let (args, data_type) = unify(args, name)?;
+            if !orderable(&data_type) {
+                return Err(SqlError::new(span, "maps cannot be compared"));
+            }
             let function = if name == "greatest" { Function::Greatest } else { Function::Least };
             Ok(tree::call(function, args, data_type))
         }
@@ -166,7 +189,7 @@ fn nullif(value: Expr, other: Expr, budget: &Budget) -> Result<Expr, SqlError> {
 
 /// The type in which two values are compared.
 pub fn comparison_type(left: &Expr, right: &Expr) -> Result<DataType, SqlError> {
-    common(&left.data_type, &right.data_type).filter(|met| !matches!(met, DataType::Struct(_))).ok_or_else(|| {
+    compared(&left.data_type, &right.data_type).ok_or_else(|| {
         let span = super::error::join(left.span, right.span);
         SqlError::new(span, format!("{} and {} cannot be compared", left.data_type, right.data_type))
             .help("convert one of them with CAST(… AS …)")
@@ -208,13 +231,14 @@ fn mathematical(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
 
 /// An arithmetic operator on numbers.
 pub fn arithmetic(function: Function, left: Expr, right: Expr) -> Result<Expr, SqlError> {
+    if let Some(planned) = intervals::arithmetic(function, &left, &right) {
+        return planned;
+    }
     let span = super::error::join(left.span, right.span);
     let both_text = left.data_type == DataType::String && right.data_type == DataType::String;
     let met = common_numeric(&left.data_type, &right.data_type).filter(|_| !both_text).ok_or_else(|| {
         let message = format!("there is no arithmetic between {} and {}", left.data_type, right.data_type);
         SqlError::new(span, message).help(match (&left.data_type, &right.data_type) {
-            (DataType::Timestamp, DataType::Timestamp) => "the difference in seconds is unix_seconds(a) - unix_seconds(b)",
-            (DataType::Date, DataType::Date) => "datediff(a, b) is the difference in days",
             (DataType::Timestamp, _) | (_, DataType::Timestamp) => "add an interval: ts + INTERVAL 90 SECONDS",
             (DataType::Date, _) | (_, DataType::Date) => "date_add(d, days) adds days",
             _ => "convert with CAST(… AS …)",
@@ -300,6 +324,9 @@ fn temporal(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
 
 /// `EXTRACT(field FROM source)`.
 pub fn extract(field: &str, source: Expr, span: Span) -> Result<Expr, SqlError> {
+    if source.data_type == DataType::Interval {
+        return intervals::extract(field, source, span);
+    }
     let function = match field.to_ascii_lowercase().as_str() {
         "year" | "y" | "years" | "yr" | "yrs" => "year",
         "quarter" | "qtr" => "quarter",
@@ -345,13 +372,24 @@ fn cast_function(name: &str) -> Option<DataType> {
         "boolean" => DataType::Boolean,
         "date" => DataType::Date,
         "timestamp" => DataType::Timestamp,
+        "binary" => DataType::Binary,
         _ => return None,
     })
 }
 
+/// Whether a key of a map could become NULL.
+fn may_lose_keys(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Map(k, v), DataType::Map(l, w)) => k != l && **l != DataType::String || may_lose_keys(v, w),
+        (DataType::Array(a), DataType::Array(b)) => may_lose_keys(a, b),
+        (DataType::Struct(a), DataType::Struct(b)) => a.iter().zip(b).any(|(a, b)| may_lose_keys(&a.data_type, &b.data_type)),
+        _ => false,
+    }
+}
+
 /// `CAST(input AS target)`; `fallible` is try_cast.
 pub fn explicit_cast(input: Expr, target: &DataType, fallible: bool, span: Span) -> Result<Expr, SqlError> {
-    if !castable(&input.data_type, target) {
+    if !castable(&input.data_type, target) || fallible && may_lose_keys(&input.data_type, target) {
         let error = SqlError::new(span, format!("{} cannot be cast to {target}", input.data_type));
         return Err(match (&input.data_type, target) {
             (DataType::Date, number) if is_numeric(number) => error.help("unix_seconds(d) gives seconds since 1970"),

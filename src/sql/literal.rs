@@ -44,6 +44,18 @@ fn double(text: &str, span: Span) -> Result<Expr, SqlError> {
     }
 }
 
+/// `X'1F'`: an odd number of digits begins with a 0, as in Spark.
+pub fn binary(digits: &str, span: Span) -> Result<Expr, SqlError> {
+    let whole = if digits.len() % 2 == 1 { format!("0{digits}") } else { digits.to_owned() };
+    let byte = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let bytes: Option<Vec<u8>> =
+        if whole.bytes().all(|digit| digit.is_ascii_hexdigit()) { whole.as_bytes().chunks(2).map(byte).collect() } else { None };
+    match bytes {
+        Some(bytes) => Ok(tree::literal(Value::Binary(bytes), DataType::Binary, span)),
+        None => Err(SqlError::new(span, format!("'{digits}' holds other characters than hexadecimal digits")).help("X'1F'")),
+    }
+}
+
 /// `2026-01-31`: days since 1970.
 pub fn date(text: &str) -> Option<i32> {
     let text = text.trim();

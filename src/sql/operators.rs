@@ -2,16 +2,16 @@
 
 use sqlparser::ast::{self, BinaryOperator as B, UnaryOperator};
 
-use super::coerce::{cast, coerce, common, is_integral, unify};
+use super::coerce::{cast, coerce, common, is_integral, orderable, unify};
 use super::error::{SqlError, join};
 use super::expr::{ExprPlanner, place};
 use super::functions::{arithmetic, comparison_type};
 use super::lex::span_of;
 use super::signatures::number;
 use super::tree;
-use super::{literal, window};
+use super::{collections, intervals, literal, window};
 use crate::plan::{DEPTH_MAX, Expr, ExprNode, Function, Span};
-use crate::types::duration::{Interval, parse_interval};
+use crate::types::duration::Interval;
 use crate::types::{DataType, Value};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -44,7 +44,8 @@ impl ExprPlanner<'_> {
             UnaryOperator::Not | UnaryOperator::BangNot => Ok(tree::not(self.plan_boolean(operand)?)),
             UnaryOperator::Plus => number(self.plan(operand)?),
             UnaryOperator::Minus => {
-                let operand = number(self.plan(operand)?)?;
+                let operand = self.plan(operand)?;
+                let operand = if operand.data_type == DataType::Interval { operand } else { number(operand)? };
                 let data_type = operand.data_type.clone();
                 Ok(tree::call(Function::Negate, vec![operand], data_type))
             }
@@ -74,7 +75,10 @@ impl ExprPlanner<'_> {
             (None, ast::Expr::BinaryOp { op, .. }) if *op == B::StringConcat => return self.concat(whole),
             (None, ast::Expr::BinaryOp { op, .. }) => return self.logic(whole, op),
             (None, _) => return self.plan(current),
-            (Some((B::Plus, right)), ast::Expr::Interval(interval)) => add_interval(self.plan(right)?, interval, false)?,
+            (Some((B::Plus, right)), ast::Expr::Interval(interval)) => match self.plan(right)? {
+                other if other.data_type == DataType::Interval => arithmetic(Function::Add, intervals::literal(interval)?, other)?,
+                time => add_interval(time, interval, false)?,
+            },
             (Some((op, right)), left) => {
                 let left = self.plan(left)?;
                 self.combine(left, op, right)?
@@ -127,14 +131,20 @@ impl ExprPlanner<'_> {
     }
 
     fn concat(&mut self, whole: &ast::Expr) -> Result<Expr, SqlError> {
-        let terms = spine(whole, &B::StringConcat).into_iter().map(|term| coerce(self.plan(term)?, &DataType::String));
+        let terms = spine(whole, &B::StringConcat).into_iter().map(|term| self.plan(term)).collect::<Result<Vec<_>, _>>()?;
+        if terms.iter().any(|term| matches!(term.data_type, DataType::Array(_))) {
+            return collections::concat(terms);
+        }
+        let terms = terms.into_iter().map(|term| coerce(term, &DataType::String));
         Ok(tree::call(Function::Concat, terms.collect::<Result<Vec<_>, _>>()?, DataType::String))
     }
 
     /// `+` and `-`, also between a time and an interval.
     fn sum(&mut self, left: Expr, op: &B, right: &ast::Expr) -> Result<Expr, SqlError> {
         let negative = *op == B::Minus;
-        if let ast::Expr::Interval(interval) = right {
+        if let ast::Expr::Interval(interval) = right
+            && left.data_type != DataType::Interval
+        {
             return add_interval(left, interval, negative);
         }
         let right = self.plan(right)?;
@@ -148,8 +158,8 @@ impl ExprPlanner<'_> {
     fn in_list(&mut self, input: &ast::Expr, list: &[ast::Expr]) -> Result<Expr, SqlError> {
         let values = std::iter::once(input).chain(list).map(|value| self.plan(value)).collect::<Result<Vec<_>, _>>()?;
         let span = values.iter().fold(Span::default(), |span, value| join(span, value.span));
-        if let Some(value) = values.iter().find(|value| matches!(value.data_type, DataType::Struct(_))) {
-            return Err(SqlError::unsupported(value.span, "IN with structs"));
+        if let Some(value) = values.iter().find(|value| !orderable(&value.data_type)) {
+            return Err(SqlError::new(value.span, "maps cannot be compared"));
         }
         let (mut values, _) = unify(values, "IN")?;
         let list = values.split_off(1);
@@ -245,13 +255,7 @@ fn integral(operand: Expr) -> Result<Expr, SqlError> {
 }
 
 fn add_interval(time: Expr, interval: &ast::Interval, negative: bool) -> Result<Expr, SqlError> {
-    let (text, span) = match &*interval.value {
-        ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::SingleQuotedString(text), span }) if interval.leading_field.is_none() => {
-            (text, span_of(*span))
-        }
-        other => return Err(SqlError::unsupported(place(other), "this form of INTERVAL").help("write INTERVAL 90 SECONDS")),
-    };
-    let parsed = parse_interval(text).map_err(|message| SqlError::new(span, message))?;
+    let (parsed, span) = intervals::written(interval)?;
     let sign = if negative { -1 } else { 1 };
     let Interval { months, micros } = parsed;
     let (Some(months), Some(micros)) = (months.checked_mul(sign).and_then(|months| i32::try_from(months).ok()), micros.checked_mul(sign))

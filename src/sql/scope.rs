@@ -2,7 +2,7 @@
 
 use super::error::{SqlError, near};
 use super::tree;
-use crate::plan::{Expr, ExprNode, Span};
+use crate::plan::{Collection, Expr, ExprNode, Span};
 use crate::types::DataType;
 
 /// A column of a relation as names see it.
@@ -108,8 +108,19 @@ impl Scope {
     }
 }
 
-/// `input.name` of a struct.
+/// `input.name` of a struct, of each struct of an array, of a map by its key.
 pub fn member(input: Expr, name: &str, span: Span) -> Result<Expr, SqlError> {
+    if let DataType::Map(..) = &input.data_type {
+        return super::collections::subscript(input, tree::text(name, span), span).map(|value| Expr { span, ..value });
+    }
+    if let DataType::Array(element) = &input.data_type
+        && let DataType::Struct(fields) = &**element
+        && let Some(index) = fields.iter().position(|field| field.name.eq_ignore_ascii_case(name))
+    {
+        let data_type = super::collections::array_of(fields[index].data_type.clone());
+        let args = vec![input, tree::int(index as i32, span)];
+        return Ok(Expr { span, ..super::collections::collection(Collection::Members, args, data_type) });
+    }
     let DataType::Struct(fields) = &input.data_type else {
         return Err(SqlError::new(
             span,

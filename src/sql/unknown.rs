@@ -1,7 +1,7 @@
 //! Function names that are not there: refused on purpose, missing, or misspelt.
 
 use super::error::{SqlError, near};
-use super::{aggregates, functions, signatures};
+use super::{aggregates, collections, functions, lambdas, signatures};
 use crate::plan::Span;
 
 /// Functions of Spark's that a user may well look for.
@@ -43,19 +43,6 @@ const MISSING: &[&str] = &[
     "row_number",
     "rank",
     "dense_rank",
-    "array",
-    "map",
-    "struct",
-    "size",
-    "element_at",
-    "sort_array",
-    "array_contains",
-    "transform",
-    "aggregate",
-    "split",
-    "from_json",
-    "to_json",
-    "get_json_object",
     "json_tuple",
     "md5",
     "sha1",
@@ -88,7 +75,6 @@ const MISSING: &[&str] = &[
     "decimal",
     "tinyint",
     "smallint",
-    "binary",
     "factorial",
     "width_bucket",
     "bit_count",
@@ -129,6 +115,7 @@ pub fn unknown(name: &str, span: Span) -> SqlError {
         "rand" | "random" | "randn" | "uuid" | "monotonically_increasing_id" => {
             return SqlError::new(span, format!("`{name}` is refused: a replay would give another answer than the first run"));
         }
+        "shuffle" => return SqlError::new(span, "`shuffle` is refused: a replay would give another answer than the first run"),
         "iff" => return SqlError::new(span, "there is no function `iff`").help("use if(condition, a, b)"),
         _ => {}
     }
@@ -136,7 +123,11 @@ pub fn unknown(name: &str, span: Span) -> SqlError {
         return SqlError::unsupported(span, format_args!("the function `{name}`"));
     }
     let error = SqlError::new(span, format!("there is no function `{name}`"));
-    let names = signatures::names().chain(functions::SPECIAL.iter().copied()).chain(aggregates::NAMES.iter().map(|(name, _)| *name));
+    let collections = collections::NAMES.iter().map(|(name, ..)| *name).chain(lambdas::NAMES.iter().copied());
+    let names = signatures::names()
+        .chain(functions::SPECIAL.iter().copied())
+        .chain(collections)
+        .chain(aggregates::NAMES.iter().map(|(name, _)| *name));
     match near(name, names) {
         Some(meant) => error.help(format!("did you mean `{meant}`?")),
         None => error,

@@ -76,6 +76,9 @@ pub fn parse_interval(text: &str) -> Result<Interval, String> {
     if words.peek().is_some_and(|word| word.eq_ignore_ascii_case("interval")) {
         words.next();
     }
+    if let Some(interval) = between_units(text) {
+        return interval;
+    }
     let malformed = || format!("'{text}' is not a length of time; write it as in '10 seconds' or '1 minute 30 seconds'");
     let mut interval = Interval::default();
     let mut parts = 0;
@@ -93,6 +96,43 @@ pub fn parse_interval(text: &str) -> Result<Interval, String> {
         return Err(malformed());
     }
     Ok(interval)
+}
+
+/// `1 02:03:04.5 DAY TO SECOND`, as in `INTERVAL '1 02:03:04.5' DAY TO SECOND`; `None` where the text has no TO.
+fn between_units(text: &str) -> Option<Result<Interval, String>> {
+    const UNITS: [&str; 4] = ["DAY", "HOUR", "MINUTE", "SECOND"];
+    let upper = text.trim().to_ascii_uppercase();
+    let (rest, last) = upper.rsplit_once(" TO ")?;
+    let (value, first) = rest.trim().rsplit_once(' ')?;
+    let unit = |name: &str| UNITS.iter().position(|unit| *unit == name.trim().trim_end_matches('S'));
+    let parsed =
+        unit(first).zip(unit(last)).filter(|(first, last)| first < last).and_then(|(first, last)| clock(value.trim(), first, last));
+    Some(parsed.ok_or_else(|| format!("'{text}' is not an interval; write it as in INTERVAL '1 02:03:04' DAY TO SECOND")))
+}
+
+/// `[-]d hh:mm:ss.f` from unit `first` to unit `last`, days being 0.
+fn clock(text: &str, first: usize, last: usize) -> Option<Interval> {
+    const SIZES: [i64; 4] = [MICROS_PER_DAY, 3600 * MICROS_PER_SECOND, 60 * MICROS_PER_SECOND, MICROS_PER_SECOND];
+    const MOST: [i64; 4] = [i64::MAX, 23, 59, 59];
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (days, rest) = if first == 0 { digits.split_once(' ').map(|(days, rest)| (Some(days), rest))? } else { (None, digits) };
+    let parts: Vec<&str> = days.into_iter().chain(rest.trim().split(':')).collect();
+    if parts.len() != last - first + 1 {
+        return None;
+    }
+    let mut micros: i64 = 0;
+    for (place, part) in parts.iter().enumerate() {
+        let unit = first + place;
+        let (count, fraction_us) = parse_count(part).filter(|(_, fraction)| *fraction == 0 || unit == 3)?;
+        if part.starts_with(['-', '+']) || place > 0 && count > MOST[unit] {
+            return None;
+        }
+        micros = micros.checked_add(count.checked_mul(SIZES[unit])?)?.checked_add(fraction_us)?;
+    }
+    Some(Interval { months: 0, micros: micros.checked_mul(sign)? })
 }
 
 /// `-1.5` → (-1, -500000): whole units and millionths of one.

@@ -16,6 +16,8 @@ mod mqtt;
 mod power_cut;
 mod shipped;
 mod simulation;
+mod spark_aggregates;
+mod spark_collections;
 mod spark_functions;
 mod spark_types;
 mod sql_hostile;

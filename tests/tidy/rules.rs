@@ -11,7 +11,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 const EXPECT_MESSAGE_MIN: usize = 8;
 
 /// Modules that may not touch the world: no IO, no clock, no randomness, no order that changes from run to run.
-const PURE: &[&str] = &["types", "batch", "plan", "sql", "engine", "gateway", "format", "mqtt/session", "batch_query"];
+const PURE: &[&str] = &["types", "batch", "plan", "sql", "engine", "gateway", "format", "mqtt/session", "batch_query", "script"];
 
 /// Words that bring the world in.
 const WORLD: &[&str] = &["tokio", "sled", "SystemTime", "Instant", "getrandom", "rustix", "rumqttd", "HashMap", "HashSet", "RandomState"];
@@ -28,6 +28,7 @@ const FORBIDDEN_MODULES: &[(&str, &[&str])] = &[
     ("source", &["engine", "sql", "store", "uplink", "daemon"]),
     ("format", &["config", "engine", "sql", "gateway", "store", "source", "uplink", "mqtt", "daemon"]),
     ("sql", &["config", "engine", "gateway", "store", "source", "uplink", "mqtt", "daemon"]),
+    ("script", &["plan", "config", "mqtt", "source", "format", "sql", "engine", "gateway", "store", "uplink", "daemon"]),
     ("engine", &["config", "sql", "gateway", "store", "source", "uplink", "mqtt", "daemon"]),
     ("gateway", &["sql", "source", "uplink", "daemon"]),
     ("store", &["config", "sql", "engine", "gateway", "source", "uplink", "mqtt", "daemon"]),
@@ -36,7 +37,8 @@ const FORBIDDEN_MODULES: &[(&str, &[&str])] = &[
 ];
 
 /// `(crate, where alone it may be named)`.
-const CRATE_HOMES: &[(&str, &str)] = &[("sled", "store"), ("rumqttc", "mqtt"), ("anyhow", "main"), ("sqlparser", "sql"), ("clap", "cli")];
+const CRATE_HOMES: &[(&str, &str)] =
+    &[("sled", "store"), ("rumqttc", "mqtt"), ("anyhow", "main"), ("sqlparser", "sql"), ("clap", "cli"), ("rhai", "script")];
 
 /// Calls that end the program or print, outside tests.
 const FORBIDDEN_CALLS: &[&str] = &[".unwrap()", ".unwrap_err()", "panic!", "todo!", "unimplemented!", "dbg!"];

@@ -13,9 +13,10 @@ use crate::engine::limit::Limit;
 use crate::engine::over::Over;
 use crate::engine::sort::Sort;
 use crate::engine::stage::Stage;
+use crate::engine::state_function::StateFunction;
 use crate::engine::watermark::Watermark;
 use crate::engine::watermarks::Watermarks;
-use crate::plan::{Expr, OutputMode, Program, Query, Relation};
+use crate::plan::{self, Expr, OutputMode, Program, Query, Relation};
 use crate::types::Field;
 use events::{scanned, source_column};
 use grouping::has_aggregate;
@@ -130,7 +131,7 @@ impl Compiler<'_> {
     fn lag_of(&self, origin: Origin) -> i64 {
         match origin {
             Origin::Leaf(_) => 0,
-            Origin::Node(node) => self.nodes[node].lag_us,
+            Origin::Node(node) => self.nodes[node].lag_us.saturating_add(self.nodes[node].stage.delay_us()),
         }
     }
 
@@ -177,6 +178,7 @@ impl Compiler<'_> {
                 Stage::Limit(Limit::new(*rows, per_step))
             }
             Relation::Union { .. } => Stage::Union,
+            Relation::StateFunction(function) => self.state_function(function)?,
             Relation::Scan { .. } | Relation::Values { .. } | Relation::ReferenceScan { .. } => {
                 return Err(EngineError::Plan { query: self.query.name.clone(), what: "a source stands above an operator" });
             }
@@ -189,10 +191,18 @@ impl Compiler<'_> {
             Relation::Over { input, partition, order, calls } if self.query.mode == OutputMode::Batch => {
                 Stage::Over(Box::new(Over::new(&self.query.name, partition, order, calls, input.schema())?))
             }
-            Relation::Over { .. } | Relation::Deduplicate { .. } | Relation::StateFunction(_) => {
+            Relation::Over { .. } | Relation::Deduplicate { .. } => {
                 return Err(self.unsupported("this operator is not there yet"));
             }
         }))
+    }
+
+    fn state_function(&self, plan: &plan::StateFunction) -> Result<Stage, EngineError> {
+        if !matches!(self.query.mode, OutputMode::Append | OutputMode::Update) {
+            return Err(self.unsupported("a state function works in append and update mode only"));
+        }
+        let function = StateFunction::new(plan, self.settings).map_err(|what| self.unsupported(what))?;
+        Ok(Stage::StateFunction(Box::new(function)))
     }
 
     fn watermark(&mut self, input: &Relation, column: usize, delay_us: i64) -> Result<Stage, EngineError> {

@@ -25,7 +25,7 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
     let number = right.doubles()?;
     Some(frame.try_map(operands, Values::Interval, |row| match number.get(row) {
         number if multiply => rounded(interval.get(row) as f64 * number),
-        number if number == 0.0 => Err(Problem::DivideByZero.into()),
+        0.0 => Err(Problem::DivideByZero.into()),
         number => rounded(interval.get(row) as f64 / number),
     }))
 }

@@ -238,6 +238,7 @@ impl RowWindows {
         }
         self.cells.grow();
         for (row, refusal) in self.refuse_without_room(&prepared, &mut work.rows, &mut work.slots) {
+            self.rejected += u64::from(refusal.is_for_want_of_room());
             complaints.reject(|| refusal.reason(self.keys_max, self.bytes_max), || render_row(fields, chunk, row));
         }
         let pairs = Pairs { rows: &work.rows, slots: &work.slots, first_arrival };

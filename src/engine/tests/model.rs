@@ -135,7 +135,7 @@ proptest! {
             prop_assert_eq!(sorted(shown(&step(&mut all, &rows))), expected.clone());
             let prefix = |row: &String| row.split(' ').take(5).collect::<Vec<_>>().join(" ");
             prop_assert_eq!(sorted(shown(&step(&mut exact, &rows))), sorted(expected.iter().map(prefix).collect()));
-            let status = all.status().swap_remove(0);
+            let status = &all.status()[0];
             prop_assert_eq!(status.watermark_us, Some(model.watermark));
             if mode != OutputMode::Complete && model.groups.is_empty() {
                 prop_assert_eq!((status.keys, status.panes, status.cells), (0, 0, 0));

@@ -66,7 +66,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     let whole = prop_oneof![
         8 => object_text(),
         2 => proptest::collection::vec(object_text(), 0..4).prop_map(|objects| format!("[{}]", objects.join(","))),
-        1 => (object_text(), "[ x}\\]]{0,3}").prop_map(|(object, tail)| object + &tail),
+        1 => (object_text(), "[ x}\\]]{0,3}").prop_map(|(object, tail)| object + tail.as_str()),
     ];
     let damage = prop_oneof![3 => Just(None), 1 => (any::<proptest::sample::Index>(), any::<u8>(), 0..3).prop_map(Some)];
     (whole, damage).prop_map(|(text, damage)| {

@@ -32,7 +32,7 @@ fn refusals_stay_refusals_when_their_properties_do_not_parse() {
 
 #[test]
 fn the_brokers_words_fit_a_line() {
-    let words = "no\r\n\u{1b}[31m ".to_owned() + &"ä".repeat(300);
+    let words = "no\r\n\u{1b}[31m ".to_owned() + "ä".repeat(300).as_str();
     let text = printable(Some(words)).unwrap();
     assert!(text.starts_with("no   [31m ää") && text.ends_with('…') && text.len() < 300, "{text}");
     assert_eq!(printable(Some(String::new())), None);

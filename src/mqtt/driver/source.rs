@@ -207,7 +207,7 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
                         backoff.lasted(lasted);
                         self.after_connection(lasted, &reason);
                     }
-                    reason.to_string() + &self.suspicion()
+                    reason.to_string() + self.suspicion().as_str()
                 }
             };
             if self.will == Will::Run {

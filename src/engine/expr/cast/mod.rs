@@ -1,6 +1,7 @@
 //! CAST and try_cast between all types, by Spark's ANSI rules: what does not fit fails, or is NULL for try_cast.
 
 pub(super) mod moment;
+mod nested;
 mod number;
 pub mod show;
 
@@ -30,6 +31,10 @@ pub(super) fn apply(input: &Operand<'_>, fallible: bool, frame: &mut Frame<'_>) 
         (Some(source), DataType::Double) => source.to_double(operands, fallible, frame),
         (Some(source), DataType::Timestamp) => source.to_timestamp(operands, fallible, frame),
         (Some(source), DataType::Date) => source.to_date(operands, fallible, frame),
+        (Some(Source::Text(texts)), DataType::Binary) => Some(nested::to_binary(*texts, operands, frame)),
+        (_, DataType::Interval) => nested::to_interval(input, fallible, frame),
+        (None, DataType::Array(_) | DataType::Map(..)) => nested::entries(input, fallible, frame),
+        (None, DataType::Int | DataType::BigInt | DataType::Float | DataType::Double) => nested::from_interval(input, fallible, frame),
         (None, DataType::Struct(fields)) => members(input, fields, fallible, frame),
         _ => None,
     };
@@ -74,7 +79,9 @@ fn members(input: &Operand<'_>, fields: &[Field], fallible: bool, frame: &mut Fr
 
 fn is_of(operand: &Operand<'_>, data_type: &DataType) -> bool {
     match operand {
-        Operand::Column(column) => column.values.is_of(data_type) && !matches!(data_type, DataType::Struct(_)),
+        Operand::Column(column) => {
+            column.values.is_of(data_type) && !matches!(data_type, DataType::Struct(_) | DataType::Array(_) | DataType::Map(..))
+        }
         Operand::Constant(_) => false,
     }
 }
@@ -264,7 +271,7 @@ pub fn value_text(value: &Value, out: &mut String) {
         Value::Timestamp(time) => show::timestamp(*time, out),
         Value::Date(days) => show::date(*days, out),
         Value::Binary(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
-        Value::Interval(micros) => out.push_str(&format!("INTERVAL {micros} MICROSECONDS")),
+        Value::Interval(micros) => nested::show_interval(*micros, out),
         Value::Array(elements) => {
             out.push('[');
             for (index, element) in elements.iter().enumerate() {

@@ -9,7 +9,6 @@ use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::Operand;
 use crate::plan::Collection;
-use crate::types::Value;
 
 pub(super) fn apply(collection: Collection, operands: &[Operand<'_>], args: &[Arg<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
     use Collection as C;
@@ -104,13 +103,8 @@ impl<'b, 'r> Entries<'b, 'r> {
             return Err(Failure::with(Problem::DuplicateMapKey, shown(keys, at)));
         }
         // Both or none: keys and values stay beside each other.
-        self.room.reserve(keys, at)?;
         self.room.reserve(values, value_at)?;
-        match &keys.values {
-            Values::Double(x) if x[at] == 0.0 => self.keys.push(&Value::Double(0.0)),
-            Values::Float(x) if x[at] == 0.0 => self.keys.push(&Value::Float(0.0)),
-            _ => self.keys.push_from(keys, at),
-        }
+        self.room.copy_key(self.keys, keys, at)?;
         self.values.push_from(values, value_at);
         Ok(())
     }

@@ -153,6 +153,17 @@ impl Room {
         Ok(())
     }
 
+    /// As [`Room::copy`] for what stands for all that equal it: -0.0 becomes 0.0.
+    pub fn copy_key(&mut self, into: &mut ColumnBuilder, from: &Column, element: usize) -> Result<(), Failure> {
+        self.reserve(from, element)?;
+        match &from.values {
+            Values::Double(x) if x[element] == 0.0 && !from.is_null(element) => into.push(&Value::Double(0.0)),
+            Values::Float(x) if x[element] == 0.0 && !from.is_null(element) => into.push(&Value::Float(0.0)),
+            _ => into.push_from(from, element),
+        }
+        Ok(())
+    }
+
     pub fn null(&mut self, into: &mut ColumnBuilder) -> Result<(), Failure> {
         self.take(1, 0)?;
         into.push_null();

@@ -94,7 +94,7 @@ pub(super) fn choose(
             let mut seen = BTreeSet::new();
             builder.push_list(|out| {
                 let mut fresh = list.range(array.at(row)).filter(|element| seen.insert(key(items, *element)));
-                fresh.try_for_each(|element| room.copy(out, items, element))
+                fresh.try_for_each(|element| room.copy_key(out, items, element))
             })
         })),
         (C::Union | C::Intersect | C::Except, [other]) => {
@@ -110,12 +110,12 @@ pub(super) fn choose(
                 builder.push_list(|out| -> Result<(), Failure> {
                     for element in left {
                         if stays(items, element) {
-                            room.copy(out, items, element)?;
+                            room.copy_key(out, items, element)?;
                         }
                     }
                     for element in right.filter(|_| collection == C::Union) {
                         if stays(&others.items, element) {
-                            room.copy(out, &others.items, element)?;
+                            room.copy_key(out, &others.items, element)?;
                         }
                     }
                     Ok(())

@@ -25,10 +25,7 @@ pub(super) fn apply(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<O
     let DataType::Array(element) = frame.data_type else { return None };
     let element = (**element).clone();
     let (starts, stops) = (numbers(operands.first()?)?, numbers(operands.get(1)?)?);
-    let steps = match operands.get(2) {
-        None => None,
-        Some(step) => Some((step.intervals(), step.integers())),
-    };
+    let steps = operands.get(2).map(|step| (step.intervals(), step.integers()));
     Some(build(operands, frame, |row, builder, room| {
         let (start, stop) = (starts.get(row), stops.get(row));
         let step = match (&steps, &element) {

@@ -127,16 +127,20 @@ fn split<'t>(text: &'t str, separator: &Separator, limit: i64) -> Vec<&'t str> {
         }
         Separator::Pattern(regex) => {
             let mut pieces = Vec::new();
-            let mut start = 0;
-            for found in regex.find_iter(text) {
-                if pieces.len() + 1 >= pieces_max {
-                    break;
+            let (mut start, mut from) = (0, 0);
+            // Unlike the crate's iterator, Java's finds nothing right after a match, too.
+            while pieces.len() + 1 < pieces_max
+                && from <= text.len()
+                && let Some(found) = regex.find_at(text, from)
+            {
+                from = found.end();
+                if found.is_empty() {
+                    from += text[from..].chars().next().map_or(1, char::len_utf8);
                 }
-                if found.end() == 0 {
-                    continue;
+                if found.end() > 0 {
+                    pieces.push(&text[start..found.start()]);
+                    start = found.end();
                 }
-                pieces.push(&text[start..found.start()]);
-                start = found.end();
             }
             pieces.push(&text[start..]);
             pieces

@@ -10,7 +10,7 @@ use crate::engine::expr::calendar::{Day, MICROS_PER_DAY, MICROS_PER_SECOND};
 use crate::engine::expr::cast;
 use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
-use crate::engine::expr::operand::{Lane, Operand, Texts};
+use crate::engine::expr::operand::{Integers, Lane, Operand, Texts};
 use crate::plan::Function;
 pub(super) use format::write_year;
 use pattern::Pattern;
@@ -32,7 +32,8 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
         Function::DateAdd | Function::DateSub | Function::DateDiff => date_arithmetic(function, operands, frame),
         Function::AddMicros => {
             let [time, micros] = operands else { return None };
-            let (time, micros) = (time.timestamps()?, micros.integers()?);
+            let micros = micros.integers().or_else(|| micros.intervals().map(Integers::Wide))?;
+            let time = time.timestamps()?;
             Some(frame.try_map(operands, Values::Timestamp, |row| in_range(time.get(row).checked_add(micros.get(row)))))
         }
         Function::AddMonths => add_months(operands, frame),

@@ -115,7 +115,7 @@ fn the_longest_payload_that_fits_is_kept() {
     for protocol in BOTH {
         for (length, kept) in [(99, true), (100, true), (101, false)] {
             let mut session = open(protocol);
-            let topic = "a/".to_owned() + &"t".repeat(60_000);
+            let topic = format!("a/{}", "t".repeat(60_000));
             let messages = messages(feed(&mut session, &publish(protocol, 2, 5, &topic, &vec![7; length]), 4096));
             assert_eq!(matches!(messages[0].payload, crate::mqtt::InboundPayload::Whole(_)), kept, "{length}");
             assert_eq!(messages[0].topic, topic.as_bytes());

@@ -1,0 +1,302 @@
+//! A script's function over the rows of each key, with a state for each: Spark's `flatMapGroupsWithState`.
+//!
+//! Each batch calls it once for every key that has rows, in the order in which the keys come, with the rows in the order in which they come;
+//! then, when the watermark has moved, once without rows for every key whose timeout has passed, in order of the timeouts. A call that
+//! fails changes nothing, and its rows are rejected; after a timeout's call that fails the timeout is gone.
+//!
+//! Limits: those of a call are the script's (see [`crate::script`]); a key with more rows than one call takes is called several times. After
+//! [`LIMIT_HITS_MAX`] calls of a step that ran into a limit, or [`OPERATIONS_PER_STEP`] operations, no further call is made in that step: rows
+//! are rejected, timeouts wait for the next step.
+
+use std::collections::BTreeMap;
+
+use crate::batch::{Column, ColumnBuilder, Values};
+use crate::engine::EngineSettings;
+use crate::engine::checkpoint::{Entry, Unfit};
+use crate::engine::chunk::{Chunk, SharedColumn};
+use crate::engine::key_codec::{put_key, read_key};
+use crate::engine::keyed::{Kept, KeyedStates};
+use crate::engine::keyer::KEY_BYTES_MAX;
+use crate::engine::refusal::Refusal;
+use crate::engine::render::render_row;
+use crate::engine::stage::Env;
+use crate::engine::state_codec::{Malformed, Reader};
+use crate::engine::state_limits::OperatorStatus;
+use crate::plan::{self, Timeout};
+use crate::script::{CallError, NotAState, Script, UpdateCall, Updated, check_state, rows_per_call};
+use crate::types::{DataType, Field, Value};
+
+/// Calls of one step that may run into a limit.
+const LIMIT_HITS_MAX: u32 = 4;
+
+/// Operations that a step's calls may take together.
+const OPERATIONS_PER_STEP: u64 = 50_000_000;
+
+/// A key's state as the script's encoding has it.
+struct State(Vec<u8>);
+
+impl Kept for State {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.len() + size_of::<State>()
+    }
+}
+
+/// The operator.
+pub(super) struct StateFunction {
+    script: Script,
+    function: String,
+    keys: Vec<usize>,
+    key_fields: Vec<Field>,
+    input: Vec<Field>,
+    output: Vec<Field>,
+    timeout: Timeout,
+    /// The input's event time.
+    event_time: Option<usize>,
+    states: KeyedStates<State>,
+    limit_hits: u32,
+    operations: u64,
+}
+
+/// One call's key and rows.
+struct Call<'c> {
+    key: &'c [u8],
+    columns: &'c [&'c Column],
+    rows: &'c [u32],
+    now_us: i64,
+}
+
+impl StateFunction {
+    /// Compiles the script. What is wrong with it or with the plan otherwise.
+    pub fn new(plan: &plan::StateFunction, settings: &EngineSettings) -> Result<StateFunction, String> {
+        let script = Script::compile(&plan.script).map_err(|error| error.to_string())?;
+        script.check_function(&plan.function, &["key", "state", "rows", "now"])?;
+        let input = plan.input.schema();
+        let key_fields: Vec<Field> = plan.keys.iter().filter_map(|key| input.get(*key).cloned()).collect();
+        let event = plan.input.event_time_columns();
+        let event_time = (0..input.len()).find(|column| event[*column] && input[*column].data_type == DataType::Timestamp);
+        if plan.timeout == Timeout::EventTime && !(plan.input.has_watermark() && event_time.is_some()) {
+            return Err("timeouts in event time need a watermark, and its column among the query's columns".to_owned());
+        }
+        let names: Vec<String> = key_fields.iter().map(|field| format!("`{}` {}", field.name, field.data_type)).collect();
+        let key_types: Vec<DataType> = key_fields.iter().map(|field| field.data_type.clone()).collect();
+        let fingerprint = format!("state function by [{}]", names.join(", "));
+        let mut states = KeyedStates::new(key_types, fingerprint, settings.hash_seed, settings.keys_max, settings.state_bytes_max);
+        put_initial(&mut states, plan)?;
+        Ok(StateFunction {
+            script,
+            function: plan.function.clone(),
+            keys: plan.keys.clone(),
+            key_fields,
+            input,
+            output: plan.output.clone(),
+            timeout: plan.timeout,
+            event_time,
+            states,
+            limit_hits: 0,
+            operations: 0,
+        })
+    }
+
+    /// Calls the function for each key of the chunk; its rows.
+    pub fn push(&mut self, chunk: &Chunk<'_>, env: &mut Env<'_, '_>) -> Chunk<'static> {
+        let now_us = self.now(env, env.before_us);
+        let mut groups: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+        let mut calls: Vec<(Vec<u8>, Vec<u32>)> = Vec::new();
+        let mut key = Vec::new();
+        for row in chunk.selection.iter() {
+            if self.is_late(chunk, row, env) {
+                continue;
+            }
+            key.clear();
+            self.keys.iter().for_each(|column| put_key(&mut key, chunk.columns[*column].get(), row as usize));
+            if key.len() > KEY_BYTES_MAX {
+                let reason = || Refusal::KeyLength.reason(0, 0);
+                env.complaints.reject(reason, || render_row(&self.input, chunk, row));
+                continue;
+            }
+            match groups.get(&key) {
+                Some(group) => calls[*group].1.push(row),
+                None => {
+                    groups.insert(key.clone(), calls.len());
+                    calls.push((key.clone(), vec![row]));
+                }
+            }
+        }
+        let columns: Vec<&Column> = chunk.columns.iter().map(SharedColumn::get).collect();
+        let mut out = Output::new(&self.output);
+        for (key, rows) in calls {
+            for rows in rows.chunks(rows_per_call(columns.len())) {
+                let call = Call { key: &key, columns: &columns, rows, now_us };
+                if let Err(reason) = self.call(&call, &mut out) {
+                    rows.iter().for_each(|row| env.complaints.reject(|| reason.clone(), || render_row(&self.input, chunk, *row)));
+                }
+            }
+        }
+        out.finish()
+    }
+
+    /// Calls the function for keys whose timeout has passed, and ends the step.
+    pub fn release(&mut self, env: &mut Env<'_, '_>) -> Option<Chunk<'static>> {
+        let now_us = self.now(env, env.after_us);
+        let mut out = Output::new(&self.output);
+        for key in self.states.due_before(now_us) {
+            if self.is_exhausted() {
+                break;
+            }
+            if let Err(reason) = self.call(&Call { key: &key, columns: &[], rows: &[], now_us }, &mut out) {
+                self.drop_timeout(&key);
+                env.complaints.reject(|| reason, || self.render_key(&key));
+            }
+        }
+        (self.limit_hits, self.operations) = (0, 0);
+        (out.rows > 0).then(|| out.finish())
+    }
+
+    /// The watermark, or stream time, which never goes back.
+    fn now(&mut self, env: &Env<'_, '_>, watermark_us: i64) -> i64 {
+        if self.timeout == Timeout::EventTime { watermark_us } else { self.states.stream_time(env.stamp.wall_us) }
+    }
+
+    /// With timeouts in event time, rows at or before the watermark are left out, as in Spark.
+    fn is_late(&self, chunk: &Chunk<'_>, row: u32, env: &mut Env<'_, '_>) -> bool {
+        if self.timeout != Timeout::EventTime {
+            return false;
+        }
+        let Some(column) = self.event_time.map(|column| chunk.columns[column].get()) else { return false };
+        let Values::Timestamp(times) = &column.values else { return false };
+        let late = !column.is_null(row as usize) && times[row as usize] <= env.before_us;
+        if late {
+            env.complaints.late(env.before_us - times[row as usize], || render_row(&self.input, chunk, row));
+        }
+        late
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.limit_hits >= LIMIT_HITS_MAX || self.operations >= OPERATIONS_PER_STEP
+    }
+
+    /// One call; why it failed otherwise, for people.
+    fn call(&mut self, call: &Call<'_>, out: &mut Output) -> Result<(), String> {
+        if self.is_exhausted() {
+            return Err(format!("{}: not called, since other calls in this batch have used up what a batch may use", self.function));
+        }
+        let key = key_values(call.key, self.states.key_types());
+        let result = self.script.update(
+            &self.function,
+            &UpdateCall {
+                key: &key,
+                key_fields: &self.key_fields,
+                state: self.states.get(call.key).map_or(&[], |state| &state.0),
+                columns: call.columns,
+                fields: &self.input,
+                rows: call.rows,
+                now_us: call.now_us,
+                timeouts: self.timeout != Timeout::None,
+                output: &self.output,
+            },
+        );
+        self.operations += self.script.operations(call.rows.len());
+        let Updated { state, timeout_us, rows } = result.map_err(|error: CallError| {
+            self.limit_hits += u32::from(error.limit);
+            format!("{}, {error}", self.function)
+        })?;
+        if state.is_empty() && timeout_us.is_none() {
+            self.states.remove(call.key);
+        } else {
+            self.states.put(call.key, State(state), timeout_us).map_err(|full| full.to_string())?;
+        }
+        rows.iter().for_each(|row| out.push(row));
+        Ok(())
+    }
+
+    /// The key keeps its state, if it has one.
+    fn drop_timeout(&mut self, key: &[u8]) {
+        match self.states.get(key).map(|state| state.0.clone()) {
+            Some(state) if !state.is_empty() => _ = self.states.put(key, State(state), None),
+            _ => self.states.remove(key),
+        }
+    }
+
+    fn render_key(&self, key: &[u8]) -> String {
+        let values = key_values(key, self.states.key_types());
+        let column = |(field, value): (&Field, &Value)| Column::repeated(&field.data_type, value, 1);
+        let columns = self.key_fields.iter().zip(&values).map(column).collect();
+        render_row(&self.key_fields, &Chunk::made(columns, 1), 0)
+    }
+
+    pub fn needs_watermark(&self) -> bool {
+        self.timeout == Timeout::EventTime
+    }
+
+    /// The watermark at which the next timeout has passed, µs.
+    pub fn next_close(&self) -> Option<i64> {
+        self.states.next_due().filter(|_| self.timeout == Timeout::EventTime)?.checked_add(1)
+    }
+
+    /// The wall-clock time at which the next timeout has passed, µs.
+    pub fn next_wall(&self) -> Option<i64> {
+        self.states.next_due().filter(|_| self.timeout == Timeout::ProcessingTime)?.checked_add(1)
+    }
+
+    pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {
+        self.states.put_changes(prefix, out);
+    }
+
+    /// Takes up stored states in place of the initial ones.
+    pub fn restore<'e>(&mut self, entries: &[(&'e str, &'e [u8])]) -> Result<(), (&'e str, Unfit)> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.states.clear();
+        self.states.restore(entries, |bytes| {
+            check_state(bytes).map_err(|NotAState(what)| Malformed(what))?;
+            Ok(State(bytes.to_vec()))
+        })
+    }
+
+    pub fn status(&self) -> OperatorStatus {
+        self.states.status("state function")
+    }
+}
+
+/// The states with which a query begins.
+fn put_initial(states: &mut KeyedStates<State>, plan: &plan::StateFunction) -> Result<(), String> {
+    for initial in &plan.initial {
+        let mut key = Vec::new();
+        for (value, data_type) in initial.key.iter().zip(states.key_types()) {
+            put_key(&mut key, &Column::repeated(data_type, value, 1), 0);
+        }
+        states.put(&key, State(initial.state.clone()), None).map_err(|full| format!("the initial state does not fit: {full}"))?;
+    }
+    Ok(())
+}
+
+fn key_values(key: &[u8], types: &[DataType]) -> Vec<Value> {
+    let mut reader = Reader::new(key);
+    types.iter().map(|data_type| read_key(&mut reader, data_type).unwrap_or(Value::Null)).collect()
+}
+
+/// The rows that the calls of a step give.
+struct Output {
+    builders: Vec<ColumnBuilder>,
+    rows: usize,
+}
+
+impl Output {
+    fn new(fields: &[Field]) -> Output {
+        Output { builders: fields.iter().map(|field| ColumnBuilder::new(&field.data_type, 0)).collect(), rows: 0 }
+    }
+
+    fn push(&mut self, row: &[Value]) {
+        self.builders.iter_mut().zip(row).for_each(|(builder, value)| builder.push(value));
+        self.rows += 1;
+    }
+
+    fn finish(self) -> Chunk<'static> {
+        Chunk::made(self.builders.into_iter().map(ColumnBuilder::finish).collect(), self.rows)
+    }
+}

@@ -1,0 +1,82 @@
+//! What scripts can call besides Rhai's own functions: timeouts, durations, times as text.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rhai::{Dynamic, Engine, EvalAltResult, Position};
+
+type Checked<T> = Result<T, Box<EvalAltResult>>;
+
+/// The timeout that a call asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Timeouts {
+    asked: Arc<Mutex<Asked>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    now_us: i64,
+    allowed: bool,
+    at_us: Option<i64>,
+}
+
+impl Timeouts {
+    pub fn begin(&self, now_us: i64, allowed: bool) {
+        self.with(|asked| *asked = Asked { now_us, allowed, at_us: None });
+    }
+
+    pub fn take(&self) -> Option<i64> {
+        self.with(|asked| asked.at_us.take())
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Asked) -> T) -> T {
+        f(&mut self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn at(&self, at_us: i64) -> Checked<()> {
+        self.with(|asked| {
+            if !asked.allowed {
+                return Err(failure("this query has no timeouts: set `timeout` in its [query.<name>.state]"));
+            }
+            if at_us <= asked.now_us {
+                return Err(failure("a timeout must lie after `now`"));
+            }
+            asked.at_us = Some(at_us);
+            Ok(())
+        })
+    }
+
+    fn after(&self, duration_us: i64) -> Checked<()> {
+        let now_us = self.with(|asked| asked.now_us);
+        self.at(now_us.saturating_add(duration_us))
+    }
+}
+
+pub fn register(engine: &mut Engine, timeouts: &Timeouts) {
+    let own = timeouts.clone();
+    engine.register_fn("timeout_at", move |at_us: i64| own.at(at_us));
+    let own = timeouts.clone();
+    engine.register_fn("timeout_after", move |duration_us: i64| own.after(duration_us));
+    let own = timeouts.clone();
+    engine.register_fn("no_timeout", move || own.with(|asked| asked.at_us = None));
+    for (name, unit_us) in
+        [("millis", 1_000), ("seconds", 1_000_000), ("minutes", 60_000_000), ("hours", 3_600_000_000), ("days", 86_400_000_000)]
+    {
+        engine.register_fn(name, move |count: i64| times(count, unit_us));
+        engine.register_fn(name, move |count: f64| Ok::<i64, Box<EvalAltResult>>((count * unit_us as f64) as i64));
+    }
+    engine.register_fn("format_time", format_time);
+    engine.register_fn("is_null", |value: Dynamic| value.is_unit());
+}
+
+fn times(count: i64, unit_us: i64) -> Checked<i64> {
+    count.checked_mul(unit_us).ok_or_else(|| failure("the duration is out of range"))
+}
+
+/// As `2026-01-31T12:34:56.789Z`.
+fn format_time(us: i64) -> Checked<String> {
+    jiff::Timestamp::from_microsecond(us).map(|time| time.to_string()).map_err(|_| failure("the time is out of range"))
+}
+
+fn failure(message: &str) -> Box<EvalAltResult> {
+    Box::new(EvalAltResult::ErrorRuntime(message.into(), Position::NONE))
+}

@@ -1,0 +1,165 @@
+//! Scripts that do their work, and scripts that mean harm.
+
+use super::*;
+use crate::batch::ColumnBuilder;
+
+fn fields() -> Vec<Field> {
+    vec![Field::new("device", DataType::String), Field::new("v", DataType::Double)]
+}
+
+fn columns(rows: &[(&str, f64)]) -> Vec<Column> {
+    let mut device = ColumnBuilder::new(&DataType::String, rows.len());
+    let mut v = ColumnBuilder::new(&DataType::Double, rows.len());
+    for (name, x) in rows {
+        device.push_text(name);
+        v.push(&Value::Double(*x));
+    }
+    vec![device.finish(), v.finish()]
+}
+
+/// Calls `update` with the body over three rows, on a stack as scripts get it.
+fn run(body: &str, state: &[u8]) -> Result<Updated, CallError> {
+    let text = format!("fn update(key, state, rows, now) {{\n{body}\n}}");
+    let state = state.to_vec();
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES_MIN).spawn(move || {
+        let script = Script::compile(&text).unwrap_or_else(|error| panic!("{text}: {error} at {:?}", error.place));
+        let columns = columns(&[("a", 1.0), ("a", 2.5), ("a", -1.0)]);
+        let (fields, output) = (fields(), [Field::new("n", DataType::BigInt), Field::new("mean", DataType::Double)]);
+        let call = UpdateCall {
+            key: &[Value::String("a".into())],
+            key_fields: &fields[..1],
+            state: &state,
+            columns: &columns.iter().collect::<Vec<_>>(),
+            fields: &fields,
+            rows: &[0, 1, 2],
+            now_us: 1_000,
+            timeouts: true,
+            output: &output,
+        };
+        script.update("update", &call)
+    });
+    thread.unwrap().join().unwrap()
+}
+
+fn state(json: serde_json::Value) -> Vec<u8> {
+    encode_json(&json).unwrap()
+}
+
+#[test]
+fn state_is_changed_in_place_or_replaced() {
+    let counted = run("if state == () { state = #{ n: 0, sum: 0.0 }; } for row in rows { state.n += 1; state.sum += row.v; }\n#{ n: state.n, mean: state.sum / state.n }", &[]).unwrap();
+    assert_eq!(counted.state, state(serde_json::json!({ "n": 3, "sum": 2.5 })));
+    assert_eq!(counted.rows, [[Value::BigInt(3), Value::Double(2.5 / 3.0)]]);
+    let again = run("for row in rows { state.n += 1; } state.seen = [key, now]; ()", &counted.state).unwrap();
+    assert_eq!(again.state, state(serde_json::json!({ "n": 6, "seen": ["a", 1000], "sum": 2.5 })));
+    assert_eq!((again.rows.len(), again.timeout_us), (0, None));
+    assert!(run("state = ();", &again.state).unwrap().state.is_empty());
+    assert_eq!(run("state = 7; ", &again.state).unwrap().state, state(7.into()));
+}
+
+#[test]
+fn rows_come_out_as_maps() {
+    let many = run("let out = []; for row in rows { if row.v > 0 { out.push(#{ n: row.v.to_int(), mean: 1 }); } } out", &[]).unwrap();
+    assert_eq!(many.rows, [[Value::BigInt(1), Value::Double(1.0)], [Value::BigInt(2), Value::Double(1.0)]]);
+    let some = run("rows.filter(|row| row.v > 1.0).map(|row| #{ mean: row.v })", &[]).unwrap();
+    assert_eq!(some.rows, [[Value::Null, Value::Double(2.5)]]);
+    for (body, message) in [
+        ("5", "a state function gives nothing, a map or an array of maps, but this one gave an integer"),
+        ("[1]", "a row is a map, but the function gave an integer"),
+        ("#{ m: 1 }", "the output has no column `m`"),
+        ("#{ n: \"x\" }", "`n` is BIGINT, but the script gave a string"),
+        ("rows", "the output has no column `device`"),
+        ("|x| x", "a state function gives nothing, a map or an array of maps, but this one gave a function"),
+    ] {
+        assert_eq!(run(body, &[]).unwrap_err().message, message, "{body}");
+    }
+}
+
+#[test]
+fn timeouts_are_asked_for_in_each_call() {
+    assert_eq!(run("timeout_after(minutes(5));", &[]).unwrap().timeout_us, Some(300_001_000));
+    assert_eq!(run("timeout_at(now + seconds(1.5));", &[]).unwrap().timeout_us, Some(1_501_000));
+    assert_eq!(run("timeout_after(1); no_timeout();", &[]).unwrap().timeout_us, None);
+    assert_eq!(run("timeout_at(now);", &[]).unwrap_err().message, "a timeout must lie after `now`");
+    assert!(run("timeout_after(days(9223372036854775807));", &[]).unwrap_err().message.contains("out of range"));
+    assert_eq!(run("state = format_time(now);", &[]).unwrap().state, state("1970-01-01T00:00:00.001Z".into()));
+}
+
+#[test]
+fn a_failing_call_says_where() {
+    for (body, line, message) in [
+        ("let x = 1;\nx / 0", Some(3), "Division by zero: 1 / 0"),
+        ("throw \"too hot\";", Some(2), "too hot"),
+        ("9223372036854775807 + key.len()", Some(2), "Addition overflow: 9223372036854775807 + 1"),
+        ("nowhere(1)", Some(2), "Function not found: nowhere (i64)"),
+        ("rows[5].v", Some(2), "Array index 5 out of bounds: only 3 elements in array"),
+        ("state.n += 1;", Some(2), ""),
+        ("let f = |x| { x / 0 };\nf.call(1)", Some(2), "Division by zero: 1 / 0"),
+    ] {
+        let error = run(body, &[]).unwrap_err();
+        assert_eq!((error.line, error.limit), (line, false), "{body}: {error}");
+        assert!(error.message.starts_with(message), "{body}: {error}");
+    }
+    assert_eq!(run("1 / 0", &[]).unwrap_err().to_string(), "script line 2: Division by zero: 1 / 0");
+}
+
+#[test]
+fn a_script_without_end_or_measure_is_stopped() {
+    for body in [
+        "loop { }",
+        "while true { try { loop { } } catch { } }",
+        "let n = 0; loop { n += 1; }",
+        "let a = []; a.pad(900, 1); let b = a + []; let c = a + []; a.map(|x| b.map(|y| c.map(|z| 1)))",
+        "let s = \"x\"; loop { s += s; }",
+        "let a = [1]; loop { a += a; }",
+        "let a = []; a.pad(2000000000, 1);",
+        "let s = \"\"; s.pad(2000000000, 'x');",
+        "let m = #{}; for i in 0..1000000 { m[i.to_string()] = i; }",
+        "for i in 0..9223372036854775807 { }",
+        "update(key, state, rows, now)",
+        "let f = Fn(\"update\"); f.call(key, state, rows, now)",
+        "let a = []; for i in 0..900 { a = [#{ a: a }]; } let b = a; if a == b { a.to_string() } state = a;",
+    ] {
+        let error = run(body, &[]).unwrap_err();
+        assert!(error.limit || error.message.contains("nests deeper") || error.message.contains("at most"), "{body}: {error}");
+    }
+}
+
+#[test]
+fn scripts_see_nothing_of_the_world() {
+    for body in ["timestamp()", "rand()", "sleep(1)", "parse_json(\"1\")", "open(\"/etc/passwd\")", "print(now); debug(now); exit()"] {
+        assert!(run(body, &[]).unwrap_err().message.starts_with("Function not found"), "{body}");
+    }
+    for text in ["fn f() { eval(\"1\") }", "import \"x\" as y;", "fn f() { unknown }", "fn f( { }", "fn f() { let x = ; }"] {
+        let error = Script::compile(text).unwrap_err();
+        assert!(error.place.is_some(), "{text}: {error}");
+    }
+    assert!(Script::compile(&"/".repeat(TEXT_BYTES_MAX + 1)).unwrap_err().message.contains("at most 65536"));
+    let nested = format!("fn f() {{ {}1{} }}", "(".repeat(5_000), ")".repeat(5_000));
+    assert!(Script::compile(&nested).is_err());
+}
+
+#[test]
+fn state_within_itself_is_a_copy() {
+    let updated =
+        run("state = #{ n: 1 }; state.me = state; state.me.me = state; let f = || state; state.list = [state, #{ s: state }];", &[]);
+    let text = String::from_utf8_lossy(&updated.unwrap().state).into_owned();
+    assert!(text.contains("list") && text.contains("me"));
+}
+
+#[test]
+fn scalar_functions_take_and_give_values() {
+    let script = Script::compile("fn dew_point(t, h) { if h <= 0 { return (); } t - (100.0 - h) / 5.0 }\nfn bad(x) {\n  x / 0\n}").unwrap();
+    let double = |x| (Value::Double(x), &DataType::Double);
+    assert_eq!(script.call_scalar("dew_point", &[double(20.0), double(50.0)], &DataType::Double), Ok(Value::Double(10.0)));
+    assert_eq!(script.call_scalar("dew_point", &[double(20.0), double(0.0)], &DataType::Double), Ok(Value::Null));
+    let error = script.call_scalar("bad", &[(Value::Int(1), &DataType::Int)], &DataType::Int).unwrap_err();
+    assert_eq!((error.line, error.message.as_str()), (Some(3), "Division by zero: 1 / 0"));
+    assert!(script.call_scalar("dew_point", &[double(20.0), (Value::Null, &DataType::Double)], &DataType::Double).is_err());
+    assert_eq!(script.check_function("dew_point", &["t", "h"]), Ok(()));
+    assert_eq!(
+        script.check_function("dew_point", &["t"]).unwrap_err(),
+        "`dew_point` has 2 parameters in the script, but fn dew_point(t) is needed"
+    );
+    assert_eq!(script.check_function("dew", &["t"]).unwrap_err(), "the script has no function fn dew(t)");
+}
