@@ -37,7 +37,8 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader) -> Option<Scr
         if let Err(message) = script.compiled.check_function(in_script, &names) {
             let known = script.compiled.functions();
             let near = nearest(in_script, known.iter().map(|(known, _)| known.as_str())).filter(|near| *near != in_script);
-            let help = near.map_or("`function` names it where it has another name there".to_owned(), |near| format!("did you mean `{near}`?"));
+            let help =
+                near.map_or("`function` names it where it has another name there".to_owned(), |near| format!("did you mean `{near}`?"));
             context.error(function.as_ref().map_or(place, |text| text.place), message, help);
         }
     }

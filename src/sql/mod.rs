@@ -21,6 +21,7 @@ mod from;
 mod functions;
 mod generate;
 mod group;
+mod grouping;
 mod intervals;
 mod join;
 mod join_time;
@@ -31,11 +32,15 @@ mod literal;
 mod names;
 mod operators;
 mod optimize;
+mod over;
+mod over_stream;
 mod parse;
+mod places;
 mod planner;
 mod row_window;
 mod schema;
 mod scope;
+mod scripted;
 mod select;
 mod set;
 mod signatures;
@@ -53,8 +58,9 @@ pub use explain::explain;
 pub use lex::TEXT_BYTES_MAX;
 pub use parse::{TableReference, referenced_tables};
 pub use schema::{SchemaColumn, parse_schema};
+pub use unknown::is_function;
 
-use crate::plan::{NamedExpr, OutputMode, Query, Relation, Span, TableSchema};
+use crate::plan::{NamedExpr, OutputMode, Query, Relation, ScriptFunction, Span, TableSchema};
 use crate::types::{DataType, Field};
 
 /// What a query can read.
@@ -66,6 +72,8 @@ pub struct Catalog<'a> {
     pub queries: &'a [Query],
     /// Reference tables: `Relation::ReferenceScan` refers to them by index. Their `event_time` has no meaning.
     pub tables: &'a [TableSchema],
+    /// The user's own; none has the name of another function.
+    pub functions: &'a [ScriptFunction],
 }
 
 /// The plan of one query's text.

@@ -40,7 +40,7 @@ fn tables() -> [TableSchema; 1] {
 fn try_plan(mode: OutputMode, text: &str) -> Result<Query, SqlError> {
     let (catalog_sources, tables) = ([source(Some(10_000_000)), bare(), other()], tables());
     let plan = |name: &str, mode, text: &str, queries: &[Query]| {
-        plan_query(name, text, mode, &Catalog { sources: &catalog_sources, queries, tables: &tables })
+        plan_query(name, text, mode, &Catalog { sources: &catalog_sources, queries, tables: &tables, ..Catalog::default() })
     };
     let per_minute = "SELECT device, window, count(*) AS n, max(temperature) AS peak FROM readings GROUP BY device, window(ts, '1 minute')";
     let queries = [
@@ -287,17 +287,13 @@ fn what_is_wrong_is_said_at_its_place() {
         ("SELECT lpad(device) FROM readings", "`lpad` takes 2 to 3 arguments, not 1 (lpad(STRING, INT[, STRING]))"),
         ("SELECT n + ok FROM readings", "[n + ok] there is no arithmetic between INT and BOOLEAN"),
         ("SELECT now() FROM readings", "[now()] `now` is refused"),
-        ("SELECT percentile(n, 0.5) FROM readings", "[percentile(n, 0.5)] the function `percentile` is not supported yet"),
         ("SELECT n FROM readings WHERE count(*) > 1", "[count(*)] the aggregate `count` cannot stand in WHERE"),
         ("SELECT sum(max(n)) FROM readings", "[max(n)] an aggregate cannot be nested"),
         ("SELECT ok > 1 FROM readings", "[ok > 1] BOOLEAN and INT cannot be compared"),
         ("SELECT n FROM readings WHERE n", "[n] a condition is needed here, not an INT"),
         ("SELECT CAST(n AS DECIMAL(5, 1)) FROM readings", "the type DECIMAL is not supported yet"),
         ("SELECT temperature div 2 FROM readings", "`div` takes whole numbers"),
-        ("SELECT sum(n) OVER (PARTITION BY device) FROM readings", "[sum(n)] OVER is not supported yet"),
         ("SELECT n FROM readings WHERE n IN (SELECT n FROM readings)", "a subquery in an expression is not supported yet"),
-        ("SELECT 1 FROM readings LATERAL VIEW explode(n) t AS x", "LATERAL VIEW is not supported yet"),
-        ("SELECT count(*) FROM readings GROUP BY device WITH ROLLUP", "not supported yet"),
         ("SELECT * FROM readings |> WHERE n > 1", "|> is not supported yet"),
         ("SELECT DATE '2026-02-30'", "'2026-02-30' is not a date"),
     ] {

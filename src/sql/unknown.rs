@@ -1,7 +1,7 @@
 //! Function names that are not there: refused on purpose, missing, or misspelt.
 
 use super::error::{SqlError, near};
-use super::{aggregates, collections, functions, lambdas, signatures};
+use super::{aggregates, collections, functions, lambdas, over, signatures};
 use crate::plan::Span;
 
 /// Functions of Spark's that a user may well look for.
@@ -104,6 +104,15 @@ const MISSING: &[&str] = &[
     "grouping",
     "cube",
 ];
+
+/// Whether a function of that name, in any case, is there or is to come.
+pub fn is_function(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let known = MISSING.iter().copied().chain(over::NAMES.iter().copied()).chain(functions::SPECIAL.iter().copied());
+    let known = known.chain(signatures::names()).chain(lambdas::NAMES.iter().copied());
+    let known = known.chain(collections::NAMES.iter().map(|(name, ..)| *name)).chain(aggregates::NAMES.iter().map(|(name, _)| *name));
+    known.into_iter().any(|known| known == name) || unknown(&name, Span::default()).message.contains("refused")
+}
 
 /// The error for a function that is not there.
 pub fn unknown(name: &str, span: Span) -> SqlError {
