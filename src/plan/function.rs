@@ -162,4 +162,6 @@ pub enum Function {
     /// (TIMESTAMP, TIMESTAMP): INTERVAL.
     TimeDifference,
     Collection(Collection),
+    /// One of the program's [`ScriptFunction`](crate::plan::ScriptFunction)s, by its id.
+    Scripted(u32),
 }

@@ -7,17 +7,18 @@ use super::budget::Budget;
 use super::coerce::{coerce, unify};
 use super::error::{SqlError, join};
 use super::functions;
+use super::generate::Generated;
+use super::grouping::Grouping;
 use super::lambdas::name_of;
 use super::lex::span_of;
+use super::over::WrittenOver;
+use super::places::Stand;
 use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::tree;
-use super::{collections, intervals, literal, row_window, window};
+use super::{collections, intervals, literal, row_window, scripted, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, Function, OutputMode, Span};
 use crate::types::{DataType, Field, Value};
-
-/// Columns from here on stand for the aggregates of the SELECT being planned, until the aggregation's output takes their place.
-pub const AGGREGATES_FROM: usize = usize::MAX / 2;
 
 /// How deep operators and calls may nest within each other; chains of binary operators do not count.
 const NESTING_MAX: usize = 80;
@@ -30,8 +31,10 @@ pub enum Clause {
     On,
     Where,
     GroupBy,
+    Generator,
     Values,
     Having,
+    Qualify,
     OrderBy,
     Watermark,
 }
@@ -49,9 +52,19 @@ pub struct ExprPlanner<'a> {
     pub aliases: Vec<(String, Expr)>,
     /// What the bare name `window` means in an aggregation.
     pub window: Option<Expr>,
-    /// The aggregates met so far; column `AGGREGATES_FROM + i` stands for number i.
+    /// The aggregates met so far; columns stand for them.
     pub aggregates: Vec<AggregateCall>,
+    /// The generators of the SELECT list so far; columns stand for what they make.
+    pub generators: Vec<Generated>,
+    /// The calls with OVER so far; columns stand for them.
+    pub overs: Vec<WrittenOver>,
+    /// The calls of `grouping` and `grouping_id` so far; columns stand for them.
+    pub groupings: Vec<Grouping>,
+    /// What WINDOW defines.
+    pub named_windows: &'a [ast::NamedWindowDefinition],
     pub in_aggregate: bool,
+    pub in_generator: bool,
+    pub in_over: bool,
     pub depth: usize,
     /// Of the lambdas around, the innermost last.
     pub parameters: Vec<Vec<Field>>,
@@ -78,7 +91,13 @@ impl<'a> ExprPlanner<'a> {
             aliases: Vec::new(),
             window: None,
             aggregates: Vec::new(),
+            generators: Vec::new(),
+            overs: Vec::new(),
+            groupings: Vec::new(),
+            named_windows: &[],
             in_aggregate: false,
+            in_generator: false,
+            in_over: false,
             depth: 0,
             parameters: Vec::new(),
         }
@@ -179,7 +198,7 @@ impl<'a> ExprPlanner<'a> {
         if let Some(found) = self.parameter(&parts, span)? {
             return Ok(found);
         }
-        let aliases_first = matches!(self.clause, Clause::Having | Clause::OrderBy) && !self.in_aggregate;
+        let aliases_first = matches!(self.clause, Clause::Having | Clause::Qualify | Clause::OrderBy) && !self.in_aggregate;
         if aliases_first && let Some(found) = self.alias(&parts, span)? {
             return Ok(found);
         }
@@ -298,8 +317,8 @@ impl<'a> ExprPlanner<'a> {
             return Err(SqlError::new(span, format!("there is no function `{}`", function.name)));
         };
         let name = part.as_ident().map(|ident| ident.value.to_ascii_lowercase()).unwrap_or_default();
-        if function.over.is_some() {
-            return Err(SqlError::unsupported(span, "OVER"));
+        if let Some(over) = &function.over {
+            return self.over_call(function, over, &name, span);
         }
         if !matches!(function.parameters, FunctionArguments::None) {
             return Err(SqlError::unsupported(span, format_args!("this form of `{name}`")));
@@ -331,6 +350,12 @@ impl<'a> ExprPlanner<'a> {
             return planned;
         }
         let mut planned = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(own) = self.planner.catalog.functions.iter().find(|function| function.name == name) {
+            return scripted::call(own, planned, span);
+        }
+        if matches!(name.as_str(), "grouping" | "grouping_id") {
+            return self.grouping_call(&name, planned, span);
+        }
         let names: Vec<Option<String>> = args.iter().map(|arg| argument_expr(arg).and_then(name_of)).collect();
         match collections::build(&name, &mut planned, &names, span) {
             Some(built) => built,
@@ -344,6 +369,17 @@ impl<'a> ExprPlanner<'a> {
             FunctionArg::Unnamed(_) => Err(SqlError::new(place(arg), format!("`{name}` does not take `*`"))),
             _ => Err(SqlError::unsupported(place(arg), "a named argument")),
         }
+    }
+
+    /// A call of `grouping` or `grouping_id`: noted, and a column that stands for it.
+    fn grouping_call(&mut self, name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
+        let id = name == "grouping_id";
+        if !id {
+            super::signatures::check_count(name, args.len(), 1, Some(1), span)?;
+        }
+        self.groupings.push(Grouping { id, args, span });
+        let data_type = if id { DataType::BigInt } else { DataType::Int };
+        Ok(tree::column(Stand::Grouping(self.groupings.len() - 1).column(), data_type, span))
     }
 
     fn window_call(&mut self, name: &str, args: &[FunctionArg], span: Span) -> Result<Expr, SqlError> {
@@ -410,7 +446,7 @@ impl<'a> ExprPlanner<'a> {
     }
 
     /// A call's span up to its closing parenthesis, which the parser leaves out.
-    fn call_span(&self, span: Span) -> Span {
+    pub fn call_span(&self, span: Span) -> Span {
         let rest = self.text.get(span.start as usize..).unwrap_or_default();
         let (mut depth, mut quote) = (0usize, None);
         for (at, byte) in rest.bytes().enumerate() {

@@ -1,6 +1,8 @@
 //! Function names that are not there: refused on purpose, missing, or misspelt.
 
 use super::error::{SqlError, near};
+use super::function_names;
+use super::over;
 use crate::plan::Span;
 
 /// Spark 4.3's functions that are not here, in order; names that have come since are found before anyone looks here.
@@ -69,6 +71,13 @@ const SESSION: &[&str] = &[
     "reflect",
     "try_reflect",
 ];
+
+/// Whether a function of that name, in any case, is there or is to come.
+pub fn is_function(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let mut known = MISSING.split_ascii_whitespace().chain(over::NAMES.iter().copied()).chain(function_names());
+    known.any(|known| known == name) || unknown(&name, Span::default()).message.contains("refused")
+}
 
 /// The error for a function that is not there.
 pub fn unknown(name: &str, span: Span) -> SqlError {

@@ -71,7 +71,7 @@ const WAITING: &[&str] = &[
 pub fn planned(text: &str, columns: &[(&str, DataType)]) -> Result<Expr, String> {
     let columns = columns.iter().map(|(name, of)| TableColumn { field: Field::new(*name, of.clone()), hidden: false }).collect();
     let table = TableSchema { name: "t".into(), columns, event_time: None };
-    let catalog = Catalog { sources: std::slice::from_ref(&table), queries: &[], tables: &[] };
+    let catalog = Catalog { sources: std::slice::from_ref(&table), ..Catalog::default() };
     let query = plan_query("q", &format!("SELECT {text} AS x FROM t"), OutputMode::Batch, &catalog).map_err(|error| error.message)?;
     match query.root {
         Relation::Project { mut columns, .. } => Ok(columns.swap_remove(0).expr),

@@ -4,7 +4,7 @@ use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::Operand;
 use crate::engine::expr::{
-    arithmetic, bits, bytes, collections, comparison, interval, mathematics, numbers, pattern, rounding, strings, time,
+    arithmetic, bits, bytes, collections, comparison, interval, mathematics, numbers, pattern, rounding, scripted, strings, time,
 };
 use crate::plan::{BytesFunction, Function, MathFunction, TextFunction};
 
@@ -27,6 +27,7 @@ pub(super) fn is_strict(function: Function) -> bool {
             | Function::RaiseError
             | Function::Text(TextFunction::FormatString | TextFunction::Elt | TextFunction::Mask)
             | Function::Bytes(BytesFunction::Murmur3 | BytesFunction::Xxhash64)
+            | Function::Scripted(_)
     )
 }
 
@@ -88,6 +89,7 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
         | F::Hex => strings::apply(function, operands, frame),
         F::Collection(collection) => collections::apply(collection, operands, frame),
         F::MultiplyInterval | F::DivideInterval | F::TimeDifference => interval::apply(function, operands, frame),
+        F::Scripted(id) => Some(scripted::apply(id, operands, frame)),
         F::MakeStruct => Some(make_struct(operands, frame)),
         F::Text(function) => strings::apply_further(function, operands, frame),
         F::Bytes(function) => bytes::apply(function, operands, frame),
