@@ -30,7 +30,7 @@ pub struct Node {
 pub enum Value {
     Text(Text),
     Integer(i64),
-    Float,
+    Float(f64),
     Boolean(bool),
     Datetime,
     Array(Vec<Node>),
@@ -55,7 +55,7 @@ impl Value {
         match self {
             Value::Text(_) => "a string",
             Value::Integer(_) => "an integer",
-            Value::Float => "a floating-point number",
+            Value::Float(_) => "a floating-point number",
             Value::Boolean(_) => "a boolean",
             Value::Datetime => "a date",
             Value::Array(_) => "an array",
@@ -149,7 +149,7 @@ fn convert(context: &mut Context, file: usize, text: &str, value: &Spanned<DeVal
             context.report(Diagnostic::error(place, "this number is too large"));
             0
         })),
-        DeValue::Float(_) => Value::Float,
+        DeValue::Float(number) => Value::Float(number.to_string().replace('_', "").parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(boolean) => Value::Boolean(*boolean),
         DeValue::Datetime(_) => Value::Datetime,
         DeValue::Array(array) => Value::Array(array.iter().map(|item| convert(context, file, text, item)).collect()),

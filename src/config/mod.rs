@@ -5,12 +5,14 @@
 //! Nothing stops at the first error: all of them come back as [`ConfigErrors`], in the order of the text. The machine is seen only through
 //! [`Environment`].
 
+mod binary_layout;
 mod broker;
 pub mod case;
 pub mod diagnostic;
 mod document;
 mod environment;
 mod expand;
+mod format;
 mod function;
 mod gateway;
 mod names;

@@ -188,6 +188,24 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// A finite number, whole or not.
+    pub fn number(&mut self, context: &mut Context, key: &'static str) -> Option<f64> {
+        let entry = self.entry(context, key)?;
+        match entry.node.value {
+            Value::Integer(integer) => Some(integer as f64),
+            Value::Float(number) if number.is_finite() => Some(number),
+            _ => wrong_type(context, &entry.node, key, "a number"),
+        }
+    }
+
+    /// An integer within `range`, or else a string.
+    pub fn integer_or_text(&mut self, context: &mut Context, key: &'static str, range: RangeInclusive<i64>) -> Option<Result<i64, Text>> {
+        match self.table.entries.get(key)?.node.value {
+            Value::Text(_) => self.text(context, key).map(Err),
+            _ => self.integer(context, key, range).map(Ok),
+        }
+    }
+
     /// A duration within `range`; `examples` go into the help.
     pub fn duration(&mut self, context: &mut Context, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
         let entry = self.entry(context, key)?;
@@ -268,6 +286,24 @@ impl<'t> Reader<'t> {
             Value::Table(table) => Some(self.inner(table, key, key, entry.key)),
             _ => wrong_type(context, &entry.node, key, "a table"),
         }
+    }
+
+    /// An array of tables, not empty.
+    pub fn tables(&mut self, context: &mut Context, key: &'static str, count_max: usize) -> Option<Vec<Reader<'t>>> {
+        let entry = self.entry(context, key)?;
+        let Value::Array(items) = &entry.node.value else {
+            return wrong_type(context, &entry.node, key, "an array of tables");
+        };
+        if items.is_empty() || items.len() > count_max {
+            let message = format!("`{key}` has {} entries", items.len());
+            context.error(entry.node.place, message, format!("give from 1 to {count_max}"));
+            return None;
+        }
+        let table = |item: &'t Node| match &item.value {
+            Value::Table(table) => Some(self.inner(table, key, key, item.place)),
+            _ => wrong_type(context, item, key, "an array of tables"),
+        };
+        items.iter().map(table).collect()
     }
 
     /// The named tables under `key`, such as every `[source.*]`, in the order of the files.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::broker;
 use super::diagnostic::{Diagnostic, Place};
+use super::format;
 use super::reader::{Context, Reader, shown};
 use super::settings::{MqttSourceSettings, SourceKind, SourceSettings};
 use super::text::Text;
@@ -22,7 +23,6 @@ const FUTURE_DEFAULT: Duration = Duration::from_secs(86_400);
 const PAYLOAD_BYTES_DEFAULT: u64 = 256 << 10;
 const PAYLOAD_BYTES_MAX: u64 = 16 << 20;
 
-const FORMATS: [(&str, Format); 2] = [("json", Format::Json), ("value", Format::Value)];
 const TIMESTAMP_UNITS: [(&str, TimestampUnit); 3] =
     [("s", TimestampUnit::Seconds), ("ms", TimestampUnit::Millis), ("us", TimestampUnit::Micros)];
 const BAD_RECORDS: [(&str, BadRecords); 2] = [("dead_letter", BadRecords::DeadLetter), ("null_row", BadRecords::NullRow)];
@@ -68,8 +68,8 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let qos = qos(context, &mut reader);
     let retained_used = reader.choice(context, "retained", &[("ignore", false), ("use", true)]).unwrap_or(false);
     let payload_bytes_max = reader.size(context, "max_payload", 16..=PAYLOAD_BYTES_MAX).unwrap_or(PAYLOAD_BYTES_DEFAULT);
-    let format = reader.choice(context, "format", &FORMATS).unwrap_or(Format::Json);
-    let columns = columns(context, &mut reader, format, topics.as_ref());
+    let format = format::read(context, &mut reader);
+    let columns = columns(context, &mut reader, &format, topics.as_ref());
     let watermark = reader.duration(context, "watermark", Duration::ZERO..=DURATION_MAX);
     let event_time = event_time(context, &mut reader, columns.as_deref());
     let decode = decode_settings(context, &mut reader, format, columns.clone(), topics.as_ref());
@@ -77,7 +77,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let max_future = max_future(context, &mut reader);
     let place = reader.key_place("broker");
     let no_event_time = !reader.has("event_time");
-    reader.finish(context, &[]);
+    reader.finish(context, &format::ELSEWHERE);
     if context.diagnostics[errors_before..].iter().any(Diagnostic::is_error) {
         return None;
     }
@@ -166,8 +166,8 @@ fn reports_overlap(context: &mut Context, text: &Text, filter: &str, texts: &[Te
 }
 
 /// All columns in the table's order; `None` if something is wrong.
-fn columns(context: &mut Context, reader: &mut Reader, format: Format, topics: Option<&Topics>) -> Option<Vec<ColumnLayout>> {
-    let example = if format == Format::Json { "\"ts TIMESTAMP, temperature DOUBLE\"" } else { "\"value DOUBLE\"" };
+fn columns(context: &mut Context, reader: &mut Reader, format: &Format, topics: Option<&Topics>) -> Option<Vec<ColumnLayout>> {
+    let example = if *format != Format::Value { "\"ts TIMESTAMP, temperature DOUBLE\"" } else { "\"value DOUBLE\"" };
     reader.require(context, "schema", example);
     let text = reader.text(context, "schema")?;
     let parsed = match sql::parse_schema(&text.value) {
@@ -177,7 +177,7 @@ fn columns(context: &mut Context, reader: &mut Reader, format: Format, topics: O
             return None;
         }
     };
-    if format == Format::Value && parsed.len() != 1 {
+    if *format == Format::Value && parsed.len() != 1 {
         let message = format!("format \"value\" has one column, not {}", parsed.len());
         context.error(text.place, message, "for example: schema = \"value DOUBLE\"");
         return None;
@@ -202,7 +202,7 @@ fn columns(context: &mut Context, reader: &mut Reader, format: Format, topics: O
     }
     let mut columns: Vec<ColumnLayout> = Vec::with_capacity(parsed.len() + HIDDEN_COLUMNS.len());
     for column in parsed {
-        let origin = Origin::Payload(if format == Format::Value { Vec::new() } else { column.path });
+        let origin = Origin::Payload(if *format == Format::Value { Vec::new() } else { column.path });
         columns.push(ColumnLayout { name: column.name, data_type: column.data_type, origin });
     }
     for (number, name) in captures {

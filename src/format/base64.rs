@@ -32,6 +32,13 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The bytes of a text in the alphabet for URLs, with or without padding, as SenML has it.
+pub fn decode_url(text: &str) -> Option<Vec<u8>> {
+    let mut text = text.trim_end_matches('=').replace('-', "+").replace('_', "/");
+    text.extend(std::iter::repeat_n('=', (4 - text.len() % 4) % 4));
+    decode(&text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

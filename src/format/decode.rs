@@ -12,9 +12,11 @@ use super::dictionary::{Interner, TextHasher};
 use super::json::scan::Fault;
 use super::json::{JsonReader, ReadRow};
 use super::open_table::{self, OpenTable, TableFull};
+use super::records::Records;
 use super::row::{PayloadColumn, Slot, Target, Texts, is_read};
 use super::timestamp::Zone;
 use super::topic::{TopicCache, TopicPart};
+use super::transcode::Transcoder;
 use super::{BadRecords, Coerce, ColumnLayout, DecodeSettings, EventTimeMissing, Format, Origin, value};
 use crate::batch::ROWS_MAX;
 use crate::types::DataType;
@@ -44,6 +46,10 @@ pub enum FormatError {
     Capture { column: String },
     #[error("the event time must be a TIMESTAMP column")]
     EventTime,
+    #[error("separator, quote and escape must be different ASCII characters and no line ends (escape may be the quote)")]
+    CsvCharacters,
+    #[error("the pattern: {problem}")]
+    Pattern { problem: String },
 }
 
 /// One message as it came.
@@ -139,6 +145,14 @@ enum Feed {
 enum Reader {
     Json(Box<JsonReader>),
     Value { columns: Vec<PayloadColumn>, slots: Vec<Slot> },
+    /// Another format's rows, read as JSON.
+    Transcoded(Box<Transcoded>),
+}
+
+struct Transcoded {
+    transcoder: Transcoder,
+    records: Records,
+    json: JsonReader,
 }
 
 /// Decodes the messages of one source. Belongs to one [`OpenTable`] at a time: the dictionaries' generations count from 0 in each decoder.
@@ -178,9 +192,14 @@ impl Decoder {
             None => Zone::UTC,
         };
         let slots = layout.payload.len();
-        let (reader, coerce) = match settings.format {
-            Format::Json => (Reader::Json(Box::new(JsonReader::new(&layout.payload, slots)?)), settings.coerce),
-            Format::Value => (Reader::Value { columns: layout.payload, slots: vec![Slot::Null; slots] }, Coerce::Lenient),
+        let (reader, coerce) = match (&settings.format, Transcoder::new(&settings.format, &payload_names(settings))?) {
+            (Format::Value, _) => (Reader::Value { columns: layout.payload, slots: vec![Slot::Null; slots] }, Coerce::Lenient),
+            (_, None) => (Reader::Json(Box::new(JsonReader::new(&layout.payload, slots)?)), settings.coerce),
+            (format, Some(transcoder)) => {
+                let json = JsonReader::new(&layout.payload, slots)?;
+                let coerce = if format.is_untyped() { Coerce::Lenient } else { settings.coerce };
+                (Reader::Transcoded(Box::new(Transcoded { transcoder, records: Records::default(), json })), coerce)
+            }
         };
         let topics = (!layout.topic.is_empty()).then(|| TopicCache::new(settings.patterns.clone(), layout.topic, hasher));
         Ok(Decoder {
@@ -246,6 +265,9 @@ impl Decoder {
             return Err(BadRecord::TooLarge);
         }
         self.rows.find_topic(message.topic)?;
+        if let Reader::Transcoded(transcoded) = &mut self.reader {
+            return transcoded.read(message, &self.converter, |row| self.rows.write(&row, message, table, decoded));
+        }
         let (payload, encoding_fault) = utf8_prefix(message.payload);
         if let Some(at) = encoding_fault
             && payload.trim_ascii().is_empty()
@@ -255,6 +277,7 @@ impl Decoder {
         let rows = &mut self.rows;
         let result = match &mut self.reader {
             Reader::Json(reader) => reader.read(payload, &self.converter, |row| rows.write(&row, message, table, decoded)),
+            Reader::Transcoded(_) => return Ok(()),
             Reader::Value { .. } if encoding_fault.is_some() => Err(Fault { at: payload.len(), what: "" }.into()),
             Reader::Value { columns, slots } => {
                 value::read(payload, columns, &self.converter, slots).map_err(BadRecord::from).and_then(|()| {
@@ -276,6 +299,28 @@ impl Decoder {
             reader.speculate = false;
         }
         self
+    }
+}
+
+impl Transcoded {
+    /// Gives the rows to `sink`, with the places that they have in the payload.
+    fn read(
+        &mut self,
+        message: &Message,
+        converter: &Converter,
+        mut sink: impl FnMut(ReadRow) -> Result<(), BadRecord>,
+    ) -> Result<(), BadRecord> {
+        self.records.begin();
+        self.transcoder.read(message.payload, message.arrived_us, &mut self.records)?;
+        self.records.end();
+        let read = self.json.read(self.records.text(), converter, |row| {
+            let place = self.records.place(row.start);
+            sink(ReadRow { start: place.start, end: place.end, ..row })
+        });
+        read.map_err(|bad| match bad {
+            BadRecord::Malformed { what, at } => BadRecord::Malformed { what, at: self.records.place(at).start },
+            bad => bad,
+        })
     }
 }
 
@@ -338,7 +383,8 @@ impl Layout {
             return Err(FormatError::PathInValue { column: column.name.clone() });
         }
         let slot = self.payload.len();
-        self.payload.push(PayloadColumn { slot, target, path: path.to_vec() });
+        let path = if settings.format.is_flat() { vec![path.join(".")] } else { path.to_vec() };
+        self.payload.push(PayloadColumn { slot, target, path });
         if settings.event_time == Some(index) {
             if target != Target::Timestamp {
                 return Err(FormatError::EventTime);
@@ -352,6 +398,15 @@ impl Layout {
         self.topic.push(part);
         self.topic.len() - 1
     }
+}
+
+/// The payload's columns as a flat format names them.
+fn payload_names(settings: &DecodeSettings) -> Vec<String> {
+    let path = |column: &ColumnLayout| match &column.origin {
+        Origin::Payload(path) => Some(path.join(".")),
+        _ => None,
+    };
+    settings.columns.iter().filter_map(path).collect()
 }
 
 fn column_type(column: &ColumnLayout) -> FormatError {

@@ -12,19 +12,24 @@ mod encode;
 mod json;
 mod number;
 mod open_table;
+mod records;
 mod row;
 pub mod timestamp;
 mod topic;
 mod topic_name;
+mod transcode;
 mod value;
 mod words;
 
 pub use decode::{BadRecord, Decoded, Decoder, FormatError, Message, PAYLOAD_BYTES_MAX, REFUSED_LISTED_MAX, RefusedReason, RefusedRow};
 pub use encode::{encode_result, encode_row, encode_row_within, write_interval, write_string, write_value};
 pub use open_table::{COLUMN_TEXT_BYTES_MAX, OpenTable};
+pub use records::Records;
 pub use topic_name::{TOPIC_BYTES_MAX, TopicError, TopicPart, TopicTemplate, write_topic};
+pub use transcode::layout;
 
 use crate::types::DataType;
+use csv::CsvSettings;
 
 /// What reads JSON within a text, for the engine's functions.
 pub(crate) mod json_text {
@@ -32,6 +37,11 @@ pub(crate) mod json_text {
     pub(crate) use super::json::copy::compact;
     pub(crate) use super::json::scan::{self, Fault, TokenKind};
     pub(crate) use super::json::typed::Typed;
+}
+
+/// What is wrong with the pattern of [`Format::Text`], if anything is.
+pub fn check_pattern(pattern: &str) -> Result<(), String> {
+    transcode::check_pattern(pattern).map_err(|error| error.to_string())
 }
 
 /// How one source's payloads become rows. Columns stand in the order of the source's table schema.
@@ -51,11 +61,46 @@ pub struct DecodeSettings {
     pub event_time_missing: EventTimeMissing,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Format {
     Json,
     /// The payload is one scalar.
     Value,
+    Cbor,
+    Csv(CsvSettings),
+    /// Lines matched by a regular expression with named groups.
+    Text {
+        pattern: String,
+    },
+    KeyValue(KeyValueSettings),
+    Binary(layout::Layout),
+    /// InfluxDB line protocol; nanoseconds in a unit of its times.
+    LineProtocol {
+        unit_ns: i64,
+    },
+    SenmlJson,
+    SenmlCbor,
+    Nmea,
+}
+
+impl Format {
+    /// Whether all values are text, whatever they stand for.
+    pub fn is_untyped(&self) -> bool {
+        matches!(self, Format::Value | Format::Csv(_) | Format::Text { .. } | Format::KeyValue(_))
+    }
+
+    /// Whether a dot in a name is part of the name, as there is nothing to lead into.
+    pub fn is_flat(&self) -> bool {
+        self.is_untyped() || matches!(self, Format::LineProtocol { .. } | Format::Nmea)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyValueSettings {
+    /// Between name and value.
+    pub value_separator: char,
+    /// Between pairs; a blank stands for any white space.
+    pub pair_separator: char,
 }
 
 #[derive(Clone, Debug)]

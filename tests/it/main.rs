@@ -12,6 +12,7 @@ mod core;
 mod daemon;
 mod demo;
 mod doc_examples;
+mod format_examples;
 mod golden;
 mod ledger;
 mod mqtt;

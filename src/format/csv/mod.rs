@@ -7,7 +7,7 @@
 //! Limits: a record of [`RECORD_BYTES_MAX`], [`FIELDS_MAX`] fields; [`ROWS_MAX`] rows before [`CsvReader::take`].
 
 mod field;
-mod record;
+pub(in crate::format) mod record;
 #[cfg(test)]
 mod tests;
 
@@ -54,6 +54,15 @@ impl Default for CsvSettings {
             timestamp_unit: None,
             bad_records: CsvBadRecords::Null,
         }
+    }
+}
+
+impl CsvSettings {
+    pub(in crate::format) fn check(&self) -> Result<(), CsvError> {
+        let CsvSettings { separator, quote, escape, .. } = *self;
+        let plain = |byte: u8| byte.is_ascii() && byte != b'\n' && byte != b'\r';
+        let fits = [separator, quote, escape].into_iter().all(plain) && separator != quote && separator != escape;
+        if fits { Ok(()) } else { Err(CsvError::Characters) }
     }
 }
 
@@ -156,11 +165,7 @@ struct CsvColumn {
 impl CsvReader {
     /// A reader of records with these columns; those not `needed` are left out of the tables.
     pub fn new(settings: &CsvSettings, fields: &[Field], needed: &[bool]) -> Result<CsvReader, CsvError> {
-        let CsvSettings { separator, quote, escape, .. } = *settings;
-        let plain = |byte: u8| byte.is_ascii() && byte != b'\n' && byte != b'\r';
-        if ![separator, quote, escape].into_iter().all(plain) || separator == quote || separator == escape {
-            return Err(CsvError::Characters);
-        }
+        settings.check()?;
         let column = |(position, (field, needed)): (usize, (&Field, &bool))| {
             let reader = FieldReader::new(&field.data_type, settings.timestamp_unit)
                 .ok_or_else(|| CsvError::ColumnType { column: field.name.clone(), data_type: field.data_type.clone() })?;

@@ -5,7 +5,7 @@ use super::{CsvSettings, FIELDS_MAX};
 
 /// The fields of one record, back to back; their memory is used again.
 #[derive(Default)]
-pub(super) struct Fields {
+pub(in crate::format) struct Fields {
     text: String,
     /// End in `text`; whether the field is NULL for want of any text, quotes included.
     ends: Vec<(usize, bool)>,
@@ -29,7 +29,7 @@ impl Fields {
     }
 }
 
-pub(super) struct Splitter {
+pub(in crate::format) struct Splitter {
     separator: u8,
     quote: u8,
     escape: u8,
