@@ -15,6 +15,7 @@ mod golden;
 mod ledger;
 mod mqtt;
 mod power_cut;
+mod query_test;
 mod shipped;
 mod simulation;
 mod spark_collections;
