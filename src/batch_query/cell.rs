@@ -1,11 +1,14 @@
-//! Values as the text of a table's cell or a CSV field: what `CAST(x AS STRING)` gives, structs as `{a, b}`.
+//! Values as the text of a table's cell or a CSV field: what `CAST(x AS STRING)` gives, but NULL within as `NULL` and bytes as `[1F 00]`,
+//! as Spark's `show` has it.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use crate::batch::{Column, Values};
 use crate::engine::expr::show;
+use crate::types::Value;
 
-/// How NULL looks within a struct, and in a table.
+/// How NULL looks, also within another value.
 pub(super) const NULL: &str = "NULL";
 
 /// Appends the text of a value that is not NULL.
@@ -32,26 +35,50 @@ pub(super) fn write_text(column: &Column, row: usize, out: &mut String) {
             Ok(())
         }
         Values::String(_) | Values::Dict(_) => out.write_str(column.text(row).unwrap_or_default()),
-        Values::Struct(members) => write_struct(members, row, out),
-        Values::Binary(_) | Values::Interval(_) | Values::List(_) | Values::Map(_) => {
-            show::value(&column.value(row), out);
+        Values::Struct(members) => write_parts("{", 0..members.len(), "}", out, |member, out| write_part(&members[member], row, out)),
+        Values::Binary(v) => write_bytes(v.get(row), out),
+        Values::List(list) => write_parts("[", list.range(row), "]", out, |element, out| write_part(&list.items, element, out)),
+        Values::Map(map) => write_parts("{", map.range(row), "}", out, |element, out| {
+            write_part(&map.keys, element, out)?;
+            out.write_str(" -> ")?;
+            write_part(&map.values, element, out)
+        }),
+        Values::Interval(v) => {
+            show::value(&Value::Interval(v[row]), out);
             Ok(())
         }
         Values::Null(_) => out.write_str(NULL),
     };
 }
 
-fn write_struct(members: &[Column], row: usize, out: &mut String) -> std::fmt::Result {
-    out.write_str("{")?;
-    for (number, member) in members.iter().enumerate() {
-        if number > 0 {
-            out.write_str(", ")?;
-        }
-        if member.is_null(row) {
-            out.write_str(NULL)?;
-        } else {
-            write_text(member, row, out);
-        }
+/// As Spark's `show`: `[1F 00]`.
+fn write_bytes(bytes: &[u8], out: &mut String) -> std::fmt::Result {
+    out.push('[');
+    for (number, byte) in bytes.iter().enumerate() {
+        write!(out, "{}{byte:02X}", if number > 0 { " " } else { "" })?;
     }
-    out.write_str("}")
+    out.write_str("]")
+}
+
+fn write_parts(
+    open: &str,
+    parts: Range<usize>,
+    close: &str,
+    out: &mut String,
+    write: impl Fn(usize, &mut String) -> std::fmt::Result,
+) -> std::fmt::Result {
+    out.push_str(open);
+    for (number, part) in parts.enumerate() {
+        out.push_str(if number > 0 { ", " } else { "" });
+        write(part, out)?;
+    }
+    out.write_str(close)
+}
+
+fn write_part(column: &Column, row: usize, out: &mut String) -> std::fmt::Result {
+    if column.is_null(row) {
+        return out.write_str(NULL);
+    }
+    write_text(column, row, out);
+    Ok(())
 }

@@ -19,6 +19,7 @@
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `join`, `tables` | joins; the reference tables |
 //! | `keyed` | what operators keep by key, with due times |
+//! | `over_stream`, `running` | OVER over a stream, row by row |
 //! | `state_function` | scripts with a state for each key |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `state_limits` | what an operator may hold |
@@ -52,6 +53,7 @@ mod limit;
 mod local_window;
 mod ordered;
 mod output;
+mod over_stream;
 mod overflow;
 mod pane;
 mod placement;
@@ -62,6 +64,7 @@ mod refusal;
 mod render;
 mod room;
 mod row_windows;
+mod running;
 mod sort;
 mod spec;
 mod stage;

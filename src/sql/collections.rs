@@ -4,7 +4,7 @@
 
 use super::coerce::{cast, coerce, is_integral, orderable, unify, widest, with_article};
 use super::error::SqlError;
-use super::schema::parse_type_or_columns;
+use super::json;
 use super::signatures::check_count;
 use super::tree;
 use crate::plan::{Collection as C, Expr, ExprNode, Function, Span};
@@ -91,7 +91,7 @@ fn call(name: &str, args: Vec<Expr>, names: &[Option<String>], span: Span) -> Re
         "map" | "map_from_arrays" | "map_from_entries" | "map_concat" | "str_to_map" => maps(name, args, span),
         "map_keys" | "map_values" | "map_entries" | "map_contains_key" => of_map(name, args),
         "struct" => Ok(structure(args, names)),
-        _ => json(name, args),
+        _ => json::build(name, args),
     }
 }
 
@@ -466,53 +466,4 @@ pub fn structure(args: Vec<Expr>, names: &[Option<String>]) -> Expr {
     let name = |number: usize| names.get(number).cloned().flatten().unwrap_or_else(|| format!("col{}", number + 1));
     let fields = args.iter().enumerate().map(|(number, arg)| Field::new(name(number), arg.data_type.clone())).collect();
     tree::call(Function::MakeStruct, args, DataType::Struct(fields))
-}
-
-fn json(name: &str, args: Vec<Expr>) -> Result<Expr, SqlError> {
-    let mut args = args.into_iter();
-    let Some(first) = args.next() else { return Err(SqlError::new(Span::default(), "an argument is needed")) };
-    if name == "to_json" {
-        return match first.data_type {
-            DataType::Struct(_) | DataType::Array(_) | DataType::Map(..) => Ok(collection(C::ToJson, vec![first], DataType::String)),
-            _ => Err(wrong(&first, "a struct, an array or a map")),
-        };
-    }
-    let text = coerce(first, &DataType::String)?;
-    match name {
-        "get_json_object" => {
-            let path = args.next().map(|path| coerce(path, &DataType::String)).transpose()?;
-            Ok(collection(C::GetJsonObject, std::iter::once(text).chain(path).collect(), DataType::String))
-        }
-        "from_json" => {
-            let Some(schema) = args.next() else { return Err(SqlError::new(text.span, "from_json needs a schema")) };
-            let ExprNode::Literal(Value::String(written)) = &schema.node else {
-                return Err(
-                    SqlError::new(schema.span, "the schema of from_json must be a string literal").help("from_json(s, 'a INT, b STRING')")
-                );
-            };
-            let data_type = parse_type_or_columns(written).map_err(|error| SqlError { span: schema.span, ..error })?;
-            check_readable(&data_type, schema.span)?;
-            match data_type {
-                DataType::Struct(_) | DataType::Array(_) | DataType::Map(..) => Ok(collection(C::FromJson, vec![text], data_type)),
-                other => Err(SqlError::new(schema.span, format!("from_json makes structs, arrays and maps, not {other}"))),
-            }
-        }
-        "schema_of_json" if text.data_type == DataType::Null || matches!(text.node, ExprNode::Literal(Value::Null)) => {
-            Err(SqlError::new(text.span, "schema_of_json needs a text"))
-        }
-        "schema_of_json" => Ok(collection(C::SchemaOfJson, vec![text], DataType::String)),
-        "json_array_length" => Ok(collection(C::JsonArrayLength, vec![text], DataType::Int)),
-        _ => Ok(collection(C::JsonObjectKeys, vec![text], array_of(DataType::String))),
-    }
-}
-
-/// Keys of maps in JSON are strings.
-fn check_readable(data_type: &DataType, span: Span) -> Result<(), SqlError> {
-    match data_type {
-        DataType::Map(key, _) if **key != DataType::String => Err(SqlError::new(span, "in JSON a map's keys are STRING")),
-        DataType::Map(_, value) => check_readable(value, span),
-        DataType::Array(element) => check_readable(element, span),
-        DataType::Struct(fields) => fields.iter().try_for_each(|field| check_readable(&field.data_type, span)),
-        _ => Ok(()),
-    }
 }

@@ -145,6 +145,8 @@ impl Planner<'_> {
         let Some(input) = relation.input() else { return Ok(()) };
         match self.mode {
             OutputMode::Batch => Ok(()),
+            // A table, which is there as a whole.
+            _ if !self.is_stream(relation) => Ok(()),
             _ if row_window::in_keys(relation).is_some() => row_window::check(relation, self.mode, span),
             OutputMode::Update | OutputMode::Complete if optimize::has_aggregate(input) => {
                 let message = "an aggregation over another works in append mode only: the inner one's rows would be revised";

@@ -342,7 +342,11 @@ fn shapes_of_a_long_or_stay_shallow() {
 #[test]
 fn every_function_is_documented() {
     let docs = include_str!("../../docs/sql.md");
-    let names = signatures::names().chain(functions::SPECIAL.iter().copied()).chain(aggregates::NAMES.iter().map(|(name, _)| *name));
+    let names = signatures::names()
+        .chain(functions::SPECIAL.iter().copied())
+        .chain(collections::NAMES.iter().map(|(name, ..)| *name))
+        .chain(lambdas::NAMES.iter().copied())
+        .chain(aggregates::NAMES.iter().map(|(name, _)| *name));
     let missing: Vec<&str> = names.filter(|name| !docs.contains(&format!("`{name}(")) && !docs.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "not in docs/sql.md: {missing:?}");
 }

@@ -18,6 +18,7 @@ mod power_cut;
 mod query_test;
 mod shipped;
 mod simulation;
+mod spark_aggregates;
 mod spark_collections;
 mod spark_functions;
 mod spark_types;

@@ -11,8 +11,7 @@ use tidemill::types::{DataType, Field};
 const DIFFERENT: &[(&str, &str)] = &[
     ("least('1', n)", "a common type is found here"),
     ("if('true', 1, 2)", "text is taken as a condition"),
-    ("ts - ts", "intervals are no type"),
-    ("day - day", "intervals are no type"),
+    ("day - day", "all intervals are of one type"),
     ("sum(ts)", "a sum of times has no meaning"),
     ("round(n, 1 + 1)", "the scale must be a literal"),
     ("rint(n)", "not there"),

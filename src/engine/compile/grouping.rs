@@ -1,7 +1,7 @@
 //! GROUP BY: from a relation to an [`AggregateSpec`], or to a [`RowWindowsSpec`] where the rows decide the windows' bounds.
 
 use super::Compiler;
-use super::events::{EventColumn, EventKind, event_columns, is_event_time, source_column};
+use super::events::{EventColumn, EventKind, event_columns, is_event_time, scanned, source_column};
 use crate::engine::aggregate::Aggregate;
 use crate::engine::describe::describe;
 use crate::engine::error::EngineError;
@@ -249,9 +249,10 @@ fn rule_text(rule: &Rule, fields: &[Field]) -> String {
     }
 }
 
-/// Whether an aggregate stands in the relation or below.
+/// Whether an aggregate of streamed rows stands in the relation or below.
 pub(super) fn has_aggregate(relation: &Relation) -> bool {
-    matches!(relation, Relation::Aggregate { .. }) || relation.inputs().into_iter().any(has_aggregate)
+    let is = matches!(relation, Relation::Aggregate { .. });
+    !scanned(relation).is_empty() && (is || relation.inputs().into_iter().any(has_aggregate))
 }
 
 /// Puts the plain keys into an order that does not depend on how the query lists them, so that stored state fits a query that lists them otherwise.

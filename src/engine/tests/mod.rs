@@ -1,11 +1,16 @@
 //! Tests of whole queries over the engine: planned from SQL, fed with tables, compared row by row.
 
 mod clock;
+mod joins;
 mod keyed;
 mod limits;
 mod model;
 mod modes;
+mod over;
 mod restart;
+mod row_windows;
+mod sessions;
+mod stream_joins;
 mod union;
 
 use crate::batch::{Batch, ColumnBuilder, SourceInput, Stamp, Table};
