@@ -51,7 +51,10 @@ fn a_case_passes_or_shows_what_differs() {
     let (code, text) = test(directory.path(), &["cases"]);
     assert_eq!(code, 1);
     assert!(text.starts_with("ok       cases/right\nFAILED   cases/wrong\n  step 1, query counts: 1 missing, 1 unexpected\n"), "{text}");
-    assert!(text.contains("\n      - {\"device\":\"a\",\"n\":1,\"s\":2.6,") && text.contains("\n      + {\"device\":\"a\",\"n\":1,\"s\":2.5,"), "{text}");
+    assert!(
+        text.contains("\n      - {\"device\":\"a\",\"n\":1,\"s\":2.6,") && text.contains("\n      + {\"device\":\"a\",\"n\":1,\"s\":2.5,"),
+        "{text}"
+    );
     assert!(text.ends_with("1 passed, 1 failed\n"), "{text}");
     assert_eq!(test(directory.path(), &["cases/right", "--restart"]).0, 0);
     assert_eq!(test(directory.path(), &["cases/right", "--split", "1"]).0, 0);
@@ -73,7 +76,10 @@ fn what_is_not_expected_fails() {
     assert!(text.contains("step 1: 1 dead letters, 0 expected\n      + counts: division by zero"), "{text}");
     write(path, &[("a/steps/1/status.json", "{\"dead_letters\":1,\"late\":3,\"watermark\":\"x\",\"reasons\":[\"overflow\"]}")]);
     let (_, text) = test(path, &["a"]);
-    assert!(text.contains("watermark\n      - x\n      + 2026-01-01T00:01:00.000Z") && text.contains("late rows\n      - 3\n      + 0"), "{text}");
+    assert!(
+        text.contains("watermark\n      - x\n      + 2026-01-01T00:01:00.000Z") && text.contains("late rows\n      - 3\n      + 0"),
+        "{text}"
+    );
     assert!(text.contains("no dead letter says \"overflow\""), "{text}");
 }
 
@@ -81,9 +87,8 @@ fn what_is_not_expected_fails() {
 fn an_error_may_be_what_must_come() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    let with = |sql: &str, error: &str| {
-        format!("[source.r]\nschema = \"a INT\"\n[query.q]\nsql = \"{sql}\"\n[test]\nerror = \"{error}\"\n")
-    };
+    let with =
+        |sql: &str, error: &str| format!("[source.r]\nschema = \"a INT\"\n[query.q]\nsql = \"{sql}\"\n[test]\nerror = \"{error}\"\n");
     write(path, &[("a/case.toml", &with("SELECT b FROM r", "No Column `b`"))]);
     assert_eq!(test(path, &["a"]).0, 0);
     write(path, &[("a/case.toml", &with("SELECT b FROM r", "no table"))]);
