@@ -108,7 +108,7 @@ pub fn run<R: Read, I: Iterator<Item = NamedFile<R>>>(
 ) -> Result<Summary, BatchQueryError> {
     let fields = query.output.clone();
     let sources = tables.iter().map(|files| files.table.schema.clone()).collect();
-    let program = Program { sources, tables: Vec::new(), queries: vec![query] };
+    let program = Program { sources, queries: vec![query], ..Program::default() };
     let settings = EngineSettings { hash_seed, keys_max: KEYS_MAX, state_bytes_max: STATE_BYTES_MAX, ..EngineSettings::default() };
     let engine = Engine::new(&program, settings)?;
     let mut running = Running { engine, printer: Printer::new(format, fields), out, batches: 0, summary: Summary::default() };

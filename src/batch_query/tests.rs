@@ -19,7 +19,7 @@ not json
 
 fn planned(tables: &[FileTable], sql: &str) -> Query {
     let schemas: Vec<_> = tables.iter().map(|table| table.schema.clone()).collect();
-    let catalog = Catalog { sources: &schemas, queries: &[], tables: &[] };
+    let catalog = Catalog { sources: &schemas, ..Catalog::default() };
     plan_query("query", sql, OutputMode::Batch, &catalog).unwrap_or_else(|error| panic!("{}", error.in_text(sql)))
 }
 

@@ -30,7 +30,7 @@ struct Named {
 pub fn run(arguments: &QueryArguments) -> Result<(), CliError> {
     let tables = tables(arguments)?;
     let schemas: Vec<TableSchema> = tables.iter().map(|named| named.table.schema.clone()).collect();
-    let catalog = Catalog { sources: &schemas, queries: &[], tables: &[] };
+    let catalog = Catalog { sources: &schemas, ..Catalog::default() };
     let query = sql::plan_query("query", &arguments.sql, OutputMode::Batch, &catalog);
     let query = query.map_err(|error| sql_error("query", &arguments.sql, error))?;
     let hash_seed = getrandom::u64().map_err(|error| failed(format!("no random numbers from the system: {error}")))?;

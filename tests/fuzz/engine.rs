@@ -35,10 +35,10 @@ fn sources() -> Vec<TableSchema> {
 /// Plans the text in each mode; errors have to point into it.
 pub fn plan(text: &str, random: &mut Random) {
     let sources = sources();
-    let catalog = Catalog { sources: &sources, queries: &[], tables: &[] };
+    let catalog = Catalog { sources: &sources, ..Catalog::default() };
     let _ = referenced_tables(text);
     match plan_query("q", text, MODES[random.below(4) as usize], &catalog) {
-        Ok(query) => drop(explain(&query, &sources)),
+        Ok(query) => drop(explain(&query, &sources, &[])),
         Err(error) => {
             let (start, end) = (error.span.start as usize, error.span.end as usize);
             assert!(start <= end && end <= text.len().max(1), "the error points out of the text: {error:?}");
@@ -50,7 +50,7 @@ pub fn plan(text: &str, random: &mut Random) {
 fn program(text: &str, random: &mut Random) -> Option<Program> {
     let sources = sources();
     let mode = MODES[random.below(4) as usize];
-    let query = plan_query("q", text, mode, &Catalog { sources: &sources, queries: &[], tables: &[] }).ok()?;
+    let query = plan_query("q", text, mode, &Catalog { sources: &sources, ..Catalog::default() }).ok()?;
     Some(Program { sources, queries: vec![query], ..Program::default() })
 }
 
@@ -72,7 +72,8 @@ fn value(column: usize, second: i64, random: &mut Random) -> Value {
 }
 
 fn batch(number: u64, random: &mut Random) -> Batch {
-    let inputs = sources().iter().enumerate().map(|(source, schema)| {
+    let sources = sources();
+    let inputs = sources.iter().enumerate().map(|(source, schema)| {
         let mut builders: Vec<ColumnBuilder> = schema.columns.iter().map(|column| ColumnBuilder::new(&column.field.data_type, 0)).collect();
         let rows = if random.below(5) == 0 { 0 } else { random.below(20) as usize };
         for _ in 0..rows {

@@ -8,7 +8,9 @@ mod joins;
 
 use crate::engine::EngineSettings;
 use crate::engine::error::EngineError;
+use crate::engine::generate::Generate;
 use crate::engine::limit::Limit;
+use crate::engine::over::Over;
 use crate::engine::over_stream::OverStream;
 use crate::engine::sort::Sort;
 use crate::engine::stage::Stage;
@@ -185,7 +187,15 @@ impl Compiler<'_> {
                 return Err(EngineError::Plan { query: self.query.name.clone(), what: "a source stands above an operator" });
             }
             Relation::Join(join) => self.join(relation, join)?,
-            Relation::Generate { .. } | Relation::Expand { .. } | Relation::Over { .. } | Relation::Deduplicate { .. } => {
+            Relation::Generate { generator, outer, columns, .. } => {
+                let generate = Generate::new(generator.clone(), *outer, columns.clone());
+                Stage::Generate(generate.ok_or_else(|| self.unsupported("a window whose slide, start or number breaks a rule"))?)
+            }
+            Relation::Expand { projections, .. } => Stage::Expand(projections.clone()),
+            Relation::Over { input, partition, order, calls } if self.query.mode == OutputMode::Batch => {
+                Stage::Over(Box::new(Over::new(&self.query.name, partition, order, calls, input.schema())?))
+            }
+            Relation::Over { .. } | Relation::Deduplicate { .. } => {
                 return Err(self.unsupported("this operator is not there yet"));
             }
         }))
