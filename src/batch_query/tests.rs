@@ -35,9 +35,12 @@ fn query(input: impl Read, format: OutputFormat, sql: &str) -> (String, Result<S
     (String::from_utf8(out).unwrap(), result)
 }
 
-/// The result, as CSV, over these tables: name, schema, files by name and contents; a name in `.csv` is CSV.
-fn over(tables: &[(&str, &str, &[(&str, &[u8])])], sql: &str) -> (String, Result<Summary, BatchQueryError>) {
-    let table = |(name, schema, files): &(&str, &str, &[(&str, &[u8])])| {
+/// By name and contents; a name in `.csv` is CSV.
+type Files<'a> = &'a [(&'a str, &'a [u8])];
+
+/// The result, as CSV, over these tables: name, schema, files.
+fn over(tables: &[(&str, &str, Files)], sql: &str) -> (String, Result<Summary, BatchQueryError>) {
+    let table = |(name, schema, files): &(&str, &str, Files)| {
         let columns = parse_schema(schema).unwrap();
         if files.iter().any(|(name, _)| name.ends_with(".csv")) {
             return FileTable::csv(name, &columns, CsvSettings::default());
