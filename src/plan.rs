@@ -7,6 +7,7 @@ mod aggregate;
 mod collection;
 mod function;
 mod relation;
+mod scalars;
 mod walk;
 
 pub use aggregate::{AggregateCall, AggregateFunction};
@@ -16,6 +17,7 @@ pub use relation::{
     CountWindow, Frame, FrameBound, Generator, GroupKey, InitialState, Join, JoinKey, JoinKind, JoinTime, LocalWindow, OverCall,
     OverFunction, Relation, Session, StateFunction, StateWindow, Timeout, WindowSpec,
 };
+pub use scalars::{BytesFunction, MathFunction, TextFunction, TimeFunction};
 
 use std::sync::Arc;
 

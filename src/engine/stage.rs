@@ -289,6 +289,10 @@ impl Stage {
                 status.cells += windows.windows();
                 status.gapless_rows += windows.gapless_rows();
             }
+            Stage::Join(join) => {
+                status.panes += join.parts();
+                status.cells += join.rows();
+            }
             _ => {}
         }
         if let Some(operator) = self.operator_status() {
@@ -304,6 +308,8 @@ impl Stage {
             Stage::Aggregate(aggregate) => Some(aggregate.status()),
             Stage::RowWindows(windows) => Some(windows.status()),
             Stage::Sort(sort) => Some(sort.status()),
+            Stage::Lookup(lookup) => Some(lookup.status()),
+            Stage::Whole(whole) => Some(whole.status()),
             Stage::StateFunction(function) => Some(function.status()),
             Stage::OverStream(over) => Some(over.status()),
             Stage::Join(join) => Some(join.status()),

@@ -1,6 +1,6 @@
 //! The scalar functions and operators that an expression can call.
 
-use super::Collection;
+use super::{BytesFunction, Collection, MathFunction, TextFunction, TimeFunction};
 
 /// Scalar functions and operators. Which argument types each takes is `sql`'s business; the engine dispatches on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -149,6 +149,13 @@ pub enum Function {
     WindowTime,
     /// `named_struct`/`struct` of its arguments.
     MakeStruct,
+    // Further functions, by what they work on.
+    Text(TextFunction),
+    Bytes(BytesFunction),
+    Math(MathFunction),
+    Time(TimeFunction),
+    /// `raise_error(text)`: fails for each row.
+    RaiseError,
     /// (INTERVAL, number) and (INTERVAL, number): µs, rounded half away from zero.
     MultiplyInterval,
     DivideInterval,

@@ -28,6 +28,7 @@ mod join_time;
 mod json;
 mod lambdas;
 mod lex;
+mod like;
 mod literal;
 mod names;
 mod operators;
@@ -62,6 +63,12 @@ pub use unknown::is_function;
 
 use crate::plan::{NamedExpr, OutputMode, Query, Relation, ScriptFunction, Span, TableSchema};
 use crate::types::{DataType, Field};
+
+/// Names of all functions, in lower case; several may mean the same.
+fn function_names() -> impl Iterator<Item = &'static str> {
+    let nested = collections::NAMES.iter().map(|(name, ..)| *name).chain(lambdas::NAMES.iter().copied());
+    signatures::names().chain(functions::special_names()).chain(nested).chain(aggregates::NAMES.iter().map(|(name, _)| *name))
+}
 
 /// What a query can read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,7 +118,10 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
         );
     }
     let output = output(&planned.scope, end)?;
-    let root = optimize::optimize(without_void(planned, &output));
+    let root = without_void(planned, &output);
+    // A table has no watermark.
+    let root = if mode == OutputMode::Batch { optimize::without_watermarks(root) } else { root };
+    let root = optimize::optimize(root);
     Ok(Query { name: name.to_string(), text: text.to_string(), mode, root, output })
 }
 

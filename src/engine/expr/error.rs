@@ -58,6 +58,8 @@ pub enum Problem {
     TimeText,
     /// An argument outside of what the function takes.
     Argument(&'static str),
+    /// `raise_error`: the text is the offending value.
+    Raised,
     /// A call of the user's own function failed: which, where in the script, why.
     Script(Box<str>),
     /// The planner let through types that the function does not take.
@@ -126,6 +128,7 @@ impl fmt::Display for EvalError {
             Problem::TimePattern => f.write_str("the date-time pattern is not understood")?,
             Problem::TimeText => f.write_str("the text does not match the date-time pattern")?,
             Problem::Argument(rule) => f.write_str(rule)?,
+            Problem::Raised => return f.write_str(value),
             Problem::Types(function) => write!(f, "{function:?} does not take arguments of these types")?,
             Problem::Plan(rule) => write!(f, "the plan is inconsistent: {rule}")?,
         }

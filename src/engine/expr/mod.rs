@@ -11,6 +11,7 @@
 
 mod arithmetic;
 mod bits;
+mod bytes;
 pub(super) mod calendar;
 mod call;
 mod cast;
@@ -27,6 +28,7 @@ mod lambda;
 mod list;
 mod logic;
 mod mathematics;
+mod numbers;
 mod operand;
 mod pattern;
 #[cfg(test)]
@@ -47,7 +49,6 @@ use std::borrow::Cow;
 pub use cast::show;
 pub use error::{EvalError, Failure, OFFENDING_BYTES_MAX, Problem, RowError};
 pub use filter::{Filtered, filter};
-pub use pattern::check_regex;
 pub use scripted::Scripts;
 pub use selection::Selection;
 

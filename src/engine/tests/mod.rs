@@ -1,5 +1,6 @@
 //! Tests of whole queries over the engine: planned from SQL, fed with tables, compared row by row.
 
+mod aggregates;
 mod clock;
 mod joins;
 mod keyed;
@@ -8,6 +9,8 @@ mod model;
 mod modes;
 mod over;
 mod restart;
+mod row_windows;
+mod sessions;
 mod stream_joins;
 mod union;
 
