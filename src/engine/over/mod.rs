@@ -5,12 +5,14 @@
 //! |---|---|
 //! | `frame` | which rows of the partition each row sees |
 //! | `rank` | row numbers, ranks, values of other rows |
+//! | `running` | functions that are kept up row by row |
 //! | `totals` | aggregates over frames |
 //!
 //! Limits: [`ROWS_MAX`] rows are held; rows beyond are rejected. A frame that moves at both ends is aggregated anew for each row.
 
 mod frame;
 mod rank;
+mod running;
 mod totals;
 
 use std::cmp::Ordering;
@@ -55,11 +57,7 @@ impl Over {
     pub fn new(query: &str, partition: &[Expr], order: &[SortKey], calls: &[OverCall], fields: Vec<Field>) -> Result<Over, EngineError> {
         let aggregates: Vec<AggregateCall> = calls.iter().filter_map(aggregate_of).cloned().collect();
         let plan = LanePlan::new(query, &aggregates, &fields, true)?;
-        let streaming = |call: &OverCall| {
-            matches!(call.function, OverFunction::Changed | OverFunction::Ewma | OverFunction::Rate | OverFunction::Deadband)
-        };
-        if let Some(call) = calls.iter().find(|call| streaming(call)) {
-            let what = format!("`{}` works over a stream only", call.name);
+        if let Some(what) = calls.iter().find_map(|call| running::unfit(call, order)) {
             return Err(EngineError::Unsupported { query: query.to_owned(), what });
         }
         let held = builders(&fields);
@@ -108,6 +106,9 @@ impl Over {
                 let frames = Frames::new(&call.frame, &self.order, &sorted.order, rows, env.context);
                 match &call.function {
                     OverFunction::Aggregate(_) => totals.put(aggregate, &frames, start, &mut builder, &mut lost),
+                    OverFunction::Changed | OverFunction::Ewma | OverFunction::Rate | OverFunction::Deadband => {
+                        running::put(call, &sorted.args[index], sorted.order.first(), rows, &mut builder);
+                    }
                     function => rank::put(function, call, &sorted.args[index], &frames, &mut builder),
                 }
                 start = *end;
