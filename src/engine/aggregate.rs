@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::EngineSettings;
 use crate::engine::arguments::PairScratch;
+use crate::engine::arrivals::Arrivals;
 use crate::engine::buckets::{Buckets, rings_for};
 use crate::engine::chunk::Chunk;
 use crate::engine::emit::Running;
@@ -54,8 +55,7 @@ pub(super) struct Aggregate {
     pub(super) combined: Pane,
     /// Input came in this step.
     pub(super) fed: bool,
-    /// Rows taken in so far: numbers them in order of arrival.
-    pub(super) arrivals: u64,
+    pub(super) arrivals: Arrivals,
     keys_max: usize,
     bytes_max: usize,
     /// Rows rejected for want of room.
@@ -89,7 +89,7 @@ impl Aggregate {
             running: None,
             combined: Pane::new(&kinds),
             fed: false,
-            arrivals: 0,
+            arrivals: Arrivals::default(),
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
             rejected: 0,
@@ -124,8 +124,7 @@ impl Aggregate {
         self.fed = true;
         let time = self.spec.time.expr();
         let (prepared, failed) = prepare(chunk, time.as_slice(), &self.spec.plain, &self.spec.plan, context);
-        let first_arrival = self.arrivals;
-        self.arrivals += chunk.count as u64;
+        let first_arrival = self.arrivals.number(chunk.count);
         for failure in &failed {
             complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
         }

@@ -32,6 +32,7 @@
 
 mod aggregate;
 mod arguments;
+mod arrivals;
 mod buckets;
 mod checkpoint;
 mod chunk;
@@ -44,6 +45,7 @@ mod expand;
 pub mod expr;
 mod generate;
 mod hash;
+mod held;
 mod input;
 mod join;
 mod key_codec;
