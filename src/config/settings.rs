@@ -68,6 +68,8 @@ pub struct MqttSourceSettings {
 #[derive(Clone, Debug)]
 pub struct QuerySettings {
     pub name: String,
+    /// How long changed groups are withheld at most, in update and complete mode.
+    pub emit_every: Option<Duration>,
     pub limits: QueryLimits,
     pub on_change: OnChange,
 }

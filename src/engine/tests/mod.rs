@@ -6,6 +6,7 @@ mod keyed;
 mod limits;
 mod model;
 mod modes;
+mod pacing;
 mod restart;
 mod row_windows;
 mod sessions;
