@@ -6,8 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-const UPDATE: &str = "SELECT window.start AS s, device, count(*) AS n, sum(number) AS t FROM readings GROUP BY device, window(ts, '10 seconds')";
-const SLIDING: &str = "SELECT window.start AS s, device, count(*) AS n FROM readings GROUP BY device, window(ts, '10 seconds', '4 seconds')";
+const UPDATE: &str =
+    "SELECT window.start AS s, device, count(*) AS n, sum(number) AS t FROM readings GROUP BY device, window(ts, '10 seconds')";
+const SLIDING: &str =
+    "SELECT window.start AS s, device, count(*) AS n FROM readings GROUP BY device, window(ts, '10 seconds', '4 seconds')";
 const TOTALS: &str = "SELECT device, count(*) AS n, max(temperature) AS hi FROM readings GROUP BY device HAVING n > 1";
 const COMPLETE: &str = "SELECT device, count(*) AS n FROM readings GROUP BY device";
 
@@ -99,7 +101,8 @@ fn the_period_may_be_changed_and_taken_away() {
 }
 
 fn steps() -> impl Strategy<Value = Vec<(Vec<Reading>, i64)>> {
-    let row = (0u32..80, 0usize..4, -9i32..9).prop_map(|(half, device, x)| reading(f64::from(half) / 2.0, ["a", "b", "c", "d"][device], f64::from(x)));
+    let row = (0u32..80, 0usize..4, -9i32..9)
+        .prop_map(|(half, device, x)| reading(f64::from(half) / 2.0, ["a", "b", "c", "d"][device], f64::from(x)));
     let step = (prop::collection::vec(row, 0..8), 1i64..7, 0u32..8);
     prop::collection::vec(step, 1..20).prop_map(|steps| {
         let (mut wall, mut shift) = (100, 0.0);
