@@ -107,6 +107,7 @@ impl Gateway {
             bytes_max: settings.gateway.dead_letter_bytes_max,
             age_max: std::time::Duration::MAX,
             when_full: WhenFull::DropOldest,
+            key: Vec::new(),
         };
         let stream_us: i64 = records.get(&keys::meta("stream_time"))?.unwrap_or(i64::MIN);
         let queries = settings.program.queries.iter().map(|query| QueryStatus { name: query.name.clone(), ..QueryStatus::default() });
