@@ -193,11 +193,7 @@ const ALL: &str = "SELECT device, ts, temperature, number, row_number() OVER w, 
     first_value(number) OVER w AS f, last_value(temperature) OVER w AS l \
     FROM readings WINDOW w AS (PARTITION BY device ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)";
 
-/// [`ALL`] with the frame only where there may be one.
-fn all() -> String {
-    let framed = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW";
-    ALL.replace(framed, "").replace(" OVER w AS s", &format!(" OVER (w {framed}) AS s"))
-}
+const ROW_BY_ROW: &str = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW";
 
 /// Devices, values and times by a small generator; every third step goes a little back in time.
 fn steps() -> Vec<Vec<Reading>> {
@@ -217,16 +213,21 @@ fn steps() -> Vec<Vec<Reading>> {
 
 #[test]
 fn a_stream_gives_what_a_batch_gives_over_the_rows_that_are_not_late() {
-    let text = all();
-    let program_of = |mode| program(&[("q", mode, &text)]);
-    let out = run(&program_of(OutputMode::Append), &steps());
+    // Over a stream it is the frame where there is none.
+    for streamed in [ALL, &ALL.replace(ROW_BY_ROW, "")] {
+        a_stream_gives_what_a_batch_gives(streamed);
+    }
+}
+
+fn a_stream_gives_what_a_batch_gives(text: &str) {
+    let out = run(&program(&[("q", OutputMode::Append, text)]), &steps());
     let late: u64 = out.iter().flat_map(|(_, output)| &output.late).map(|late| late.rows).sum();
     assert!(late > 5, "{late} late rows");
     let mut streamed: Vec<String> = out.iter().flat_map(|(_, output)| shown(output)).collect();
     // The rows that came out, as the input of a batch.
     let taken: Vec<String> = streamed.iter().map(|row| row.splitn(5, ' ').take(4).collect::<Vec<_>>().join(" ")).collect();
     let mut left = taken.clone();
-    let mut engine = Engine::new(&program_of(OutputMode::Batch), settings()).unwrap();
+    let mut engine = Engine::new(&program(&[("q", OutputMode::Batch, ALL)]), settings()).unwrap();
     for rows in steps() {
         let shown_row = |row: &Reading| {
             let columns = [
@@ -272,6 +273,10 @@ fn a_stream_refuses_what_it_cannot_keep_up_with_its_place() {
         ("SELECT lag(number, 2000) OVER (PARTITION BY device ORDER BY ts) FROM readings", "0 to 1000"),
         ("SELECT sum(number) OVER (PARTITION BY device) FROM readings", "ordered by one time"),
         ("SELECT sum(number) OVER (ORDER BY ts ROWS BETWEEN 3 PRECEDING AND CURRENT ROW) FROM readings", "from the first row"),
+        (
+            "SELECT sum(number) OVER (ORDER BY ts RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM readings",
+            "of the same time may still come",
+        ),
         ("SELECT rank() OVER (ORDER BY ts) FROM readings", "not kept up"),
         ("SELECT ewma(temperature, 1.5) OVER (ORDER BY ts) FROM readings", "at most 1"),
     ] {
