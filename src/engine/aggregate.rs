@@ -254,7 +254,7 @@ impl Aggregate {
         scratch.slots.reserve(scratch.rows.len());
         let mut refused = Vec::new();
         let keyer = Keyer::new(&mut self.keys, &self.spec.plain, &prepared.keys);
-        let mut bytes = self.bytes();
+        let mut bytes = self.bytes() + PANE_OVERHEAD_BYTES;
         for row in &scratch.rows {
             let known = keyer.cached(&self.keys, *row);
             if known != NO_KEY {

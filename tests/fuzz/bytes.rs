@@ -1,15 +1,18 @@
 //! Payloads, CSV files, configurations and query cases, damaged.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use tidemill::batch_query::{FileTable, NamedFile, OutputFormat, TableFiles, run};
 use tidemill::config::Environment;
 use tidemill::format::csv::{CsvBadRecords, CsvHeader, CsvSettings, read_csv};
 use tidemill::format::{
     BadRecords, Coerce, ColumnLayout, DecodeSettings, Decoder, EventTimeMissing, Format, Message, OpenTable, Origin, TimestampUnit,
 };
+use tidemill::plan::OutputMode;
 use tidemill::query_test::{QueryCase, RunOptions, check};
-use tidemill::sql::parse_schema;
+use tidemill::sql::{Catalog, parse_schema, plan_query};
 use tidemill::types::Field;
 
 use crate::mutate;
@@ -95,6 +98,8 @@ fn csv(random: &mut Random, watch: &Watch) {
 /// The files of query cases, and shipped configurations.
 pub struct CaseFiles {
     cases: Vec<PathBuf>,
+    /// Whole configurations.
+    configurations: Vec<PathBuf>,
     directory: tempfile::TempDir,
 }
 
@@ -106,7 +111,23 @@ impl CaseFiles {
             cases.extend(fs::read_dir(root.join(group)).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()));
         }
         cases.sort();
-        CaseFiles { cases, directory: tempfile::tempdir().unwrap() }
+        let mut configurations = Vec::new();
+        for group in ["tests/config", "configs"] {
+            configurations.extend(fs::read_dir(root.join(group)).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        configurations.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+        configurations.sort();
+        CaseFiles { cases, configurations, directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// A configuration, damaged.
+    pub fn configuration(&self, random: &mut Random, watch: &Watch) {
+        let original = &self.configurations[random.below(self.configurations.len() as u64) as usize];
+        let bytes = mutate::bytes(&fs::read(original).unwrap(), random);
+        watch.works_on(&String::from_utf8_lossy(&bytes));
+        let path = self.directory.path().join("gateway.toml");
+        fs::write(&path, bytes).unwrap();
+        let _ = tidemill::config::load(&[path], &Environment::of_process());
     }
 
     /// A case with some of its files damaged: read, and run as far as it goes.
@@ -141,5 +162,37 @@ fn copy(from: &Path, to: &Path, files: &mut Vec<PathBuf>) {
             fs::copy(&path, &target).unwrap();
             files.push(target);
         }
+    }
+}
+
+/// Compressed files through a whole query, damaged.
+pub fn compressed(random: &mut Random, watch: &Watch) {
+    let csv = random.below(2) == 0;
+    let mut plain = mutate::pick(if csv { CSVS } else { PAYLOADS }, random).as_bytes().repeat(1 + random.below(40) as usize);
+    if random.below(2) == 0 {
+        plain = mutate::bytes(&plain, random);
+    }
+    let packed = match random.below(3) {
+        0 => plain,
+        1 => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(&plain).unwrap();
+            encoder.finish().unwrap()
+        }
+        _ => ruzstd::encoding::compress_to_vec(&plain[..], ruzstd::encoding::CompressionLevel::Fastest),
+    };
+    let bytes = mutate::bytes(&packed, random);
+    watch.works_on(&format!("{bytes:?}"));
+    let Ok(columns) = parse_schema(mutate::pick(SCHEMAS, random)) else { return };
+    let table = match csv {
+        true => FileTable::csv("t", &columns, CsvSettings { header: CsvHeader::None, ..CsvSettings::default() }),
+        false => FileTable::json("t", columns, TimestampUnit::Millis),
+    };
+    let catalog = Catalog { sources: std::slice::from_ref(&table.schema), ..Catalog::default() };
+    let query = plan_query("q", "SELECT *, count(*) OVER (PARTITION BY device) AS n FROM t", OutputMode::Batch, &catalog);
+    let files = [NamedFile { name: "t".to_owned(), input: Ok(&bytes[..]) }].into_iter();
+    let format = [OutputFormat::Table, OutputFormat::Json, OutputFormat::Csv][random.below(3) as usize];
+    if let Ok(query) = query {
+        let _ = run(vec![TableFiles { table, files }], query, format, 7, &mut std::io::sink());
     }
 }

@@ -1,15 +1,17 @@
 //! Queries through planner and engine, over random rows; and state that was damaged.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use tidemill::batch::{Batch, ColumnBuilder, SourceInput, Stamp, Table};
+use tidemill::batch::{Batch, ColumnBuilder, SourceInput, Stamp, Table, TableVersion};
 use tidemill::engine::{Engine, EngineSettings, StepOutput};
-use tidemill::plan::{EventTime, OutputMode, Program, TableColumn, TableSchema};
+use tidemill::plan::{EventTime, OutputMode, Program, Relation, StateFunction, TableColumn, TableSchema, Timeout};
 use tidemill::sql::{Catalog, explain, plan_query, referenced_tables};
 use tidemill::types::{DataType, Field, Value};
 
 use crate::mutate;
 use crate::random::Random;
+use crate::watch::Watch;
 
 const MODES: &[OutputMode] = &[OutputMode::Append, OutputMode::Update, OutputMode::Complete, OutputMode::Batch];
 const STEPS: u64 = 4;
@@ -32,13 +34,35 @@ fn sources() -> Vec<TableSchema> {
     vec![source("readings"), source("raw_readings")]
 }
 
+/// A reference table.
+fn tables() -> Vec<TableSchema> {
+    let column = |(name, data_type): (&str, DataType)| TableColumn { field: Field::new(name, data_type), hidden: false };
+    let columns = [("device", DataType::String), ("room", DataType::String), ("ts", DataType::Timestamp), ("number", DataType::BigInt)];
+    vec![TableSchema { name: "rooms".to_owned(), columns: columns.map(column).to_vec(), event_time: None }]
+}
+
+/// A version of it, now and then.
+fn table_versions(random: &mut Random) -> Vec<TableVersion> {
+    if random.below(3) > 0 {
+        return Vec::new();
+    }
+    let schema = tables().remove(0);
+    let mut builders: Vec<ColumnBuilder> = schema.columns.iter().map(|column| ColumnBuilder::new(&column.field.data_type, 0)).collect();
+    let rows = random.below(6) as usize;
+    for _ in 0..rows {
+        builders.iter_mut().zip([1, 1, 0, 3]).for_each(|(builder, like)| builder.push(&value(like, 9, random)));
+    }
+    let columns = builders.into_iter().map(|builder| Some(builder.finish())).collect();
+    vec![TableVersion { table: 0, rows: Arc::new(Table { rows, columns }) }]
+}
+
 /// Plans the text in each mode; errors have to point into it.
 pub fn plan(text: &str, random: &mut Random) {
-    let sources = sources();
-    let catalog = Catalog { sources: &sources, ..Catalog::default() };
+    let (sources, tables) = (sources(), tables());
+    let catalog = Catalog { sources: &sources, tables: &tables, ..Catalog::default() };
     let _ = referenced_tables(text);
     match plan_query("q", text, MODES[random.below(4) as usize], &catalog) {
-        Ok(query) => drop(explain(&query, &sources, &[])),
+        Ok(query) => drop(explain(&query, &sources, &tables)),
         Err(error) => {
             let (start, end) = (error.span.start as usize, error.span.end as usize);
             assert!(start <= end && end <= text.len() + 1, "the error points out of the text: {error:?}");
@@ -48,10 +72,10 @@ pub fn plan(text: &str, random: &mut Random) {
 }
 
 fn program(text: &str, random: &mut Random) -> Option<Program> {
-    let sources = sources();
+    let (sources, tables) = (sources(), tables());
     let mode = MODES[random.below(4) as usize];
-    let query = plan_query("q", text, mode, &Catalog { sources: &sources, ..Catalog::default() }).ok()?;
-    Some(Program { sources, queries: vec![query], ..Program::default() })
+    let query = plan_query("q", text, mode, &Catalog { sources: &sources, tables: &tables, ..Catalog::default() }).ok()?;
+    Some(Program { sources, tables, queries: vec![query], ..Program::default() })
 }
 
 fn settings() -> EngineSettings {
@@ -84,7 +108,7 @@ fn batch(number: u64, random: &mut Random) -> Batch {
     });
     let inputs = inputs.collect();
     let stamp = Stamp { wall_us: number as i64 * 9_000_000, mono_us: number * 9_000_000, synchronised: true };
-    Batch { number, stamp, inputs, ..Batch::default() }
+    Batch { number, stamp, inputs, tables: table_versions(random) }
 }
 
 type Stored = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -116,18 +140,26 @@ fn rows(output: &StepOutput) -> Vec<String> {
 
 /// Runs some steps, in one engine and in one that is made anew before each of them.
 pub fn run(text: &str, random: &mut Random) {
-    let Some(program) = program(text, random) else { return };
-    let Ok(mut engine) = Engine::new(&program, settings()) else { return };
+    if let Some(program) = program(text, random) {
+        run_program(&program, random);
+    }
+}
+
+fn run_program(program: &Program, random: &mut Random) {
+    let Ok(mut engine) = Engine::new(program, settings()) else { return };
     let batch_mode = program.queries[0].mode == OutputMode::Batch;
-    let mut stored = Stored::new();
+    let (mut stored, mut tables) = (Stored::new(), Vec::new());
     for number in 1..=STEPS {
         let batch = batch(number, random);
-        let mut restarted = Engine::new(&program, settings()).expect("it could be made before");
+        if !batch.tables.is_empty() {
+            tables = batch.tables.clone();
+        }
+        let mut restarted = Engine::new(program, settings()).expect("it could be made before");
         let taken = restarted.restore(&entries(&stored));
         assert_eq!(taken, Ok(Vec::new()), "stored state is taken up");
         let output = engine.step(&batch);
         if !batch_mode {
-            let again = restarted.step(&batch);
+            let again = restarted.step(&Batch { tables: tables.clone(), ..batch });
             assert_eq!(rows(&again), rows(&output), "step {number} after a restart");
             assert_eq!(again.state, output.state, "step {number} stores the same after a restart");
         }
@@ -166,4 +198,46 @@ pub fn restore_damaged(text: &str, random: &mut Random) {
             damaged.step(&batch(STEPS + 2, random));
         }
     }
+}
+
+const SCRIPTS: &[&str] = &[
+    r#"fn update(key, state, rows, now) {
+        if state == () { state = #{ n: 0, seen: [] }; }
+        for row in rows { state.n += 1; if row.temperature != () { state.seen.push(row.temperature); } }
+        timeout_at(now + minutes(5));
+        #{ device: key, n: state.n }
+    }"#,
+    r#"fn update(key, state, rows, now) {
+        if rows.is_empty() { state = (); return [#{ device: key, n: -1 }]; }
+        let text = key + ": ";
+        for row in rows { text += `${row.number}`; }
+        state = text.len();
+        let out = [];
+        for i in 0..rows.len() { out.push(#{ device: text.sub_string(0, i), n: i * i }); }
+        out
+    }"#,
+    "fn fib(n) { if n < 2 { n } else { fib(n - 1) + fib(n - 2) } } fn update(key, state, rows, now) { state = fib(20); }",
+    "fn update(key, state, rows, now) { let x = [1]; loop { x += x; } }",
+];
+
+/// State functions whose script was damaged.
+pub fn scripts(random: &mut Random, watch: &Watch) {
+    let text = mutate::bytes(mutate::pick(SCRIPTS, random).as_bytes(), random);
+    let script = String::from_utf8_lossy(&text).into_owned();
+    watch.works_on(&script);
+    let sources = sources();
+    let catalog = Catalog { sources: &sources, ..Catalog::default() };
+    let mut query =
+        plan_query("q", "SELECT device, ts, temperature, number FROM readings", OutputMode::Append, &catalog).expect("it is right");
+    query.output = vec![Field::new("device", DataType::String), Field::new("n", DataType::BigInt)];
+    query.root = Relation::StateFunction(StateFunction {
+        input: Box::new(query.root.clone()),
+        keys: vec![0],
+        script,
+        function: "update".to_owned(),
+        timeout: [Timeout::None, Timeout::EventTime, Timeout::ProcessingTime][random.below(3) as usize],
+        output: query.output.clone(),
+        initial: Vec::new(),
+    });
+    run_program(&Program { sources, queries: vec![query], ..Program::default() }, random);
 }

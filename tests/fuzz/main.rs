@@ -1,11 +1,12 @@
 //! Random SQL and bytes: whatever comes, there is no panic, no hang, and no state that cannot be taken up again.
 //!
-//! `TIDEMILL_FUZZ_SECONDS` says for how long in all (4 if not set; `scripts/test.sh` takes a minute), `TIDEMILL_TEST_SEED` where it begins. A failure prints
-//! the seed of the one iteration that failed; that seed, alone, repeats it. What an iteration works on lies in `target/fuzz/<name>.last`, for
-//! crashes that print nothing.
+//! `TIDEMILL_FUZZ_SECONDS` says for how long (4 if not set; `scripts/test.sh` takes a minute; the tests run side by side), `TIDEMILL_TEST_SEED` where
+//! it begins. A failure prints the seed of the one iteration that failed: the first iteration from that seed repeats it. What an iteration works on lies in
+//! `target/fuzz/<name>.last`, for crashes that print nothing. An iteration that hangs ends the program, and so does one that takes all memory.
 
 mod bytes;
 mod engine;
+mod grammar;
 mod mutate;
 mod queries;
 mod watch;
@@ -51,7 +52,17 @@ fn payloads_and_files_are_read_or_refused() {
 }
 
 #[test]
+fn compressed_files_are_read_or_refused() {
+    iterate("compressed", bytes::compressed);
+}
+
+#[test]
+fn scripts_run_or_are_refused() {
+    iterate("scripts", engine::scripts);
+}
+
+#[test]
 fn configurations_and_cases_are_read_or_refused() {
     let files = bytes::CaseFiles::read();
-    iterate("cases", |random, watch| files.mutated(random, watch));
+    iterate("cases", |random, watch| if random.below(2) == 0 { files.mutated(random, watch) } else { files.configuration(random, watch) });
 }

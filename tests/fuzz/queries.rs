@@ -1,14 +1,22 @@
-//! Query texts: those of the golden cases and of the documentation, their pieces put together anew, and expressions made by a grammar.
+//! Query texts: those of the golden cases and of the documentation, their pieces put together anew, and those of the grammar.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::grammar::Grammar;
 use crate::mutate;
 use crate::random::Random;
 
 /// Queries with each kind of state, for damaging it.
 const STATEFUL: &[&str] = &[
+    "SELECT device, count(*) AS n, mode(device) AS m FROM readings GROUP BY device, count_window(4, 2)",
+    "SELECT device, count(*) AS n, first(temperature) AS m FROM readings GROUP BY device, state_window(temperature > 1, temperature < 1)",
+    "SELECT device, sum(number) AS n FROM readings GROUP BY device, window(ts, '1 day', 'Europe/Berlin')",
+    "SELECT device, lag(number) OVER (PARTITION BY device ORDER BY ts) AS p, ewma(temperature, 0.5) OVER (PARTITION BY device ORDER BY ts) AS e FROM readings",
+    "SELECT r.device, r.number, l.temperature FROM readings r LEFT JOIN raw_readings l ON r.device = l.device AND l.ts BETWEEN r.ts AND r.ts + INTERVAL 5 SECONDS",
+    "SELECT device, ts, number FROM readings LIMIT 7",
+    "SELECT device, histogram_numeric(temperature, 3) AS h, collect_set(device) AS s, stddev(temperature) AS d, max_by(device, ts) AS b FROM readings GROUP BY device",
     "SELECT device, window.start AS s, count(*) AS n, avg(temperature) AS a, min(device) AS m FROM readings GROUP BY device, window(ts, '10 seconds')",
     "SELECT device, window.start AS s, sum(number) AS n, max(temperature) AS a FROM readings GROUP BY device, window(ts, '10 seconds', '3 seconds')",
     "SELECT ts, count(*) AS n FROM readings GROUP BY ts",
@@ -17,52 +25,11 @@ const STATEFUL: &[&str] = &[
     "SELECT device, collect_list(number) AS l, percentile_approx(temperature, 0.5) AS p, approx_count_distinct(number) AS c FROM readings GROUP BY device, window(ts, '10 seconds')",
 ];
 
-const ATOMS: &[&str] = &[
-    "device",
-    "ts",
-    "temperature",
-    "number",
-    "flag",
-    "NULL",
-    "1",
-    "-1",
-    "0",
-    "1.5",
-    "1e308",
-    "9223372036854775807",
-    "'a'",
-    "''",
-    "'2026-01-01'",
-    "TRUE",
-    "INTERVAL 1 DAY",
-    "INTERVAL '1' SECOND",
-    "array(1, 2, NULL)",
-    "map('a', 1)",
-    "named_struct('a', 1, 'b', 'x')",
-    "DATE '2026-01-31'",
-    "X'00ff'",
-    "double('NaN')",
-    "'1 minute'",
-    "'yyyy-MM-dd'",
-    "'$.a[0]'",
-    "'[a-z]+'",
-    "x -> x + 1",
-    "(a, b) -> a < b",
-    "100000000",
-    "'Europe/Berlin'",
-    "timestamp_millis(number)",
-];
-const OPERATORS: &[&str] =
-    &["+", "-", "*", "/", "%", "div", "=", "<", "<=>", "AND", "OR", "||", "LIKE", "RLIKE", "IN", "&", "<<", "IS DISTINCT FROM"];
-const TYPES: &[&str] =
-    &["INT", "BIGINT", "DOUBLE", "FLOAT", "STRING", "BOOLEAN", "TIMESTAMP", "DATE", "BINARY", "ARRAY<INT>", "MAP<STRING, DOUBLE>"];
-
 pub struct Corpus {
     queries: Vec<String>,
     /// Words and signs of them.
     tokens: Vec<String>,
-    /// Names that the documentation has before a parenthesis.
-    functions: Vec<String>,
+    grammar: Grammar,
 }
 
 impl Corpus {
@@ -78,14 +45,16 @@ impl Corpus {
             documentation.match_indices('(').filter_map(|(at, _)| name_before(&documentation[..at])).collect();
         let tokens: BTreeSet<String> = queries.iter().flat_map(|query| tokens(query)).collect();
         assert!(queries.len() > 36 && functions.len() > 100, "{} queries, {} functions", queries.len(), functions.len());
-        Corpus { queries, tokens: tokens.into_iter().collect(), functions: functions.into_iter().collect() }
+        // Names that the documentation has before a parenthesis.
+        let grammar = Grammar { functions: functions.into_iter().collect() };
+        Corpus { queries, tokens: tokens.into_iter().collect(), grammar }
     }
 
     pub fn query(&self, random: &mut Random) -> String {
         match random.below(10) {
             0 => self.queries[random.below(self.queries.len() as u64) as usize].clone(),
             1..5 => self.recombined(random),
-            5..9 => self.made(random),
+            5..9 => self.grammar.query(random),
             _ => {
                 let query = &self.queries[random.below(self.queries.len() as u64) as usize];
                 String::from_utf8_lossy(&mutate::bytes(query.as_bytes(), random)).into_owned()
@@ -107,61 +76,11 @@ impl Corpus {
                 0 if at < tokens.len() => drop(tokens.remove(at)),
                 1 if at < tokens.len() => tokens.insert(at, tokens[at].clone()),
                 2 if at < tokens.len() => tokens[at] = other,
-                3 if at < tokens.len() => tokens[at] = self.expression(random, 3),
+                3 if at < tokens.len() => tokens[at] = self.grammar.expression(random, 3),
                 _ => tokens.insert(at, other),
             }
         }
         tokens.join(" ")
-    }
-
-    /// A query by the grammar.
-    fn made(&self, random: &mut Random) -> String {
-        let mut items: Vec<String> = (0..=random.below(3)).map(|number| format!("{} AS c{number}", self.expression(random, 4))).collect();
-        let mut text = String::new();
-        if random.below(3) == 0 {
-            items.push(format!("{}({}) AS agg", self.function(random), self.expression(random, 2)));
-            items.push("count(*) AS n".to_owned());
-            let key = self.expression(random, 2);
-            let window = mutate::pick(
-                &[", window(ts, '10 seconds')", ", window(ts, '7 seconds', '3 seconds')", ", session_window(ts, '5 seconds')", ""],
-                random,
-            );
-            text = format!(" GROUP BY {key}{window}");
-            items.retain(|item| item.contains("agg") || item.contains("count"));
-        }
-        let filter = if random.below(2) == 0 { format!(" WHERE {}", self.expression(random, 3)) } else { String::new() };
-        let end = mutate::pick(&["", "", " LIMIT 3", " ORDER BY 1", " HAVING n > 1"], random);
-        format!("SELECT {} FROM readings{filter}{text}{end}", items.join(", "))
-    }
-
-    fn function(&self, random: &mut Random) -> &str {
-        &self.functions[random.below(self.functions.len() as u64) as usize]
-    }
-
-    fn expression(&self, random: &mut Random, depth: u32) -> String {
-        if depth == 0 {
-            return mutate::pick(ATOMS, random).to_owned();
-        }
-        match random.below(9) {
-            0 => mutate::pick(ATOMS, random).to_owned(),
-            1 => {
-                let (a, b) = (self.expression(random, depth - 1), self.expression(random, depth - 1));
-                format!("({a} {} {b})", mutate::pick(OPERATORS, random))
-            }
-            2 => {
-                let cast = mutate::pick(&["CAST", "try_cast"], random);
-                format!("{cast}({} AS {})", self.expression(random, depth - 1), mutate::pick(TYPES, random))
-            }
-            3 => {
-                let [a, b, c] = [0; 3].map(|_| self.expression(random, depth - 1));
-                format!("CASE WHEN {a} THEN {b} ELSE {c} END")
-            }
-            _ => {
-                let count = random.below(4);
-                let arguments: Vec<String> = (0..count).map(|_| self.expression(random, depth - 1)).collect();
-                format!("{}({})", self.function(random), arguments.join(", "))
-            }
-        }
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::random::{Random, seed};
 
-const TARGETS: u32 = 5;
+/// Address space of the whole process; beyond it allocations fail, and the program aborts.
+const MEMORY_BYTES_MAX: u64 = 8 << 30;
 const SECONDS_DEFAULT: u64 = 4;
 /// An iteration that takes longer hangs.
 const HANG: Duration = Duration::from_secs(60);
@@ -45,11 +46,14 @@ impl Drop for Teller<'_> {
 /// Runs `act` again and again until the time is over; at least once.
 pub fn iterate(name: &'static str, act: impl Fn(&mut Random, &Watch)) {
     let seconds = std::env::var("TIDEMILL_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS_DEFAULT);
-    let time = Duration::from_secs(seconds) / TARGETS;
+    let time = Duration::from_secs(seconds);
+    let limit = rustix::process::Rlimit { current: Some(MEMORY_BYTES_MAX), maximum: None };
+    rustix::process::setrlimit(rustix::process::Resource::As, limit).expect("a limit may be lowered");
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/fuzz");
     fs::create_dir_all(&directory).expect("target can be written");
     let watch = Watch { file: directory.join(format!("{name}.last")), text: Arc::default() };
     let first = seed();
+    println!("{name}: TIDEMILL_TEST_SEED={first}");
     let (began, iteration, done) = (Instant::now(), Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let guard = watch_for_hangs(name, first, iteration.clone(), done.clone(), watch.text.clone());
     while iteration.load(Ordering::Relaxed) == 0 || began.elapsed() < time {
