@@ -102,7 +102,7 @@ pub fn plan_all(context: &mut Context, texts: &[QueryText], sources: &[TableSche
         let query = &texts[index];
         let plan = match (&query.sql, &reads[index]) {
             (Some(text), Some(tables)) if !tables.iter().any(|table| broken.contains(&table.name)) => {
-                let catalog = Catalog { sources, queries: &planned.queries, tables: &[] };
+                let catalog = Catalog { sources, queries: &planned.queries, ..Catalog::default() };
                 let plan = sql::plan_query(&query.name, &text.value, query.mode, &catalog);
                 plan.map_err(|error| context.report_sql(text, error)).ok()
             }

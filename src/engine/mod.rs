@@ -18,6 +18,7 @@
 //! | `emit`, `reading`, `distinct_rows` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `join`, `tables` | joins; the reference tables |
+//! | `dedup` | repeats dropped within the watermark |
 //! | `keyed` | what operators keep by key, with due times |
 //! | `state_function` | scripts with a state for each key |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
@@ -34,6 +35,7 @@ mod buckets;
 mod checkpoint;
 mod chunk;
 mod compile;
+mod dedup;
 mod describe;
 mod distinct_rows;
 mod emit;

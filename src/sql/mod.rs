@@ -66,6 +66,8 @@ pub struct Catalog<'a> {
     pub queries: &'a [Query],
     /// Reference tables: `Relation::ReferenceScan` refers to them by index. Their `event_time` has no meaning.
     pub tables: &'a [TableSchema],
+    /// By source: the columns whose values tell its rows apart, where repeats within the watermark are to be dropped. May be shorter.
+    pub dedup: &'a [Vec<usize>],
 }
 
 /// The plan of one query's text.
@@ -78,7 +80,7 @@ pub struct Catalog<'a> {
 /// let column = |name: &str, data_type| TableColumn { field: Field::new(name, data_type), hidden: false };
 /// let columns = vec![column("device", DataType::String), column("temperature", DataType::Double)];
 /// let sources = [TableSchema { name: "readings".into(), columns, event_time: None }];
-/// let catalog = Catalog { sources: &sources, queries: &[], tables: &[] };
+/// let catalog = Catalog { sources: &sources, ..Catalog::default() };
 /// let query = plan_query("warm", "SELECT device FROM readings WHERE temperature > 25", OutputMode::Append, &catalog).unwrap();
 /// assert_eq!(query.output, [Field::new("device", DataType::String)]);
 ///

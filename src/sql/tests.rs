@@ -40,7 +40,7 @@ fn tables() -> [TableSchema; 1] {
 fn try_plan(mode: OutputMode, text: &str) -> Result<Query, SqlError> {
     let (catalog_sources, tables) = ([source(Some(10_000_000)), bare(), other()], tables());
     let plan = |name: &str, mode, text: &str, queries: &[Query]| {
-        plan_query(name, text, mode, &Catalog { sources: &catalog_sources, queries, tables: &tables })
+        plan_query(name, text, mode, &Catalog { sources: &catalog_sources, queries, tables: &tables, ..Catalog::default() })
     };
     let per_minute = "SELECT device, window, count(*) AS n, max(temperature) AS peak FROM readings GROUP BY device, window(ts, '1 minute')";
     let queries = [
@@ -311,7 +311,7 @@ fn what_is_wrong_is_said_at_its_place() {
 fn only_columns_that_are_read_are_scanned() {
     let sources = vec![source(None)];
     let planned = |text: &str| {
-        let query = plan_query("q", text, Batch, &Catalog { sources: &sources, queries: &[], tables: &[] }).unwrap();
+        let query = plan_query("q", text, Batch, &Catalog { sources: &sources, ..Catalog::default() }).unwrap();
         let needed = Program { sources: sources.clone(), tables: vec![], queries: vec![query] }.needed_columns(0);
         sources[0].columns.iter().zip(needed).filter(|(_, needed)| *needed).map(|(column, _)| column.field.name.clone()).collect::<Vec<_>>()
     };

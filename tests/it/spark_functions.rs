@@ -25,7 +25,7 @@ const DIFFERENT: &[(&str, &str)] = &[
 fn planned(text: &str) -> Result<Expr, String> {
     let columns = vec![TableColumn { field: Field::new("n", DataType::Int), hidden: false }];
     let table = TableSchema { name: "t".into(), columns, event_time: None };
-    let catalog = Catalog { sources: std::slice::from_ref(&table), queries: &[], tables: &[] };
+    let catalog = Catalog { sources: std::slice::from_ref(&table), ..Catalog::default() };
     let query = plan_query("q", &format!("SELECT {text} AS x FROM t"), OutputMode::Batch, &catalog).map_err(|error| error.message)?;
     match query.root {
         Relation::Project { mut columns, .. } => Ok(columns.swap_remove(0).expr),

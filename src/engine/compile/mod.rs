@@ -181,7 +181,8 @@ impl Compiler<'_> {
                 return Err(EngineError::Plan { query: self.query.name.clone(), what: "a source stands above an operator" });
             }
             Relation::Join(join) => self.join(relation, join)?,
-            Relation::Generate { .. } | Relation::Expand { .. } | Relation::Over { .. } | Relation::Deduplicate { .. } => {
+            Relation::Deduplicate { input, keys, delay_us } => self.deduplicate(input, keys, *delay_us)?,
+            Relation::Generate { .. } | Relation::Expand { .. } | Relation::Over { .. } => {
                 return Err(self.unsupported("this operator is not there yet"));
             }
         }))

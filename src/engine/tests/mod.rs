@@ -1,6 +1,7 @@
 //! Tests of whole queries over the engine: planned from SQL, fed with tables, compared row by row.
 
 mod clock;
+mod dedup;
 mod joins;
 mod keyed;
 mod limits;
@@ -54,7 +55,7 @@ fn sources() -> Vec<TableSchema> {
 fn program(queries: &[(&str, OutputMode, &str)]) -> Program {
     let mut program = Program { sources: sources(), ..Program::default() };
     for (name, mode, text) in queries {
-        let catalog = Catalog { sources: &program.sources, queries: &program.queries, tables: &program.tables };
+        let catalog = Catalog { sources: &program.sources, queries: &program.queries, tables: &program.tables, ..Catalog::default() };
         let query = plan_query(name, text, *mode, &catalog).unwrap_or_else(|error| panic!("{}", error.in_text(text)));
         program.queries.push(query);
     }
