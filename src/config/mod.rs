@@ -15,9 +15,11 @@ mod gateway;
 mod names;
 mod query;
 mod reader;
+mod script;
 pub mod settings;
 mod sink;
 mod source;
+mod state;
 #[cfg(test)]
 mod tests;
 mod text;

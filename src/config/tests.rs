@@ -16,6 +16,7 @@ const EVERY_KIND: &str = r#"
 [source.a]
 type = "mqtt"
 [query.a]
+state = {}
 [sink.mqtt]
 type = "mqtt"
 outbox = {}
@@ -43,6 +44,7 @@ fn documented_keys() -> BTreeSet<String> {
         ("## `[gateway]`", "gateway"),
         ("## `[source.<name>]`", "source.*"),
         ("## `[query.<name>]`", "query.*"),
+        ("### `state`", "query.*.state"),
         ("## `[sink.<name>]`", "sink.*"),
         ("### `outbox`", "sink.*.outbox"),
         ("### `rotate`", "sink.*.rotate"),

@@ -20,6 +20,7 @@
 //! | `join`, `tables` | joins; the reference tables |
 //! | `dedup` | repeats dropped within the watermark |
 //! | `keyed` | what operators keep by key, with due times |
+//! | `over_stream`, `running` | OVER over a stream, row by row |
 //! | `state_function` | scripts with a state for each key |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `state_limits` | what an operator may hold |
@@ -54,6 +55,7 @@ mod limit;
 mod local_window;
 mod ordered;
 mod output;
+mod over_stream;
 mod overflow;
 mod pane;
 mod placement;
@@ -64,6 +66,7 @@ mod refusal;
 mod render;
 mod room;
 mod row_windows;
+mod running;
 mod sort;
 mod spec;
 mod stage;

@@ -16,6 +16,7 @@ use crate::engine::expr::{Context, EvalError, RowError};
 use crate::engine::join::{Lookup, StreamJoin, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
+use crate::engine::over_stream::OverStream;
 use crate::engine::render::{render_row, shorten};
 use crate::engine::row_windows::RowWindows;
 use crate::engine::sort::Sort;
@@ -50,6 +51,7 @@ pub(super) enum Stage {
     /// Two sides of a batch query.
     Whole(Box<Whole>),
     StateFunction(Box<StateFunction>),
+    OverStream(Box<OverStream>),
     /// Two streams.
     Join(Box<StreamJoin>),
     Deduplicate(Box<Deduplicate>),
@@ -137,6 +139,7 @@ impl Stage {
                 return Flow::Held;
             }
             Stage::StateFunction(function) => return Flow::One(function.push(&chunk, env)),
+            Stage::OverStream(over) => chunk = over.push(chunk, env),
         }
         Flow::One(chunk)
     }
@@ -176,12 +179,8 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_)
-            | Stage::Limit(_)
-            | Stage::RowWindows(_)
-            | Stage::StateFunction(_)
-            | Stage::Join(_)
-            | Stage::Deduplicate(_) => true,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::Join(_) => true,
+            Stage::StateFunction(_) | Stage::OverStream(_) | Stage::Deduplicate(_) => true,
             _ => false,
         }
     }
@@ -238,6 +237,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
             Stage::RowWindows(windows) => windows.put_changes(prefix, out),
             Stage::StateFunction(function) => function.put_changes(prefix, out),
+            Stage::OverStream(over) => over.put_changes(prefix, out),
             Stage::Join(join) => join.put_changes(prefix, out),
             Stage::Deduplicate(dedup) => dedup.put_changes(prefix, out),
             Stage::Limit(limit) => {
@@ -257,6 +257,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
             Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
             Stage::StateFunction(function) => function.restore(entries),
+            Stage::OverStream(over) => over.restore(entries),
             Stage::Join(join) => join.restore(entries, watermark_us),
             Stage::Deduplicate(dedup) => dedup.restore(entries, watermark_us),
             Stage::Limit(limit) => {
@@ -306,6 +307,7 @@ impl Stage {
             Stage::Lookup(lookup) => Some(lookup.status()),
             Stage::Whole(whole) => Some(whole.status()),
             Stage::StateFunction(function) => Some(function.status()),
+            Stage::OverStream(over) => Some(over.status()),
             Stage::Join(join) => Some(join.status()),
             Stage::Deduplicate(dedup) => Some(dedup.status()),
             _ => None,

@@ -105,7 +105,10 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
         );
     }
     let output = output(&planned.scope, end)?;
-    let root = optimize::optimize(without_void(planned, &output));
+    let root = without_void(planned, &output);
+    // A table has no watermark.
+    let root = if mode == OutputMode::Batch { optimize::without_watermarks(root) } else { root };
+    let root = optimize::optimize(root);
     Ok(Query { name: name.to_string(), text: text.to_string(), mode, root, output })
 }
 

@@ -9,10 +9,8 @@ const NOT_YET: &[(&str, &str)] = &[
     ("09_agg_nulls_nan", "approx_count_distinct"),
     ("11_agg_int", "max_by, min_by"),
     ("12_agg_percentile", "percentile, percentile_approx, median"),
-    ("19_session", "session_window"),
     ("20_join_static_inner", "joins"),
     ("21_join_static_left_window", "joins"),
-    ("29_stream_session_append", "session_window"),
     ("33_stream_static_join", "joins"),
 ];
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod brokers;
+mod changes;
 mod cli;
 mod cli_query;
 mod config;

@@ -77,7 +77,8 @@ fn quote_names(shown: &str) -> String {
             }
         }
     }
-    out + &word
+    out.push_str(&word);
+    out
 }
 
 /// NULL-typed parts are BOOLEAN in the recorded type as it is read here.

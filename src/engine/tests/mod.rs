@@ -7,7 +7,10 @@ mod keyed;
 mod limits;
 mod model;
 mod modes;
+mod over;
 mod restart;
+mod row_windows;
+mod sessions;
 mod stream_joins;
 mod union;
 
