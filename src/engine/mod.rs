@@ -17,6 +17,7 @@
 //! | `ordered`, `value_codec`, `hash` | values as bytes: in order, exactly, hashed |
 //! | `emit`, `reading`, `distinct_rows` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
+//! | `generate`, `expand`, `over` | rows made of rows; analytic functions |
 //! | `join`, `tables` | joins; the reference tables |
 //! | `dedup` | repeats dropped within the watermark |
 //! | `keyed` | what operators keep by key, with due times |
@@ -41,7 +42,9 @@ mod describe;
 mod distinct_rows;
 mod emit;
 mod error;
+mod expand;
 pub mod expr;
+mod generate;
 mod hash;
 mod input;
 mod join;
@@ -55,6 +58,7 @@ mod limit;
 mod local_window;
 mod ordered;
 mod output;
+mod over;
 mod over_stream;
 mod overflow;
 mod pane;

@@ -12,10 +12,13 @@ use crate::engine::aggregate::Aggregate;
 use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::{Chunk, SharedColumn, without};
 use crate::engine::dedup::Deduplicate;
+use crate::engine::expand::expand;
 use crate::engine::expr::{Context, EvalError, RowError};
+use crate::engine::generate::Generate;
 use crate::engine::join::{Lookup, StreamJoin, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
+use crate::engine::over::Over;
 use crate::engine::over_stream::OverStream;
 use crate::engine::render::{render_row, shorten};
 use crate::engine::row_windows::RowWindows;
@@ -42,6 +45,10 @@ pub(super) enum Stage {
     },
     /// The rows of all ports, as they come.
     Union,
+    Generate(Generate),
+    /// Projections, each of which makes a row of each.
+    Expand(Vec<Vec<Expr>>),
+    Over(Box<Over>),
     Limit(Limit),
     Aggregate(Box<Aggregate>),
     RowWindows(Box<RowWindows>),
@@ -116,6 +123,12 @@ impl Stage {
             }
             Stage::Watermark { column, index } => env.watermarks.observe(*index, event_times(&chunk, *column)),
             Stage::Union => {}
+            Stage::Generate(generate) => return generate.push(chunk, env),
+            Stage::Expand(projections) => return expand(projections, &chunk, env),
+            Stage::Over(over) => {
+                over.absorb(&chunk, env);
+                return Flow::Held;
+            }
             Stage::Limit(limit) => limit.apply(&mut chunk),
             Stage::Aggregate(aggregate) => {
                 let text = env.text;
@@ -147,6 +160,7 @@ impl Stage {
     /// What is held and has come due.
     pub fn release(&mut self, env: &mut Env<'_, '_>) -> Vec<Chunk<'static>> {
         match self {
+            Stage::Over(over) if env.ended => over.emit(env).into_iter().collect(),
             Stage::Aggregate(aggregate) => aggregate.emit(env.before_us, env.after_us, env.ended, env.complaints),
             Stage::RowWindows(windows) => windows.emit(env.after_us, env.ended, env.complaints),
             Stage::Sort(sort) if env.ended || env.mode == OutputMode::Complete => {

@@ -21,8 +21,8 @@ impl Planner<'_> {
     pub fn plan_factor(&self, factor: &TableFactor) -> Result<Planned, SqlError> {
         match factor {
             TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => self.plan_table(name, alias.as_ref()),
-            TableFactor::Table { args: Some(_), .. } => {
-                Err(SqlError::unsupported(place(factor), "a table function").help("write window(ts, '1 minute') in GROUP BY"))
+            TableFactor::Table { name, alias, args: Some(args), sample: None, version: None, .. } => {
+                self.plan_table_function(name, &args.args, Alias::of(alias.as_ref()), place(factor))
             }
             TableFactor::Table { .. } => Err(SqlError::unsupported(place(factor), "TABLESAMPLE or a table version")),
             TableFactor::Derived { lateral: false, subquery, alias, .. } => {
@@ -119,7 +119,7 @@ impl Planner<'_> {
     }
 
     /// Applies a table's alias and WATERMARK clause.
-    fn dress(&self, mut planned: Planned, alias: Alias, table: Option<&str>, span: Span) -> Result<Planned, SqlError> {
+    pub fn dress(&self, mut planned: Planned, alias: Alias, table: Option<&str>, span: Span) -> Result<Planned, SqlError> {
         if !alias.columns.is_empty() {
             let mut visible = planned.scope.columns.iter_mut().filter(|column| column.shown == Shown::Always);
             for name in &alias.columns {

@@ -21,21 +21,27 @@ mod from;
 mod functions;
 mod generate;
 mod group;
+mod grouping;
 mod intervals;
 mod join;
 mod join_time;
 mod json;
 mod lambdas;
 mod lex;
+mod like;
 mod literal;
 mod names;
 mod operators;
 mod optimize;
+mod over;
+mod over_stream;
 mod parse;
+mod places;
 mod planner;
 mod row_window;
 mod schema;
 mod scope;
+mod scripted;
 mod select;
 mod set;
 mod signatures;
@@ -53,9 +59,16 @@ pub use explain::explain;
 pub use lex::TEXT_BYTES_MAX;
 pub use parse::{TableReference, referenced_tables};
 pub use schema::{SchemaColumn, parse_schema};
+pub use unknown::is_function;
 
-use crate::plan::{NamedExpr, OutputMode, Query, Relation, Span, TableSchema};
+use crate::plan::{NamedExpr, OutputMode, Query, Relation, ScriptFunction, Span, TableSchema};
 use crate::types::{DataType, Field};
+
+/// Names of all functions, in lower case; several may mean the same.
+fn function_names() -> impl Iterator<Item = &'static str> {
+    let nested = collections::NAMES.iter().map(|(name, ..)| *name).chain(lambdas::NAMES.iter().copied());
+    signatures::names().chain(functions::special_names()).chain(nested).chain(aggregates::NAMES.iter().map(|(name, _)| *name))
+}
 
 /// What a query can read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +81,8 @@ pub struct Catalog<'a> {
     pub tables: &'a [TableSchema],
     /// By source: the columns whose values tell its rows apart, where repeats within the watermark are to be dropped. May be shorter.
     pub dedup: &'a [Vec<usize>],
+    /// The user's own; none has the name of another function.
+    pub functions: &'a [ScriptFunction],
 }
 
 /// The plan of one query's text.

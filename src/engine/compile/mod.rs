@@ -8,7 +8,9 @@ mod joins;
 
 use crate::engine::EngineSettings;
 use crate::engine::error::EngineError;
+use crate::engine::generate::Generate;
 use crate::engine::limit::Limit;
+use crate::engine::over::Over;
 use crate::engine::over_stream::OverStream;
 use crate::engine::sort::Sort;
 use crate::engine::stage::Stage;
@@ -186,7 +188,15 @@ impl Compiler<'_> {
             }
             Relation::Join(join) => self.join(relation, join)?,
             Relation::Deduplicate { input, keys, delay_us } => self.deduplicate(input, keys, *delay_us)?,
-            Relation::Generate { .. } | Relation::Expand { .. } | Relation::Over { .. } => {
+            Relation::Generate { generator, outer, columns, .. } => {
+                let generate = Generate::new(generator.clone(), *outer, columns.clone());
+                Stage::Generate(generate.ok_or_else(|| self.unsupported("a window whose slide, start or number breaks a rule"))?)
+            }
+            Relation::Expand { projections, .. } => Stage::Expand(projections.clone()),
+            Relation::Over { input, partition, order, calls } if self.query.mode == OutputMode::Batch => {
+                Stage::Over(Box::new(Over::new(&self.query.name, partition, order, calls, input.schema())?))
+            }
+            Relation::Over { .. } => {
                 return Err(self.unsupported("this operator is not there yet"));
             }
         }))

@@ -48,7 +48,8 @@ impl Lookup {
             root: (*join.right).clone(),
             output: fields.clone(),
         };
-        let program = Program { tables: program.tables.clone(), queries: vec![side], ..Program::default() };
+        let program =
+            Program { tables: program.tables.clone(), functions: program.functions.clone(), queries: vec![side], ..Program::default() };
         Query::new(&program, &program.queries[0], settings)?;
         let build = Build::empty(&fields);
         Ok(Lookup { matcher: Matcher::new(join), build, built: false, rejected: 0, fields, tables, program, settings: settings.clone() })

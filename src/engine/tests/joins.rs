@@ -16,7 +16,7 @@ fn joined(mode: OutputMode, text: &str) -> Program {
     let sources = sources();
     let catalog = Catalog { sources: &sources, tables: &tables, ..Catalog::default() };
     let query = plan_query("q", text, mode, &catalog).unwrap_or_else(|error| panic!("{}", error.in_text(text)));
-    Program { sources, tables, queries: vec![query] }
+    Program { sources, tables, queries: vec![query], ..Program::default() }
 }
 
 fn engine_of(mode: OutputMode, text: &str) -> Engine {

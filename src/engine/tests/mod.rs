@@ -1,5 +1,6 @@
 //! Tests of whole queries over the engine: planned from SQL, fed with tables, compared row by row.
 
+mod aggregates;
 mod clock;
 mod dedup;
 mod joins;

@@ -109,7 +109,7 @@ fn what_such_windows_refuse_is_told() {
     let plan = |mode, window: &str| {
         let text = format!("SELECT count(*) AS n FROM readings GROUP BY device, {window}");
         let sources = sources();
-        plan_query("q", &text, mode, &Catalog { sources: &sources, tables: &[], queries: &[] }).map(drop).map_err(|error| error.message)
+        plan_query("q", &text, mode, &Catalog { sources: &sources, ..Catalog::default() }).map(drop).map_err(|error| error.message)
     };
     for window in ["count_window(3)", "count_window(5, 2)", "state_window(temperature > 1, temperature < 1)"] {
         assert_eq!(plan(OutputMode::Append, window), Ok(()));

@@ -222,7 +222,7 @@ fn limits_reject_new_sessions_and_let_open_ones_grow() {
 fn every_mode_says_what_it_takes() {
     let plan = |mode, text: &str| {
         let sources = sources();
-        plan_query("q", text, mode, &Catalog { sources: &sources, tables: &[], queries: &[] }).map(drop).map_err(|error| error.message)
+        plan_query("q", text, mode, &Catalog { sources: &sources, ..Catalog::default() }).map(drop).map_err(|error| error.message)
     };
     assert!(plan(OutputMode::Update, SMALL).unwrap_err().contains("update mode"));
     assert_eq!(plan(OutputMode::Complete, SMALL), Ok(()));
