@@ -73,7 +73,9 @@ fn windows_count_each_row_once_over_restarts() {
         }
     }
     assert_eq!(rows, ["0s 12", "10s 10", "20s 10", "30s 10", "40s 10"]);
-    assert!(store.len() < 12 && engine.status()[0].operators.iter().any(|operator| operator.operator == "DEDUP"), "{}", store.len());
+    // Chunks for 20 s in stretches of 1.25 s, whose names come again, and seven buckets of windows.
+    assert!(store.len() < 30, "{}", store.len());
+    assert!(engine.status()[0].operators.iter().any(|operator| operator.operator == "DEDUP"));
 }
 
 #[test]
