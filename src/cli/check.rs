@@ -16,7 +16,10 @@ pub fn run(files: &ConfigFiles) -> Result<(), CliError> {
     }
     let count = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     if let Some(table) = settings.tables.iter().find(|table| table.trouble.is_some()) {
-        let what = format!("error: the file of the table `{}` is bad; a gateway that has taken it before would start with the last good one", table.name);
+        let what = format!(
+            "error: the file of the table `{}` is bad; a gateway that has taken it before would start with the last good one",
+            table.name
+        );
         return Err(CliError::Failed(what));
     }
     let tables = match settings.tables.len() {

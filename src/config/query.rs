@@ -87,12 +87,7 @@ fn limits(context: &mut Context, reader: &mut Reader) -> QueryLimits {
 }
 
 /// Plans the queries over the catalog's tables. Those that read a table in `broken` are left out: what is wrong has been reported there.
-pub fn plan_all(
-    context: &mut Context,
-    texts: &[QueryText],
-    base: &Catalog<'_>,
-    mut broken: BTreeSet<String>,
-) -> Planned {
+pub fn plan_all(context: &mut Context, texts: &[QueryText], base: &Catalog<'_>, mut broken: BTreeSet<String>) -> Planned {
     let mut planned = Planned::default();
     let reads = tables_read(context, texts);
     planned.read = reads.iter().flatten().flatten().map(|table| table.name.clone()).collect();

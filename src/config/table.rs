@@ -10,8 +10,8 @@ use super::diagnostic::Diagnostic;
 use super::reader::{Context, Reader};
 use super::settings::TableSettings;
 use super::text::Text;
-use crate::format::csv::{CsvBadRecords, CsvHeader, CsvSettings};
 use crate::format::TimestampUnit;
+use crate::format::csv::{CsvBadRecords, CsvHeader, CsvSettings};
 use crate::format::reference::{REFERENCE_ROWS_MAX, ReferenceContents, ReferenceFormat, ReferenceSettings};
 use crate::plan::{TableColumn, TableSchema};
 use crate::sql;
@@ -42,9 +42,9 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, kept_in: &Pat
     let path = reader.text(context, "path");
     let kind = reader.choice(context, "format", &[("csv", Kind::Csv), ("json", Kind::Json)]);
     let kind = kind.or_else(|| kind_of(context, &reader, path.as_ref()));
-    let schema = reader.text(context, "schema").and_then(|text| {
-        sql::parse_schema(&text.value).map_err(|error| context.report_sql(&text, error)).ok()
-    });
+    let schema = reader
+        .text(context, "schema")
+        .and_then(|text| sql::parse_schema(&text.value).map_err(|error| context.report_sql(&text, error)).ok());
     let timestamp_unit = reader.choice(context, "timestamp_unit", &super::source::TIMESTAMP_UNITS);
     let csv = csv(context, &mut reader, kind, timestamp_unit);
     let rows_max = reader.integer(context, "max_rows", 1..=REFERENCE_ROWS_MAX as i64).map_or(ROWS_DEFAULT, |rows| rows as usize);

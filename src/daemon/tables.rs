@@ -42,7 +42,8 @@ async fn run(table: usize, mut watcher: Watcher, events: mpsc::Sender<Event>) {
         });
         let Ok((back, look)) = looking.await else { return };
         watcher = back;
-        let pause = if matches!(look, Look::Unsettled) { SETTLE.min(watcher.settings.check_interval) } else { watcher.settings.check_interval };
+        let pause =
+            if matches!(look, Look::Unsettled) { SETTLE.min(watcher.settings.check_interval) } else { watcher.settings.check_interval };
         let event = match look {
             Look::Same | Look::Unsettled => None,
             Look::New(contents) => Some(Event::TableRead { table, contents }),

@@ -193,10 +193,7 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         use Stage::{Aggregate, Deduplicate, Join, Limit, OverStream, RowWindows, StateFunction};
-        matches!(
-            self,
-            Aggregate(_) | Limit(_) | RowWindows(_) | Join(_) | StateFunction(_) | OverStream(_) | Deduplicate(_)
-        )
+        matches!(self, Aggregate(_) | Limit(_) | RowWindows(_) | Join(_) | StateFunction(_) | OverStream(_) | Deduplicate(_))
     }
 
     /// Whether what it does depends on the watermark, so that this must be stored.

@@ -212,7 +212,10 @@ mod tests {
     #[test]
     fn a_bad_file_says_where() {
         let error = |settings: &ReferenceSettings, text: &str| read_reference(settings, text.as_bytes()).unwrap_err().to_string();
-        assert_eq!(error(&json(), "{\"device\":\"a\"}\n{\"device\":\"b\",\"limits\":{\"high\":\"x\"}}"), "line 2: the value does not fit column `lim` of type DOUBLE");
+        assert_eq!(
+            error(&json(), "{\"device\":\"a\"}\n{\"device\":\"b\",\"limits\":{\"high\":\"x\"}}"),
+            "line 2: the value does not fit column `lim` of type DOUBLE"
+        );
         assert!(error(&json(), "{\"device\":\"a\"}\n{").starts_with("line 2: "));
         assert_eq!(error(&json(), "{}\n{}\n{}\n{}"), "it has more rows than max_rows, 3");
         assert!(error(&json(), &" ".repeat(1_001)).contains("max_bytes"));
