@@ -4,6 +4,7 @@ mod aggregates;
 mod batching;
 mod bounds;
 mod clock;
+mod dedup;
 mod joins;
 mod keyed;
 mod limits;
