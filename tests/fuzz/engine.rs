@@ -74,7 +74,9 @@ pub fn plan(text: &str, random: &mut Random) {
 fn program(text: &str, random: &mut Random) -> Option<Program> {
     let (sources, tables) = (sources(), tables());
     let mode = MODES[random.below(4) as usize];
-    let query = plan_query("q", text, mode, &Catalog { sources: &sources, tables: &tables, ..Catalog::default() }).ok()?;
+    let dedup = if random.below(4) == 0 { vec![vec![1, 3], vec![1]] } else { Vec::new() };
+    let catalog = Catalog { sources: &sources, tables: &tables, dedup: &dedup, ..Catalog::default() };
+    let query = plan_query("q", text, mode, &catalog).ok()?;
     Some(Program { sources, tables, queries: vec![query], ..Program::default() })
 }
 

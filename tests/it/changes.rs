@@ -241,8 +241,13 @@ signature = "(x BIGINT) -> BIGINT"
 
 /// With the query in append mode, and the functions.
 fn settings_of(sql: &str) -> Settings {
+    settings_over("", sql)
+}
+
+/// `source`: further lines of its section.
+fn settings_over(source: &str, sql: &str) -> Settings {
     // The first lines go into the section of the source.
-    let query = format!("event_time = \"_arrived\"\nwatermark = \"10s\"\n[query.counts]\nsql = \"{sql}\"\n{FUNCTIONS}");
+    let query = format!("event_time = \"_arrived\"\nwatermark = \"10s\"\n{source}\n[query.counts]\nsql = \"{sql}\"\n{FUNCTIONS}");
     settings(&query, OUT)
 }
 
@@ -285,5 +290,16 @@ fn a_state_functions_script_may_change_its_key_may_not() {
         "[query.counts]\nsql = \"SELECT device, v FROM readings\"\nstate = {{ script_text = \"{count}\", key = [\"v\"], output = \"device STRING, n BIGINT\" }}\n"
     );
     let error = start(&settings(&text, OUT), &loaded, &Discard::default()).err().unwrap().to_string();
+    assert!(error.contains("query 'counts' has changed"), "{error}");
+}
+
+#[test]
+fn other_columns_that_tell_repeats_apart_are_a_change() {
+    let sql = "SELECT device, v FROM readings";
+    let by_value = settings_over("dedup = [\"v\"]", sql);
+    let mut gateway = start(&by_value, &Loaded::default(), &Discard::default()).unwrap();
+    let (loaded, _) = run(&mut gateway, Loaded::default());
+    assert!(start(&settings_over("dedup = [\"v\"]", "SELECT v + 1 AS w FROM readings"), &loaded, &Discard::default()).is_ok());
+    let error = start(&settings_over("dedup = [\"v\", \"device\"]", sql), &loaded, &Discard::default()).err().unwrap().to_string();
     assert!(error.contains("query 'counts' has changed"), "{error}");
 }

@@ -128,6 +128,73 @@ fn what_is_no_case_is_an_error() {
     assert!(test(path, &["a"]).1.contains("step 1: there is no source `redings`"));
 }
 
+const WHOLE: &str = r#"
+[source.readings]
+schema = "device STRING, ts TIMESTAMP, v DOUBLE, seq INT"
+event_time = "ts"
+watermark = "10s"
+dedup = ["device", "seq"]
+
+[source.doors]
+schema = "door STRING, open BOOLEAN"
+
+[table.rooms]
+path = "rooms.csv"
+schema = "device STRING, room STRING"
+
+[query.appended]
+sql = "SELECT r.device, room, v FROM readings r LEFT JOIN rooms ON r.device = rooms.device"
+
+[query.updated]
+sql = "SELECT device, count(*) AS n FROM readings GROUP BY device"
+mode = "update"
+
+[query.completed]
+sql = "SELECT door, count(*) AS n FROM doors GROUP BY door ORDER BY door"
+mode = "complete"
+
+[query.kept]
+sql = "SELECT device, v FROM readings"
+state = { script_text = "fn update(key, state, rows, now) { if state == () { state = 0.0; } for row in rows { state += row.v; } #{ device: key, total: state } }", key = ["device"], output = "device STRING, total DOUBLE" }
+"#;
+
+/// Two sources, a table that changes, repeats, every mode over streams, a state function: alone and with a restart after each step.
+#[test]
+fn a_case_may_hold_everything_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let first = r#"{"device":"a","ts":1767225600,"v":1,"seq":1}
+{"device":"a","ts":1767225601,"v":1,"seq":1}
+{"device":"b","ts":1767225602,"v":2,"seq":1}
+"#;
+    let files = [
+        ("case.toml", WHOLE),
+        ("rooms.csv", "device,room\na,attic\n"),
+        ("steps/1/readings.jsonl", first),
+        ("steps/1/doors.jsonl", "{\"door\":\"front\",\"open\":true}\n{\"door\":\"back\"}\n"),
+        ("steps/1/expected.appended.jsonl", "{\"device\":\"a\",\"room\":\"attic\",\"v\":1.0}\n{\"device\":\"b\",\"v\":2.0}\n"),
+        ("steps/1/expected.updated.jsonl", "{\"device\":\"a\",\"n\":1}\n{\"device\":\"b\",\"n\":1}\n"),
+        ("steps/1/expected.completed.jsonl", "{\"door\":\"back\",\"n\":1}\n{\"door\":\"front\",\"n\":1}\n"),
+        ("steps/1/expected.kept.jsonl", "{\"device\":\"a\",\"total\":1.0}\n{\"device\":\"b\",\"total\":2.0}\n"),
+        ("steps/2/rooms.table.csv", "device,room\nb,cellar\n"),
+        ("steps/2/readings.jsonl", "{\"device\":\"b\",\"ts\":1767225603,\"v\":4,\"seq\":2}\n{\"device\":\"b\",\"ts\":1767225603,\"v\":4,\"seq\":1}\n"),
+        ("steps/2/expected.appended.jsonl", "{\"device\":\"b\",\"room\":\"cellar\",\"v\":4.0}\n"),
+        ("steps/2/expected.updated.jsonl", "{\"device\":\"b\",\"n\":2}\n"),
+        ("steps/2/expected.kept.jsonl", "{\"device\":\"b\",\"total\":6.0}\n"),
+    ];
+    write(&path.join("whole"), &files);
+    for options in [&[][..], &["--restart"]] {
+        let (code, text) = test(path, &[options, &["whole"]].concat());
+        assert!(code == 0, "{text}");
+    }
+    write(path, &[("whole/steps/2/rooms.table.csv", "device\nb\n")]);
+    let (code, text) = test(path, &["whole"]);
+    assert!(code == 1 && text.contains("step 2: table `rooms`: ") && text.contains("`room`"), "{text}");
+    write(path, &[("whole/steps/2/ruums.table.csv", "")]);
+    fs::remove_file(path.join("whole/steps/2/rooms.table.csv")).unwrap();
+    assert!(test(path, &["whole"]).1.contains("there is no table `ruums`"));
+}
+
 /// The cases for the shipped configuration, which need no broker and none of its passwords.
 #[test]
 fn shipped_cases_pass() {
