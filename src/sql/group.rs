@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{self, GroupByExpr, SelectItem};
 
+use super::coerce::{not_compared, orderable};
 use super::error::SqlError;
 use super::expr::{AGGREGATES_FROM, Clause, ExprPlanner, place};
 use super::names::output_name;
@@ -94,6 +95,9 @@ impl Planner<'_> {
         span: Span,
     ) -> Result<Relation, SqlError> {
         let count = keys.len();
+        if let Some(key) = keys.iter().find(|key| !orderable(&key.expr.data_type)) {
+            return Err(not_compared(&key.expr));
+        }
         let calls = aggregates.iter().flat_map(|call| call.args.iter().chain(&call.filter));
         keys.iter().map(|key| &key.expr).chain(calls).try_for_each(tree::check_expr_depth)?;
         let mut onto_output = |expr: &mut Expr| {

@@ -5,6 +5,7 @@ mod keyed;
 mod limits;
 mod model;
 mod modes;
+mod nested;
 mod restart;
 mod union;
 
