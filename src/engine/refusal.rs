@@ -16,7 +16,7 @@ pub(super) enum Refusal {
 impl Refusal {
     /// Whether the operator was full.
     pub fn is_for_want_of_room(self) -> bool {
-        matches!(self, Refusal::Keys | Refusal::Bytes)
+        matches!(self, Refusal::Keys | Refusal::Bytes | Refusal::GroupBytes)
     }
 
     /// For people. `keys_max`, `bytes_max`: the operator's limits.

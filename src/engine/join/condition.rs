@@ -29,7 +29,7 @@ impl Condition {
 }
 
 /// Marks the columns that an expression reads.
-pub(super) fn mark_columns(expr: &Expr, used: &mut [bool]) {
+pub(in crate::engine) fn mark_columns(expr: &Expr, used: &mut [bool]) {
     match &expr.node {
         ExprNode::Column(index) => {
             if let Some(used) = used.get_mut(*index) {
@@ -53,12 +53,32 @@ pub(super) fn mark_columns(expr: &Expr, used: &mut [bool]) {
 }
 
 /// The conjuncts of an expression.
-pub(super) fn conjuncts(expr: Expr, out: &mut Vec<Expr>) {
+pub(in crate::engine) fn conjuncts(expr: Expr, out: &mut Vec<Expr>) {
     match expr.node {
         ExprNode::And(left, right) => {
             conjuncts(*left, out);
             conjuncts(*right, out);
         }
         node => out.push(Expr { node, ..expr }),
+    }
+}
+
+/// Moves column indices down by `by`, to be over the right side's columns alone.
+pub(in crate::engine) fn shift_columns(expr: &mut Expr, by: usize) {
+    match &mut expr.node {
+        ExprNode::Column(index) => *index -= by.min(*index),
+        ExprNode::Literal(_) | ExprNode::Parameter { .. } => {}
+        ExprNode::Cast { input, .. }
+        | ExprNode::Not(input)
+        | ExprNode::IsNull(input)
+        | ExprNode::Member { input, .. }
+        | ExprNode::Lambda { body: input, .. } => shift_columns(input, by),
+        ExprNode::And(left, right) | ExprNode::Or(left, right) => [left, right].into_iter().for_each(|side| shift_columns(side, by)),
+        ExprNode::Case { branches, otherwise } => {
+            branches.iter_mut().flat_map(|(condition, value)| [condition, value]).for_each(|expr| shift_columns(expr, by));
+            otherwise.iter_mut().for_each(|expr| shift_columns(expr, by));
+        }
+        ExprNode::Coalesce(args) | ExprNode::Call { args, .. } => args.iter_mut().for_each(|arg| shift_columns(arg, by)),
+        ExprNode::InList { input, list } => std::iter::once(&mut **input).chain(list).for_each(|expr| shift_columns(expr, by)),
     }
 }

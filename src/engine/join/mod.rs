@@ -7,6 +7,8 @@
 //! | `condition` | what is demanded beside equal keys |
 //! | `lookup` | a stream with a side that does not stream: reference tables, literals; without state |
 //! | `whole` | two whole sides, in batch queries |
+//! | `stream` | two streams |
+//! | `side`, `parts`, `stored` | a stream's buffered rows, and how they are stored |
 //!
 //! A key matches as Spark's `=` does: NaN with NaN, -0.0 with 0.0, NULL with nothing (with NULL for `<=>`).
 
@@ -14,10 +16,16 @@ mod build;
 mod condition;
 mod lookup;
 mod matcher;
+mod parts;
+mod side;
+mod stored;
+mod stream;
 mod whole;
 
+pub(super) use condition::{conjuncts, mark_columns, shift_columns};
 pub(super) use lookup::Lookup;
 use matcher::{MATCHES_MAX, Matcher};
+pub(super) use stream::{Expiry, SideSpec, StreamJoin, StreamJoinSpec};
 pub(super) use whole::Whole;
 
 use std::borrow::Cow;

@@ -178,11 +178,6 @@ impl RowWindows {
         self.keys.bytes() + self.cells.len() * self.cell_bytes + self.loose_bytes
     }
 
-    /// Live keys.
-    pub fn keys(&self) -> usize {
-        self.keys.len()
-    }
-
     /// Open windows (of count windows: blocks).
     pub fn windows(&self) -> usize {
         self.windows
@@ -238,6 +233,7 @@ impl RowWindows {
         }
         self.cells.grow();
         for (row, refusal) in self.refuse_without_room(&prepared, &mut work.rows, &mut work.slots) {
+            self.rejected += u64::from(refusal.is_for_want_of_room());
             complaints.reject(|| refusal.reason(self.keys_max, self.bytes_max), || render_row(fields, chunk, row));
         }
         let pairs = Pairs { rows: &work.rows, slots: &work.slots, first_arrival };

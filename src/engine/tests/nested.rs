@@ -59,7 +59,7 @@ fn keys_may_be_arrays_and_structs_but_no_maps() {
         "SELECT map(device, 1) = map(device, 1) AS m FROM readings",
     ] {
         let program = program(&[]);
-        let catalog = Catalog { sources: &program.sources, queries: &[], tables: &[] };
+        let catalog = Catalog { sources: &program.sources, ..Catalog::default() };
         let error = plan_query("q", text, OutputMode::Update, &catalog).unwrap_err();
         assert!(error.message.contains("compared"), "{text}: {}", error.message);
     }
