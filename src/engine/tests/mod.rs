@@ -1,6 +1,7 @@
 //! Tests of whole queries over the engine: planned from SQL, fed with tables, compared row by row.
 
 mod aggregates;
+mod batching;
 mod clock;
 mod joins;
 mod keyed;
@@ -9,6 +10,7 @@ mod model;
 mod modes;
 mod nested;
 mod over;
+mod pacing;
 mod restart;
 mod row_windows;
 mod sessions;
