@@ -28,6 +28,7 @@ use crate::engine::{Engine, EngineError, EngineSettings, StepOutput};
 use crate::format::FormatError;
 use crate::format::csv::CsvError;
 use crate::plan::{Program, Query, Relation};
+use crate::types::Field;
 
 /// Rows after which a batch is run.
 pub const BATCH_ROWS: usize = 1 << 15;
@@ -75,6 +76,8 @@ pub enum BatchQueryError {
     Csv { file: String, error: CsvError },
     #[error("cannot write the result: {0}")]
     Output(io::Error),
+    #[error("two columns of the result are called `{0}`, which a JSON object cannot hold; name one of them with AS")]
+    SameName(String),
     #[error(transparent)]
     Format(#[from] FormatError),
     #[error(transparent)]
@@ -107,6 +110,7 @@ pub fn run<R: Read, I: Iterator<Item = NamedFile<R>>>(
     out: &mut impl Write,
 ) -> Result<Summary, BatchQueryError> {
     let fields = query.output.clone();
+    check_names(&fields, format)?;
     let sources = tables.iter().map(|files| files.table.schema.clone()).collect();
     let program = Program { sources, queries: vec![query], ..Program::default() };
     let settings = EngineSettings { hash_seed, keys_max: KEYS_MAX, state_bytes_max: STATE_BYTES_MAX, ..EngineSettings::default() };
@@ -130,6 +134,16 @@ pub fn run<R: Read, I: Iterator<Item = NamedFile<R>>>(
     running.put(last)?;
     running.printer.finish(running.out).and_then(|()| running.out.flush()).map_err(BatchQueryError::Output)?;
     Ok(running.summary)
+}
+
+    check_names(&fields, format)?;
+/// An object's members must differ; a table's and CSV's columns need not.
+fn check_names(fields: &[Field], format: OutputFormat) -> Result<(), BatchQueryError> {
+    let same = |(place, field): (usize, &Field)| fields[..place].iter().any(|earlier| earlier.name == field.name);
+    match fields.iter().enumerate().find(|(place, field)| same((*place, *field))) {
+        Some((_, field)) if format == OutputFormat::Json => Err(BatchQueryError::SameName(field.name.clone())),
+        _ => Ok(()),
+    }
 }
 
 fn scans(relation: &Relation, source: usize) -> bool {

@@ -215,3 +215,11 @@ fn literal_queries_read_nothing() {
         assert_eq!((out.as_str(), summary.unwrap().lines), (expected, 0), "{sql}");
     }
 }
+
+#[test]
+fn an_objects_members_have_different_names() {
+    let sql = "SELECT 1 AS a, 2 AS a";
+    assert_eq!(over(&[], sql).0, "a,a\n1,2\n");
+    let (_, error) = query(&b""[..], OutputFormat::Json, sql);
+    assert!(error.unwrap_err().to_string().contains("two columns of the result are called `a`"));
+}

@@ -177,7 +177,10 @@ fn a_case_may_hold_everything_at_once() {
         ("steps/1/expected.completed.jsonl", "{\"door\":\"back\",\"n\":1}\n{\"door\":\"front\",\"n\":1}\n"),
         ("steps/1/expected.kept.jsonl", "{\"device\":\"a\",\"total\":1.0}\n{\"device\":\"b\",\"total\":2.0}\n"),
         ("steps/2/rooms.table.csv", "device,room\nb,cellar\n"),
-        ("steps/2/readings.jsonl", "{\"device\":\"b\",\"ts\":1767225603,\"v\":4,\"seq\":2}\n{\"device\":\"b\",\"ts\":1767225603,\"v\":4,\"seq\":1}\n"),
+        (
+            "steps/2/readings.jsonl",
+            "{\"device\":\"b\",\"ts\":1767225603,\"v\":4,\"seq\":2}\n{\"device\":\"b\",\"ts\":1767225603,\"v\":4,\"seq\":1}\n",
+        ),
         ("steps/2/expected.appended.jsonl", "{\"device\":\"b\",\"room\":\"cellar\",\"v\":4.0}\n"),
         ("steps/2/expected.updated.jsonl", "{\"device\":\"b\",\"n\":2}\n"),
         ("steps/2/expected.kept.jsonl", "{\"device\":\"b\",\"total\":6.0}\n"),
