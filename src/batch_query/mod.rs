@@ -136,7 +136,6 @@ pub fn run<R: Read, I: Iterator<Item = NamedFile<R>>>(
     Ok(running.summary)
 }
 
-    check_names(&fields, format)?;
 /// An object's members must differ; a table's and CSV's columns need not.
 fn check_names(fields: &[Field], format: OutputFormat) -> Result<(), BatchQueryError> {
     let same = |(place, field): (usize, &Field)| fields[..place].iter().any(|earlier| earlier.name == field.name);

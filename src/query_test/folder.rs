@@ -190,7 +190,10 @@ impl Step {
             return Ok(());
         }
         let Some(stem) = name.strip_suffix(".jsonl") else {
-            return Err("a step holds <source>.jsonl, <source>.messages.jsonl, <table>.table.csv, step.toml, expected.jsonl and status.json".to_owned());
+            return Err(
+                "a step holds <source>.jsonl, <source>.messages.jsonl, <table>.table.csv, step.toml, expected.jsonl and status.json"
+                    .to_owned(),
+            );
         };
         if let Some(query) = stem.strip_prefix("expected").filter(|query| query.is_empty() || query.starts_with('.')) {
             let rows = rows(&text(bytes)?)?;

@@ -1,6 +1,6 @@
 //! Random SQL and bytes: whatever comes, there is no panic, no hang, and no state that cannot be taken up again.
 //!
-//! `TIDEMILL_FUZZ_SECONDS` says for how long (4 if not set; `scripts/test.sh` takes a minute; the tests run side by side), `TIDEMILL_TEST_SEED` where
+//! `TIDEMILL_FUZZ_SECONDS` says for how long, all tests together (7 if not set; `scripts/test.sh` takes 120, a minute where two run side by side), `TIDEMILL_TEST_SEED` where
 //! it begins. A failure prints the seed of the one iteration that failed: the first iteration from that seed repeats it. What an iteration works on lies in
 //! `target/fuzz/<name>.last`, for crashes that print nothing. An iteration that hangs ends the program, and so does one that takes all memory.
 

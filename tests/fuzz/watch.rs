@@ -10,7 +10,8 @@ use crate::random::{Random, seed};
 
 /// Address space of the whole process; beyond it allocations fail, and the program aborts.
 const MEMORY_BYTES_MAX: u64 = 8 << 30;
-const SECONDS_DEFAULT: u64 = 4;
+const TARGETS: u32 = 7;
+const SECONDS_DEFAULT: u64 = 7;
 /// An iteration that takes longer hangs.
 const HANG: Duration = Duration::from_secs(60);
 
@@ -46,7 +47,7 @@ impl Drop for Teller<'_> {
 /// Runs `act` again and again until the time is over; at least once.
 pub fn iterate(name: &'static str, act: impl Fn(&mut Random, &Watch)) {
     let seconds = std::env::var("TIDEMILL_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS_DEFAULT);
-    let time = Duration::from_secs(seconds);
+    let time = Duration::from_secs(seconds) / TARGETS;
     let limit = rustix::process::Rlimit { current: Some(MEMORY_BYTES_MAX), maximum: None };
     rustix::process::setrlimit(rustix::process::Resource::As, limit).expect("a limit may be lowered");
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/fuzz");
