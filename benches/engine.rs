@@ -243,7 +243,7 @@ fn keys(messages: usize, most: usize) {
         let tables = load.tables();
         let batches: Vec<Batch> = tables.into_iter().enumerate().map(|(number, table)| batch(number, table, None)).collect();
         let (filling, steady) = batches.split_at(devices.max(messages) / BATCH_ROWS);
-        let mut engine = engine(&program(OutputMode::Append, &[text.clone()]));
+        let mut engine = engine(&program(OutputMode::Append, std::slice::from_ref(&text)));
         let before_mb = Process::own().resident_mb();
         let new = run(&mut engine, filling);
         let held = engine.status().remove(0);
