@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_version_goes_with_one_batch_and_a_bad_file_leaves_it() {
         let settings = settings();
-        let mut tables = Tables::start(&[settings.clone()]);
+        let mut tables = Tables::start(std::slice::from_ref(&settings));
         assert_eq!(tables.take().iter().map(|version| version.rows.rows).collect::<Vec<_>>(), [1]);
         assert!(tables.take().is_empty());
         tables.refused(0, "line 2: no".to_owned());

@@ -17,6 +17,6 @@ impl Join {
         let is_time = |expr: &Expr, times: &[bool]| matches!(expr.node, ExprNode::Column(index) if times[index]);
         let by_key = self.keys.iter().any(|key| is_time(&key.left, &left) || is_time(&key.right, &right));
         let by_range = self.time.is_some_and(|time| time.min_us.is_some() && time.max_us.is_some());
-        !by_key && !(by_range && self.left.has_watermark() && self.right.has_watermark())
+        !(by_key || by_range && self.left.has_watermark() && self.right.has_watermark())
     }
 }
