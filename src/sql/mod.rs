@@ -8,6 +8,7 @@
 //! those limits 2 MiB of stack are enough, where sqlparser is built with optimisation (as in this package's profiles).
 
 mod aggregate_call;
+mod aggregate_form;
 mod aggregates;
 mod budget;
 mod coerce;

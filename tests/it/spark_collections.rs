@@ -77,7 +77,7 @@ fn quote_names(shown: &str) -> String {
             }
         }
     }
-    out + &word
+    out + word.as_str()
 }
 
 /// NULL-typed parts are BOOLEAN in the recorded type as it is read here.
