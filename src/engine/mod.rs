@@ -17,8 +17,10 @@
 //! | `ordered`, `value_codec`, `hash` | values as bytes: in order, exactly, hashed |
 //! | `emit`, `reading`, `distinct_rows` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
+//! | `generate`, `expand`, `over` | rows made of rows; analytic functions |
 //! | `join`, `tables` | joins; the reference tables |
 //! | `keyed` | what operators keep by key, with due times |
+//! | `over_stream`, `running` | OVER over a stream, row by row |
 //! | `state_function` | scripts with a state for each key |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `state_limits` | what an operator may hold |
@@ -38,7 +40,9 @@ mod describe;
 mod distinct_rows;
 mod emit;
 mod error;
+mod expand;
 pub mod expr;
+mod generate;
 mod hash;
 mod input;
 mod join;
@@ -53,6 +57,8 @@ mod limit;
 mod local_window;
 mod ordered;
 mod output;
+mod over;
+mod over_stream;
 mod overflow;
 mod pane;
 mod placement;
@@ -63,6 +69,7 @@ mod refusal;
 mod render;
 mod room;
 mod row_windows;
+mod running;
 mod sort;
 mod spec;
 mod stage;

@@ -11,10 +11,14 @@ use crate::batch::{Stamp, Values};
 use crate::engine::aggregate::Aggregate;
 use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::{Chunk, SharedColumn, without};
+use crate::engine::expand::expand;
 use crate::engine::expr::{Context, EvalError, RowError};
+use crate::engine::generate::Generate;
 use crate::engine::join::{Lookup, StreamJoin, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
+use crate::engine::over::Over;
+use crate::engine::over_stream::OverStream;
 use crate::engine::render::{render_row, shorten};
 use crate::engine::row_windows::RowWindows;
 use crate::engine::sort::Sort;
@@ -40,6 +44,10 @@ pub(super) enum Stage {
     },
     /// The rows of all ports, as they come.
     Union,
+    Generate(Generate),
+    /// Projections, each of which makes a row of each.
+    Expand(Vec<Vec<Expr>>),
+    Over(Box<Over>),
     Limit(Limit),
     Aggregate(Box<Aggregate>),
     RowWindows(Box<RowWindows>),
@@ -49,6 +57,7 @@ pub(super) enum Stage {
     /// Two sides of a batch query.
     Whole(Box<Whole>),
     StateFunction(Box<StateFunction>),
+    OverStream(Box<OverStream>),
     /// Two streams.
     Join(Box<StreamJoin>),
 }
@@ -112,6 +121,12 @@ impl Stage {
             }
             Stage::Watermark { column, index } => env.watermarks.observe(*index, event_times(&chunk, *column)),
             Stage::Union => {}
+            Stage::Generate(generate) => return generate.push(chunk, env),
+            Stage::Expand(projections) => return expand(projections, &chunk, env),
+            Stage::Over(over) => {
+                over.absorb(&chunk, env);
+                return Flow::Held;
+            }
             Stage::Limit(limit) => limit.apply(&mut chunk),
             Stage::Aggregate(aggregate) => {
                 let text = env.text;
@@ -134,6 +149,7 @@ impl Stage {
                 return Flow::Held;
             }
             Stage::StateFunction(function) => return Flow::One(function.push(&chunk, env)),
+            Stage::OverStream(over) => chunk = over.push(chunk, env),
         }
         Flow::One(chunk)
     }
@@ -141,6 +157,7 @@ impl Stage {
     /// What is held and has come due.
     pub fn release(&mut self, env: &mut Env<'_, '_>) -> Vec<Chunk<'static>> {
         match self {
+            Stage::Over(over) if env.ended => over.emit(env).into_iter().collect(),
             Stage::Aggregate(aggregate) => aggregate.emit(env.before_us, env.after_us, env.ended, env.complaints),
             Stage::RowWindows(windows) => windows.emit(env.after_us, env.ended, env.complaints),
             Stage::Sort(sort) if env.ended || env.mode == OutputMode::Complete => {
@@ -169,7 +186,8 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::StateFunction(_) | Stage::Join(_) => true,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::Join(_) => true,
+            Stage::StateFunction(_) | Stage::OverStream(_) => true,
             _ => false,
         }
     }
@@ -226,6 +244,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
             Stage::RowWindows(windows) => windows.put_changes(prefix, out),
             Stage::StateFunction(function) => function.put_changes(prefix, out),
+            Stage::OverStream(over) => over.put_changes(prefix, out),
             Stage::Join(join) => join.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
@@ -244,6 +263,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
             Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
             Stage::StateFunction(function) => function.restore(entries),
+            Stage::OverStream(over) => over.restore(entries),
             Stage::Join(join) => join.restore(entries, watermark_us),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
@@ -269,6 +289,10 @@ impl Stage {
                 status.cells += windows.windows();
                 status.gapless_rows += windows.gapless_rows();
             }
+            Stage::Join(join) => {
+                status.panes += join.parts();
+                status.cells += join.rows();
+            }
             _ => {}
         }
         if let Some(operator) = self.operator_status() {
@@ -284,7 +308,10 @@ impl Stage {
             Stage::Aggregate(aggregate) => Some(aggregate.status()),
             Stage::RowWindows(windows) => Some(windows.status()),
             Stage::Sort(sort) => Some(sort.status()),
+            Stage::Lookup(lookup) => Some(lookup.status()),
+            Stage::Whole(whole) => Some(whole.status()),
             Stage::StateFunction(function) => Some(function.status()),
+            Stage::OverStream(over) => Some(over.status()),
             Stage::Join(join) => Some(join.status()),
             _ => None,
         }

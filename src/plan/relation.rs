@@ -144,8 +144,6 @@ pub enum Generator {
     Inline(Expr),
     /// Rows as given.
     Stack(Vec<Vec<Expr>>),
-    /// (text, paths): one row of texts.
-    JsonTuple(Expr, Vec<Expr>),
     /// All windows that hold the time: `window(...)` without GROUP BY.
     Windows(WindowSpec),
 }

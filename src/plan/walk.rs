@@ -75,7 +75,6 @@ impl Generator {
         match self {
             Generator::Explode(input) | Generator::PosExplode(input) | Generator::Inline(input) => vec![input],
             Generator::Stack(rows) => rows.iter().flatten().collect(),
-            Generator::JsonTuple(text, paths) => std::iter::once(text).chain(paths).collect(),
             Generator::Windows(spec) => vec![&spec.time],
         }
     }
@@ -84,7 +83,6 @@ impl Generator {
         match self {
             Generator::Explode(input) | Generator::PosExplode(input) | Generator::Inline(input) => vec![input],
             Generator::Stack(rows) => rows.iter_mut().flatten().collect(),
-            Generator::JsonTuple(text, paths) => std::iter::once(text).chain(paths).collect(),
             Generator::Windows(spec) => vec![&mut spec.time],
         }
     }

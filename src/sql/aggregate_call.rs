@@ -5,7 +5,8 @@ use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, Fun
 use super::aggregate_form::same;
 use super::aggregates::{self, Kind, Written};
 use super::error::SqlError;
-use super::expr::{AGGREGATES_FROM, Clause, ExprPlanner, place};
+use super::expr::{Clause, ExprPlanner, place};
+use super::places::Stand;
 use super::planner::direction;
 use super::tree;
 use crate::plan::{Expr, ExprNode, SortKey, Span};
@@ -18,6 +19,7 @@ impl ExprPlanner<'_> {
             Clause::Where => Some("WHERE"),
             Clause::On => Some("the condition of a join"),
             Clause::GroupBy => Some("GROUP BY"),
+            Clause::Generator => Some("FROM"),
             Clause::Values => Some("VALUES"),
             Clause::Watermark => Some("WATERMARK"),
             _ => None,
@@ -37,7 +39,7 @@ impl ExprPlanner<'_> {
         let written = self.written(kind, name, function, span);
         self.in_aggregate = false;
         let call = aggregates::build(kind, written?, self.mode)?;
-        let is_aggregate = |node: &Expr| matches!(node.node, ExprNode::Column(index) if index >= AGGREGATES_FROM);
+        let is_aggregate = |node: &Expr| matches!(node.node, ExprNode::Column(index) if matches!(Stand::of(index), Stand::Aggregate(_)));
         let parts = call.args.iter().chain(&call.filter).chain(call.order.iter().map(|key| &key.expr));
         if parts.into_iter().any(|part| tree::any(part, &mut |node| is_aggregate(node))) {
             return Err(nested());
@@ -47,10 +49,11 @@ impl ExprPlanner<'_> {
         if index == self.aggregates.len() {
             self.aggregates.push(call);
         }
-        Ok(tree::column(AGGREGATES_FROM + index, data_type, span))
+        Ok(tree::column(Stand::Aggregate(index).column(), data_type, span))
     }
 
-    fn written(&mut self, kind: Kind, name: String, function: &ast::Function, span: Span) -> Result<Written, SqlError> {
+    /// The call with its arguments planned.
+    pub fn written(&mut self, kind: Kind, name: String, function: &ast::Function, span: Span) -> Result<Written, SqlError> {
         let (args, clauses, distinct) = match &function.args {
             FunctionArguments::List(list) => {
                 (&list.args[..], &list.clauses[..], list.duplicate_treatment == Some(DuplicateTreatment::Distinct))

@@ -37,13 +37,11 @@ fn signed_duration(micros: i64) -> String {
 }
 
 pub fn generate(generator: &Generator, outer: bool, columns: &[Field], names: &[Field]) -> String {
-    let list = |exprs: &[Expr]| exprs.iter().map(|expr| show(expr, names)).collect::<Vec<_>>().join(", ");
     let made = match generator {
         Generator::Explode(input) => format!("explode({})", show(input, names)),
         Generator::PosExplode(input) => format!("posexplode({})", show(input, names)),
         Generator::Inline(input) => format!("inline({})", show(input, names)),
         Generator::Stack(rows) => format!("stack of {} rows", rows.len()),
-        Generator::JsonTuple(text, paths) => format!("json_tuple({}, {})", show(text, names), list(paths)),
         Generator::Windows(spec) => format!("windows of {}", window(spec, names)),
     };
     let columns: Vec<&str> = columns.iter().map(|field| field.name.as_str()).collect();

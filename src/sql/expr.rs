@@ -7,17 +7,18 @@ use super::budget::Budget;
 use super::coerce::{coerce, unify};
 use super::error::{SqlError, join};
 use super::functions;
+use super::generate::Generated;
+use super::grouping::Grouping;
 use super::lambdas::name_of;
 use super::lex::span_of;
+use super::over::WrittenOver;
+use super::places::Stand;
 use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::tree;
-use super::{collections, intervals, literal, row_window, window};
+use super::{collections, intervals, literal, row_window, scripted, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, Function, OutputMode, Span};
 use crate::types::{DataType, Field, Value};
-
-/// Columns from here on stand for the aggregates of the SELECT being planned, until the aggregation's output takes their place.
-pub const AGGREGATES_FROM: usize = usize::MAX / 2;
 
 /// How deep operators and calls may nest within each other; chains of binary operators do not count.
 const NESTING_MAX: usize = 80;
@@ -30,8 +31,10 @@ pub enum Clause {
     On,
     Where,
     GroupBy,
+    Generator,
     Values,
     Having,
+    Qualify,
     OrderBy,
     Watermark,
 }
@@ -49,9 +52,19 @@ pub struct ExprPlanner<'a> {
     pub aliases: Vec<(String, Expr)>,
     /// What the bare name `window` means in an aggregation.
     pub window: Option<Expr>,
-    /// The aggregates met so far; column `AGGREGATES_FROM + i` stands for number i.
+    /// The aggregates met so far; columns stand for them.
     pub aggregates: Vec<AggregateCall>,
+    /// The generators of the SELECT list so far; columns stand for what they make.
+    pub generators: Vec<Generated>,
+    /// The calls with OVER so far; columns stand for them.
+    pub overs: Vec<WrittenOver>,
+    /// The calls of `grouping` and `grouping_id` so far; columns stand for them.
+    pub groupings: Vec<Grouping>,
+    /// What WINDOW defines.
+    pub named_windows: &'a [ast::NamedWindowDefinition],
     pub in_aggregate: bool,
+    pub in_generator: bool,
+    pub in_over: bool,
     pub depth: usize,
     /// Of the lambdas around, the innermost last.
     pub parameters: Vec<Vec<Field>>,
@@ -78,7 +91,13 @@ impl<'a> ExprPlanner<'a> {
             aliases: Vec::new(),
             window: None,
             aggregates: Vec::new(),
+            generators: Vec::new(),
+            overs: Vec::new(),
+            groupings: Vec::new(),
+            named_windows: &[],
             in_aggregate: false,
+            in_generator: false,
+            in_over: false,
             depth: 0,
             parameters: Vec::new(),
         }
@@ -145,9 +164,13 @@ impl<'a> ExprPlanner<'a> {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), place(expr))
             }
             E::Function(function) => self.function(function),
-            E::Extract { .. } | E::Ceil { .. } | E::Floor { .. } | E::Position { .. } | E::Substring { .. } | E::Trim { .. } => {
-                self.syntax(expr)
-            }
+            E::Extract { .. }
+            | E::Ceil { .. }
+            | E::Floor { .. }
+            | E::Position { .. }
+            | E::Substring { .. }
+            | E::Overlay { .. }
+            | E::Trim { .. } => self.syntax(expr),
             E::Interval(interval) => intervals::literal(interval),
             E::Subquery(_) | E::Exists { .. } | E::InSubquery { .. } => {
                 Err(SqlError::unsupported(place(expr), "a subquery in an expression"))
@@ -175,7 +198,7 @@ impl<'a> ExprPlanner<'a> {
         if let Some(found) = self.parameter(&parts, span)? {
             return Ok(found);
         }
-        let aliases_first = matches!(self.clause, Clause::Having | Clause::OrderBy) && !self.in_aggregate;
+        let aliases_first = matches!(self.clause, Clause::Having | Clause::Qualify | Clause::OrderBy) && !self.in_aggregate;
         if aliases_first && let Some(found) = self.alias(&parts, span)? {
             return Ok(found);
         }
@@ -251,8 +274,9 @@ impl<'a> ExprPlanner<'a> {
         match (&folded.node, &target) {
             (ExprNode::Literal(_), DataType::Date | DataType::Timestamp) => Ok(folded),
             (_, DataType::Date) => Err(SqlError::new(span, format!("'{text}' is not a date")).help("DATE '2026-01-31'")),
+            (_, DataType::Timestamp) if literal::is_zoned_timestamp(text) => Ok(folded),
             (_, DataType::Timestamp) => {
-                Err(SqlError::new(span, format!("'{text}' is not a timestamp in UTC")).help("TIMESTAMP '2026-01-31 12:34:56'"))
+                Err(SqlError::new(span, format!("'{text}' is not a timestamp")).help("TIMESTAMP '2026-01-31 12:34:56'"))
             }
             _ => Err(SqlError::unsupported(span, format_args!("a literal of type {target}"))),
         }
@@ -293,8 +317,8 @@ impl<'a> ExprPlanner<'a> {
             return Err(SqlError::new(span, format!("there is no function `{}`", function.name)));
         };
         let name = part.as_ident().map(|ident| ident.value.to_ascii_lowercase()).unwrap_or_default();
-        if function.over.is_some() {
-            return Err(SqlError::unsupported(span, "OVER"));
+        if let Some(over) = &function.over {
+            return self.over_call(function, over, &name, span);
         }
         if !matches!(function.parameters, FunctionArguments::None) {
             return Err(SqlError::unsupported(span, format_args!("this form of `{name}`")));
@@ -318,10 +342,20 @@ impl<'a> ExprPlanner<'a> {
         if window::NAMES.contains(&name.as_str()) {
             return self.window_call(&name, args, span);
         }
+        if let (Some(unit), [_, second, third]) = (unit_of_time(&name, args), args) {
+            let (second, third) = (self.argument(second, &name)?, self.argument(third, &name)?);
+            return functions::in_units(&name, unit, second, third, span);
+        }
         if let Some(planned) = self.higher_order(&name, args, span) {
             return planned;
         }
         let mut planned = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(own) = self.planner.catalog.functions.iter().find(|function| function.name == name) {
+            return scripted::call(own, planned, span);
+        }
+        if matches!(name.as_str(), "grouping" | "grouping_id") {
+            return self.grouping_call(&name, planned, span);
+        }
         let names: Vec<Option<String>> = args.iter().map(|arg| argument_expr(arg).and_then(name_of)).collect();
         match collections::build(&name, &mut planned, &names, span) {
             Some(built) => built,
@@ -335,6 +369,17 @@ impl<'a> ExprPlanner<'a> {
             FunctionArg::Unnamed(_) => Err(SqlError::new(place(arg), format!("`{name}` does not take `*`"))),
             _ => Err(SqlError::unsupported(place(arg), "a named argument")),
         }
+    }
+
+    /// A call of `grouping` or `grouping_id`: noted, and a column that stands for it.
+    fn grouping_call(&mut self, name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
+        let id = name == "grouping_id";
+        if !id {
+            super::signatures::check_count(name, args.len(), 1, Some(1), span)?;
+        }
+        self.groupings.push(Grouping { id, args, span });
+        let data_type = if id { DataType::BigInt } else { DataType::Int };
+        Ok(tree::column(Stand::Grouping(self.groupings.len() - 1).column(), data_type, span))
     }
 
     fn window_call(&mut self, name: &str, args: &[FunctionArg], span: Span) -> Result<Expr, SqlError> {
@@ -363,10 +408,20 @@ impl<'a> ExprPlanner<'a> {
                 return functions::extract(&field.to_string(), source, span);
             }
             ast::Expr::Ceil { expr: arg, field } | ast::Expr::Floor { expr: arg, field } => {
-                if !matches!(field, ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime)) {
-                    return Err(SqlError::unsupported(span, "ceil or floor with a scale or unit").help("use round(x, scale)"));
+                let name = if matches!(expr, ast::Expr::Ceil { .. }) { "ceil" } else { "floor" };
+                match field {
+                    ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => (name, vec![arg]),
+                    ast::CeilFloorKind::Scale(scale) => {
+                        let scale = literal::signed(scale).ok_or_else(|| SqlError::new(span, "the scale must be a literal"))?;
+                        return functions::build(name, vec![self.plan(arg)?, scale], span, self.budget);
+                    }
+                    ast::CeilFloorKind::DateTimeField(_) => {
+                        return Err(SqlError::unsupported(span, "ceil or floor to a unit").help("use date_trunc(unit, ts)"));
+                    }
                 }
-                (if matches!(expr, ast::Expr::Ceil { .. }) { "ceil" } else { "floor" }, vec![arg])
+            }
+            ast::Expr::Overlay { expr: text, overlay_what, overlay_from, overlay_for } => {
+                ("overlay", [&**text, overlay_what, overlay_from].into_iter().chain(overlay_for.as_deref()).collect())
             }
             ast::Expr::Position { expr: part, r#in } => ("position", vec![part, r#in]),
             ast::Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. } => {
@@ -391,7 +446,7 @@ impl<'a> ExprPlanner<'a> {
     }
 
     /// A call's span up to its closing parenthesis, which the parser leaves out.
-    fn call_span(&self, span: Span) -> Span {
+    pub fn call_span(&self, span: Span) -> Span {
         let rest = self.text.get(span.start as usize..).unwrap_or_default();
         let (mut depth, mut quote) = (0usize, None);
         for (at, byte) in rest.bytes().enumerate() {
@@ -407,5 +462,16 @@ impl<'a> ExprPlanner<'a> {
             }
         }
         span
+    }
+}
+
+/// The bare unit that stands first in `timestampadd(HOUR, …)` and its like, as a string literal.
+fn unit_of_time(name: &str, args: &[FunctionArg]) -> Option<Expr> {
+    let takes_unit = matches!(name, "timestampadd" | "timestampdiff" | "dateadd" | "date_add" | "datediff" | "date_diff");
+    match args.first()? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Identifier(ident))) if takes_unit && args.len() == 3 => {
+            Some(tree::text(&ident.value, span_of(ident.span)))
+        }
+        _ => None,
     }
 }

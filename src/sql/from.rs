@@ -21,8 +21,8 @@ impl Planner<'_> {
     pub fn plan_factor(&self, factor: &TableFactor) -> Result<Planned, SqlError> {
         match factor {
             TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => self.plan_table(name, alias.as_ref()),
-            TableFactor::Table { args: Some(_), .. } => {
-                Err(SqlError::unsupported(place(factor), "a table function").help("write window(ts, '1 minute') in GROUP BY"))
+            TableFactor::Table { name, alias, args: Some(args), sample: None, version: None, .. } => {
+                self.plan_table_function(name, &args.args, Alias::of(alias.as_ref()), place(factor))
             }
             TableFactor::Table { .. } => Err(SqlError::unsupported(place(factor), "TABLESAMPLE or a table version")),
             TableFactor::Derived { lateral: false, subquery, alias, .. } => {
@@ -100,7 +100,6 @@ impl Planner<'_> {
         if let Some(event_time) = table.event_time
             && let Some(delay_us) = event_time.delay_us
             && !has_clause
-            && self.mode != OutputMode::Batch
         {
             relation = Relation::Watermark { input: Box::new(relation), column: event_time.column, delay_us };
         }
@@ -120,7 +119,7 @@ impl Planner<'_> {
     }
 
     /// Applies a table's alias and WATERMARK clause.
-    fn dress(&self, mut planned: Planned, alias: Alias, table: Option<&str>, span: Span) -> Result<Planned, SqlError> {
+    pub fn dress(&self, mut planned: Planned, alias: Alias, table: Option<&str>, span: Span) -> Result<Planned, SqlError> {
         if !alias.columns.is_empty() {
             let mut visible = planned.scope.columns.iter_mut().filter(|column| column.shown == Shown::Always);
             for name in &alias.columns {
@@ -152,7 +151,7 @@ impl Planner<'_> {
             });
         }
         let streaming = self.is_stream(&planned.relation);
-        if planned.relation.has_watermark() {
+        if planned.relation.has_watermark() && self.mode != OutputMode::Batch {
             return Err(SqlError::new(clause.span, "the table has a watermark already").help("keep one of them"));
         }
         let column = match (&time.node, &clause.name) {
@@ -171,8 +170,8 @@ impl Planner<'_> {
                 planned.scope.columns.len() - 1
             }
         };
-        // Without effect on a table, as in Spark.
-        if streaming {
+        // On a reference table without effect; in a batch query it says, while it is planned, which column is event time.
+        if streaming || self.mode == OutputMode::Batch && !planned.relation.has_watermark() {
             planned.relation = Relation::Watermark { input: Box::new(planned.relation), column, delay_us: clause.delay_us };
         }
         Ok(planned)

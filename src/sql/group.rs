@@ -3,10 +3,11 @@
 use sqlparser::ast::{self, GroupByExpr, SelectItem};
 
 use super::error::SqlError;
-use super::expr::{AGGREGATES_FROM, Clause, ExprPlanner, place};
+use super::expr::{Clause, ExprPlanner, place};
+use super::grouping::{Expanded, Keys, expand, written_sets};
 use super::names::output_name;
+use super::places::Stand;
 use super::planner::Planner;
-use super::scope::Scope;
 use super::select::{Computed, ordinal};
 use super::{optimize, row_window, tree, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, GroupKey, NamedExpr, OutputMode, Relation, Span};
@@ -40,80 +41,113 @@ fn is_window_call(expr: &ast::Expr) -> bool {
     matches!(expr, ast::Expr::Function(function) if window::called(function).is_some())
 }
 
-/// The keys with their names: columns, names and numbers of the SELECT list, expressions, or ALL.
-pub fn plan_keys(exprs: &mut ExprPlanner<'_>, select: &ast::Select, items: &[NamedExpr]) -> Result<Vec<NamedExpr>, SqlError> {
+/// The keys with their names: columns, names and numbers of the SELECT list, expressions, or ALL; and the grouping sets.
+pub fn plan_keys(exprs: &mut ExprPlanner<'_>, select: &ast::Select, items: &[NamedExpr]) -> Result<Keys, SqlError> {
     exprs.clause = Clause::GroupBy;
     let mut keys: Vec<NamedExpr> = Vec::new();
-    let add = |key: NamedExpr, keys: &mut Vec<NamedExpr>| {
-        if !keys.iter().any(|known| tree::same(&known.expr, &key.expr)) {
-            keys.push(key);
-        }
-    };
+    let mut sets = None;
     match &select.group_by {
         GroupByExpr::All(modifiers) if modifiers.is_empty() => {
             for item in items.iter().filter(|item| !has_aggregate(&item.expr)) {
-                add(NamedExpr { name: item.name.clone(), expr: exprs.budget.copy(&item.expr)? }, &mut keys);
+                add_key(NamedExpr { name: item.name.clone(), expr: exprs.budget.copy(&item.expr)? }, &mut keys)?;
             }
         }
-        GroupByExpr::Expressions(written, modifiers) if modifiers.is_empty() => {
-            for expr in written {
-                let key = match ordinal(expr, items)? {
-                    Some(item) => NamedExpr { name: item.name.clone(), expr: Expr { span: place(expr), ..exprs.budget.copy(&item.expr)? } },
-                    None => {
-                        let planned = exprs.plan(expr)?;
-                        NamedExpr { name: output_name(expr), expr: planned }
-                    }
-                };
-                if has_aggregate(&key.expr) {
-                    return Err(SqlError::new(place(expr), "an aggregate cannot be a key of GROUP BY"));
+        GroupByExpr::All(_) => {
+            return Err(SqlError::unsupported(place(&select.group_by), "GROUP BY ALL with grouping sets").help("name the keys"));
+        }
+        GroupByExpr::Expressions(written, modifiers) => {
+            let written_sets = written_sets(written, modifiers, place(&select.group_by))?;
+            let plain = written.iter().filter(|key| !matches!(key, ast::Expr::Rollup(_) | ast::Expr::Cube(_) | ast::Expr::GroupingSets(_)));
+            let in_sets = written_sets.iter().flatten().flatten().copied();
+            let mut places: Vec<(&ast::Expr, usize)> = Vec::new();
+            for expr in plain.chain(in_sets) {
+                if !places.iter().any(|(known, _)| std::ptr::eq(*known, expr)) {
+                    places.push((expr, plan_key(exprs, expr, items, &mut keys)?));
                 }
-                add(key, &mut keys);
             }
+            let place_of = |expr: &&ast::Expr| places.iter().find(|(known, _)| std::ptr::eq(*known, *expr)).map_or(0, |(_, key)| *key);
+            sets = written_sets.map(|sets| sets.iter().map(|set| set.iter().map(place_of).collect()).collect());
         }
-        _ => return Err(SqlError::unsupported(place(&select.group_by), "GROUP BY … WITH ROLLUP, CUBE or GROUPING SETS")),
     }
     if keys.len() > KEYS_MAX {
         return Err(SqlError::new(place(&select.group_by), format!("GROUP BY has more than {KEYS_MAX} keys")));
     }
-    Ok(keys)
+    Ok(Keys { keys, sets })
+}
+
+/// Adds the key that is written; its place among the keys.
+fn plan_key(exprs: &mut ExprPlanner<'_>, expr: &ast::Expr, items: &[NamedExpr], keys: &mut Vec<NamedExpr>) -> Result<usize, SqlError> {
+    let key = match ordinal(expr, items)? {
+        Some(item) => NamedExpr { name: item.name.clone(), expr: Expr { span: place(expr), ..exprs.budget.copy(&item.expr)? } },
+        None => {
+            let planned = exprs.plan(expr)?;
+            NamedExpr { name: output_name(expr), expr: planned }
+        }
+    };
+    if has_aggregate(&key.expr) {
+        return Err(SqlError::new(place(expr), "an aggregate cannot be a key of GROUP BY"));
+    }
+    add_key(key, keys)
+}
+
+fn add_key(key: NamedExpr, keys: &mut Vec<NamedExpr>) -> Result<usize, SqlError> {
+    let later = |node: &Expr| matches!(node.node, ExprNode::Column(index) if !matches!(Stand::of(index), Stand::Input(_)));
+    if tree::any(&key.expr, &mut |node| later(node)) {
+        let message = "a key of GROUP BY cannot hold a generator, an analytic function or a subquery";
+        return Err(SqlError::new(key.expr.span, message).help("compute it in a subquery in FROM"));
+    }
+    if let Some(known) = keys.iter().position(|known| tree::same(&known.expr, &key.expr)) {
+        return Ok(known);
+    }
+    keys.push(key);
+    Ok(keys.len() - 1)
 }
 
 fn has_aggregate(expr: &Expr) -> bool {
-    tree::any(expr, &mut |node| matches!(node.node, ExprNode::Column(index) if index >= AGGREGATES_FROM))
+    tree::any(expr, &mut |node| matches!(node.node, ExprNode::Column(index) if matches!(Stand::of(index), Stand::Aggregate(_))))
 }
 
 impl Planner<'_> {
     /// The aggregation; `computed` is rewritten from the input's columns to the aggregation's.
     pub fn aggregate(
         &self,
+        exprs: &ExprPlanner<'_>,
         input: Relation,
-        scope: &Scope,
-        keys: Vec<NamedExpr>,
+        Keys { keys: written, sets }: Keys,
         aggregates: Vec<AggregateCall>,
         computed: &mut Computed,
         span: Span,
     ) -> Result<Relation, SqlError> {
-        let count = keys.len();
-        let calls = aggregates.iter().flat_map(|call| call.args.iter().chain(&call.filter));
+        let scope = exprs.scope;
+        let Expanded { relation: input, keys, id, position } = match sets {
+            Some(sets) => expand(exprs, input, &written, &sets, span)?,
+            None => Expanded { relation: input, keys: written.clone(), id: None, position: None },
+        };
+        let further: Vec<Expr> = id.into_iter().chain(position).collect();
+        let count = keys.len() + further.len();
+        let id = further.first().map(|id| tree::column(keys.len(), id.data_type.clone(), id.span));
+        let groupings = exprs.groupings.iter().map(|grouping| grouping.resolved(&written, id.as_ref()));
+        let groupings = groupings.collect::<Result<Vec<Expr>, SqlError>>()?;
+        let calls = aggregates.iter().flat_map(AggregateCall::exprs);
         keys.iter().map(|key| &key.expr).chain(calls).try_for_each(tree::check_expr_depth)?;
         let mut onto_output = |expr: &mut Expr| {
             tree::rewrite(expr, &mut |node| {
-                if let Some(index) = keys.iter().position(|key| tree::same(&key.expr, node)) {
+                if let Some(index) = written.iter().position(|key| tree::same(&key.expr, node)) {
                     return Ok(Some(tree::column(index, node.data_type.clone(), node.span)));
                 }
                 match node.node {
-                    ExprNode::Column(index) if index >= AGGREGATES_FROM => {
-                        Ok(Some(tree::column(count + index - AGGREGATES_FROM, node.data_type.clone(), node.span)))
-                    }
-                    ExprNode::Column(index) => Err(not_grouped(&scope.columns[index].name, node.span)),
-                    _ if window::is_window(node) => Err(other_window(&keys, node.span)),
+                    ExprNode::Column(index) => match Stand::of(index) {
+                        Stand::Aggregate(index) => Ok(Some(tree::column(count + index, node.data_type.clone(), node.span))),
+                        Stand::Grouping(index) => Ok(Some(groupings[index].clone())),
+                        Stand::Input(index) => Err(not_grouped(&scope.columns[index].name, node.span)),
+                        _ => Ok(None),
+                    },
+                    _ if window::is_window(node) => Err(other_window(&written, node.span)),
                     _ => Ok(None),
                 }
             })
         };
-        computed.items.iter_mut().try_for_each(|item| onto_output(&mut item.expr))?;
-        computed.having.iter_mut().try_for_each(&mut onto_output)?;
-        computed.order.iter_mut().try_for_each(|key| onto_output(&mut key.expr))?;
+        computed.exprs_mut().into_iter().try_for_each(&mut onto_output)?;
         let mut windows = 0;
         let mut group_keys = Vec::with_capacity(count);
         for key in keys {
@@ -131,6 +165,7 @@ impl Planner<'_> {
                 None => group_keys.push(GroupKey::Expr(key)),
             }
         }
+        group_keys.extend(further.into_iter().map(|expr| GroupKey::Expr(NamedExpr { name: "grouping".to_string(), expr })));
         let mut relation = Relation::Aggregate { input: Box::new(input), keys: group_keys, aggregates };
         self.check_aggregate(&relation, "an aggregation", span)?;
         if let Some(predicate) = computed.having.take() {

@@ -79,32 +79,28 @@ impl Planner<'_> {
 
     fn plan_body(&self, query: &ast::Query) -> Result<Planned, SqlError> {
         let order_by = order_by(query)?;
-        let planned = match &*query.body {
+        let mut planned = match &*query.body {
             SetExpr::Select(select) => self.plan_select(select, order_by)?,
-            SetExpr::Query(inner) => {
-                let planned = self.plan_subquery(inner)?;
-                self.sort_output(planned, order_by)?
-            }
             set => self.sort_output(self.plan_set(set)?, order_by)?,
         };
-        match &query.limit_clause {
-            None => Ok(planned),
-            Some(limit) => self.limit(planned, limit),
+        if let Some(limit) = &query.limit_clause {
+            planned = self.limit(planned, limit)?;
         }
+        Ok(planned)
     }
 
     /// ORDER BY over a relation's own columns.
-    fn sort_output(&self, planned: Planned, order_by: &[ast::OrderByExpr]) -> Result<Planned, SqlError> {
-        if order_by.is_empty() {
+    pub fn sort_output(&self, planned: Planned, order_by: OrderBy<'_>) -> Result<Planned, SqlError> {
+        let items = planned.identity();
+        let mut exprs = ExprPlanner::new(self, &planned.scope, Clause::OrderBy);
+        let by = super::select::plan_order(&mut exprs, order_by, &items)?;
+        if by.is_empty() {
             return Ok(planned);
         }
-        let mut exprs = ExprPlanner::new(self, &planned.scope, Clause::OrderBy);
-        let keys = order_by.iter().map(|key| Ok((exprs.plan(&key.expr)?, direction(key)?)));
-        let keys = keys.collect::<Result<Vec<_>, SqlError>>()?;
-        let by = keys.into_iter().map(|(expr, (descending, nulls_first))| SortKey { expr, descending, nulls_first }).collect();
-        let span = order_by.first().map_or(Span::default(), |key| place(&key.expr));
+        by.iter().try_for_each(|key| super::tree::check_expr_depth(&key.expr))?;
+        let span = by[0].expr.span;
         let relation = self.sort(planned.relation, by, span)?;
-        Ok(Planned { relation, ..planned })
+        Ok(Planned { relation, scope: planned.scope })
     }
 
     /// A Sort, where the mode has one.
@@ -150,25 +146,39 @@ impl Planner<'_> {
     }
 }
 
-fn order_by(query: &ast::Query) -> Result<&[ast::OrderByExpr], SqlError> {
+/// What ORDER BY says.
+#[derive(Clone, Copy)]
+pub enum OrderBy<'q> {
+    /// None: no order.
+    Keys(&'q [ast::OrderByExpr]),
+    /// All columns of the result.
+    All(&'q ast::OrderByOptions),
+}
+
+fn order_by(query: &ast::Query) -> Result<OrderBy<'_>, SqlError> {
     match &query.order_by {
-        None => Ok(&[]),
-        Some(ast::OrderBy { kind: OrderByKind::Expressions(keys), interpolate: None }) => Ok(keys),
-        Some(other) => Err(SqlError::unsupported(place(other), "ORDER BY ALL")),
+        None => Ok(OrderBy::Keys(&[])),
+        Some(ast::OrderBy { kind: OrderByKind::Expressions(keys), interpolate: None }) => Ok(OrderBy::Keys(keys)),
+        Some(ast::OrderBy { kind: OrderByKind::All(options), interpolate: None }) => Ok(OrderBy::All(options)),
+        Some(other) => Err(SqlError::unsupported(place(other), "INTERPOLATE")),
     }
 }
 
 /// Whether a sort key is descending, and whether NULLs come first: by default they do where it ascends.
 pub fn direction(key: &ast::OrderByExpr) -> Result<(bool, bool), SqlError> {
-    let descending = match &key.options.sort {
-        None | Some(ast::OrderBySort::Asc) => false,
-        Some(ast::OrderBySort::Desc) => true,
-        Some(ast::OrderBySort::Using(_)) => return Err(SqlError::unsupported(place(&key.expr), "ORDER BY … USING")),
-    };
     if key.with_fill.is_some() {
         return Err(SqlError::unsupported(place(&key.expr), "WITH FILL"));
     }
-    Ok((descending, key.options.nulls_first.unwrap_or(!descending)))
+    direction_of(&key.options, place(&key.expr))
+}
+
+pub fn direction_of(options: &ast::OrderByOptions, span: Span) -> Result<(bool, bool), SqlError> {
+    let descending = match &options.sort {
+        None | Some(ast::OrderBySort::Asc) => false,
+        Some(ast::OrderBySort::Desc) => true,
+        Some(ast::OrderBySort::Using(_)) => return Err(SqlError::unsupported(span, "ORDER BY … USING")),
+    };
+    Ok((descending, options.nulls_first.unwrap_or(!descending)))
 }
 
 fn reject_clauses(query: &ast::Query) -> Result<(), SqlError> {

@@ -4,12 +4,16 @@ use sqlparser::ast::{self, Distinct, GroupByExpr, SelectItem, SelectItemQualifie
 
 use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
+use super::generate::{self, Generated};
 use super::lex::span_of;
 use super::names::output_name;
-use super::planner::{Planned, Planner, direction};
+use super::over::WrittenOver;
+use super::places::Stand;
+use super::planner::{OrderBy, Planned, Planner, direction, direction_of};
 use super::scope::{Scope, ScopeColumn};
 use super::{tree, wildcard, window};
-use crate::plan::{Expr, GroupKey, NamedExpr, Relation, SortKey, Span};
+use crate::plan::{Expr, Generator, NamedExpr, Relation, SortKey, Span};
+use crate::types::{Field, window_type};
 
 /// Columns of one SELECT list.
 pub const ITEMS_MAX: usize = 4_096;
@@ -18,18 +22,37 @@ pub const ITEMS_MAX: usize = 4_096;
 pub struct Computed {
     pub items: Vec<NamedExpr>,
     pub having: Option<Expr>,
+    pub qualify: Option<Expr>,
     pub order: Vec<SortKey>,
+    pub overs: Vec<WrittenOver>,
+    pub generators: Vec<Generated>,
+}
+
+impl Computed {
+    pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
+        let Computed { items, having, qualify, order, overs, generators } = self;
+        let items = items.iter_mut().map(|item| &mut item.expr);
+        let order = order.iter_mut().map(|key| &mut key.expr);
+        let overs = overs.iter_mut().flat_map(WrittenOver::exprs_mut);
+        let generators = generators.iter_mut().flat_map(|generated| generated.generator.exprs_mut());
+        items.chain(having).chain(qualify).chain(order).chain(overs).chain(generators).collect()
+    }
 }
 
 impl Planner<'_> {
-    pub fn plan_select(&self, select: &ast::Select, order_by: &[ast::OrderByExpr]) -> Result<Planned, SqlError> {
+    pub fn plan_select(&self, select: &ast::Select, order_by: OrderBy<'_>) -> Result<Planned, SqlError> {
         reject_clauses(select)?;
         let distinct = match &select.distinct {
             None | Some(Distinct::All) => false,
             Some(Distinct::Distinct) => true,
-            Some(Distinct::On(_)) => return Err(SqlError::unsupported(place(select), "DISTINCT ON")),
+            Some(Distinct::On(_)) => {
+                return Err(SqlError::unsupported(place(select), "DISTINCT ON").help("use QUALIFY row_number() OVER (…) = 1"));
+            }
         };
         let mut input = self.plan_from(&select.from, place(select))?;
+        for view in &select.lateral_views {
+            input = self.plan_lateral_view(input, view)?;
+        }
         if let Some(selection) = &select.selection {
             let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Where);
             exprs.aliases = aliases_without_meaning(select);
@@ -37,7 +60,8 @@ impl Planner<'_> {
             input.relation = Relation::Filter { input: Box::new(input.relation), predicate };
         }
         let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Select);
-        let grouping = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
+        exprs.named_windows = &select.named_window;
+        let grouping = !matches!(&select.group_by, GroupByExpr::Expressions(keys, modifiers) if keys.is_empty() && modifiers.is_empty());
         if grouping {
             exprs.window = super::group::find_window(&mut exprs, select)?;
         }
@@ -46,21 +70,35 @@ impl Planner<'_> {
         add_output_names(&mut exprs, &items)?;
         exprs.clause = Clause::Having;
         let having = select.having.as_ref().map(|having| exprs.plan_boolean(having)).transpose()?;
+        exprs.clause = Clause::Qualify;
+        let qualify = select.qualify.as_ref().map(|qualify| exprs.plan_boolean(qualify)).transpose()?;
         exprs.clause = Clause::OrderBy;
         let order = plan_order(&mut exprs, order_by, &items)?;
         let aggregates = std::mem::take(&mut exprs.aggregates);
-        let mut computed = Computed { items, having, order };
-        let relation = if grouping || !aggregates.is_empty() || computed.having.is_some() {
-            self.aggregate(input.relation, &input.scope, keys, aggregates, &mut computed, place(select))?
+        let (overs, generators) = (std::mem::take(&mut exprs.overs), std::mem::take(&mut exprs.generators));
+        let mut computed = Computed { items, having, qualify, order, overs, generators };
+        let mut relation = if grouping || !aggregates.is_empty() || computed.having.is_some() {
+            self.aggregate(&exprs, input.relation, keys, aggregates, &mut computed, place(select))?
         } else {
-            with_windows(input.relation, &computed)?
+            if let Some(grouping) = exprs.groupings.first() {
+                grouping.resolved(&[], None)?;
+            }
+            with_windows(input.relation, &mut computed)?
         };
+        relation = self.plan_overs(relation, &mut computed)?;
+        if let Some(predicate) = computed.qualify.take() {
+            if !matches!(relation, Relation::Over { .. }) {
+                return Err(SqlError::new(predicate.span, "QUALIFY needs an analytic function").help("use WHERE or HAVING"));
+            }
+            relation = Relation::Filter { input: Box::new(relation), predicate };
+        }
+        relation = with_generators(relation, &mut computed)?;
         self.project(relation, computed, distinct, place(select))
     }
 
     /// The SELECT list over its input, without repetitions if DISTINCT, in order.
     fn project(&self, input: Relation, computed: Computed, distinct: bool, span: Span) -> Result<Planned, SqlError> {
-        let Computed { mut items, having: _, order } = computed;
+        let Computed { mut items, order, .. } = computed;
         let visible = items.len();
         let mut by = Vec::new();
         let order_span = order.first().map_or(span, |key| key.expr.span);
@@ -76,27 +114,42 @@ impl Planner<'_> {
             by.push(SortKey { expr: tree::column(index, data_type, place), descending, nulls_first });
         }
         items.iter().try_for_each(|item| tree::check_expr_depth(&item.expr))?;
-        let scope = Scope {
-            columns: items[..visible].iter().map(|item| ScopeColumn::new(item.name.clone(), item.expr.data_type.clone())).collect(),
-        };
+        let column = |item: &NamedExpr| ScopeColumn::new(item.name.clone(), item.expr.data_type.clone());
+        let scope = Scope { columns: items[..visible].iter().map(column).collect() };
         let hidden = items.len() > visible;
-        let mut relation = Relation::Project { input: Box::new(input), columns: items };
+        let mut planned = Planned { relation: Relation::Project { input: Box::new(input), columns: items }, scope };
         if distinct {
-            let columns = Planned { relation: relation.clone(), scope: scope.clone() }.identity();
-            let keys = columns.into_iter().map(GroupKey::Expr).collect();
-            relation = Relation::Aggregate { input: Box::new(relation), keys, aggregates: vec![] };
-            self.check_aggregate(&relation, "SELECT DISTINCT", span)?;
+            planned = self.distinct(planned, "SELECT DISTINCT", span)?;
         }
         if !by.is_empty() {
-            relation = self.sort(relation, by, order_span)?;
+            planned.relation = self.sort(planned.relation, by, order_span)?;
         }
-        let mut planned = Planned { relation, scope };
         if hidden {
             let columns = planned.identity();
             planned.relation = Relation::Project { input: Box::new(planned.relation), columns };
         }
         Ok(planned)
     }
+}
+
+/// The generators of the SELECT list, below the projection.
+fn with_generators(mut relation: Relation, computed: &mut Computed) -> Result<Relation, SqlError> {
+    let generators = std::mem::take(&mut computed.generators);
+    if generators.is_empty() {
+        return Ok(relation);
+    }
+    let width = relation.schema().len();
+    for generated in generators {
+        generated.generator.exprs().into_iter().try_for_each(tree::check_expr_depth)?;
+        relation = generated.over(relation);
+    }
+    for expr in computed.exprs_mut() {
+        tree::renumber_columns(expr, &|index| match Stand::of(index) {
+            Stand::Generated(index) => Some(width + index),
+            _ => None,
+        });
+    }
+    Ok(relation)
 }
 
 /// The SELECT list's own names, so that WHERE can say that it does not see them.
@@ -112,6 +165,17 @@ fn plan_items(exprs: &mut ExprPlanner<'_>, select: &ast::Select) -> Result<Vec<N
     let mut items = Vec::new();
     for item in &select.projection {
         match item {
+            SelectItem::UnnamedExpr(ast::Expr::Function(function)) if generate::is_generator(function) => {
+                items.extend(generate::plan_item(exprs, function, vec![])?);
+            }
+            SelectItem::ExprWithAlias { expr: ast::Expr::Function(function), alias } if generate::is_generator(function) => {
+                let made = generate::plan_item(exprs, function, generate::alias_names(std::slice::from_ref(alias))?)?;
+                exprs.aliases.extend(made.iter().map(|item| (item.name.clone(), item.expr.clone())));
+                items.extend(made);
+            }
+            SelectItem::ExprWithAliases { expr: ast::Expr::Function(function), aliases } if generate::is_generator(function) => {
+                items.extend(generate::plan_item(exprs, function, generate::alias_names(aliases)?)?);
+            }
             SelectItem::UnnamedExpr(written) => {
                 let expr = exprs.plan(written)?;
                 items.push(NamedExpr { name: output_name(written), expr });
@@ -133,7 +197,10 @@ fn plan_items(exprs: &mut ExprPlanner<'_>, select: &ast::Select) -> Result<Vec<N
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(_), _) => {
                 return Err(SqlError::unsupported(place(item), "the members of a struct by `.*`"));
             }
-            SelectItem::ExprWithAliases { .. } => return Err(SqlError::unsupported(place(item), "several names for one expression")),
+            SelectItem::ExprWithAliases { .. } => {
+                return Err(SqlError::new(place(item), "several names are for functions that make several columns")
+                    .help("as in posexplode(tags) AS (position, tag)"));
+            }
         }
         if items.len() > ITEMS_MAX {
             return Err(SqlError::new(place(item), format!("the SELECT list has more than {ITEMS_MAX} columns")));
@@ -153,9 +220,17 @@ fn add_output_names(exprs: &mut ExprPlanner<'_>, items: &[NamedExpr]) -> Result<
     Ok(())
 }
 
-fn plan_order(exprs: &mut ExprPlanner<'_>, order_by: &[ast::OrderByExpr], items: &[NamedExpr]) -> Result<Vec<SortKey>, SqlError> {
+/// The sort keys; a whole number stands for an item.
+pub fn plan_order(exprs: &mut ExprPlanner<'_>, order_by: OrderBy<'_>, items: &[NamedExpr]) -> Result<Vec<SortKey>, SqlError> {
+    let keys = match order_by {
+        OrderBy::Keys(keys) => keys,
+        OrderBy::All(options) => {
+            let (descending, nulls_first) = direction_of(options, Span::default())?;
+            return items.iter().map(|item| Ok(SortKey { expr: exprs.budget.copy(&item.expr)?, descending, nulls_first })).collect();
+        }
+    };
     let mut order = Vec::new();
-    for key in order_by {
+    for key in keys {
         let expr = match ordinal(&key.expr, items)? {
             Some(item) => exprs.budget.copy(&item.expr)?,
             None => exprs.plan(&key.expr)?,
@@ -176,36 +251,37 @@ pub fn ordinal<'i>(expr: &ast::Expr, items: &'i [NamedExpr]) -> Result<Option<&'
     }
 }
 
-/// Without GROUP BY, `window(ts, …)` is a function of the row; rows without a time vanish.
-fn with_windows(input: Relation, computed: &Computed) -> Result<Relation, SqlError> {
-    let mut windows: Vec<&Expr> = Vec::new();
-    for item in &computed.items {
-        tree::visit(&item.expr, &mut |node| {
+/// Without GROUP BY, `window(ts, …)` is a function of the row, or makes a row for each window if it slides; rows without a time vanish.
+fn with_windows(input: Relation, computed: &mut Computed) -> Result<Relation, SqlError> {
+    let mut windows: Vec<Expr> = Vec::new();
+    for expr in computed.exprs_mut() {
+        tree::visit(expr, &mut |node| {
             if window::is_window(node) && !windows.iter().any(|known| tree::same(known, node)) {
-                windows.push(node);
+                windows.push(node.clone());
             }
         });
     }
-    let Some(window) = windows.first() else { return Ok(input) };
+    let Some(found) = windows.first() else { return Ok(input) };
     if let Some(second) = windows.get(1) {
         return Err(SqlError::new(second.span, "one SELECT can hold one window only").help("use a subquery for the other"));
     }
-    if !window::is_tumbling(window) {
-        let name = window::name_of(window).unwrap_or("window");
-        let what = if name == "window" { "a sliding window without GROUP BY" } else { "such a window without GROUP BY" };
-        return Err(SqlError::unsupported(window.span, what).help(format!("put {name}(...) into GROUP BY")));
+    let Some(spec) = window::spec_of(found) else {
+        let name = window::name_of(found).unwrap_or("window");
+        return Err(SqlError::unsupported(found.span, "such a window without GROUP BY").help(format!("put {name}(...) into GROUP BY")));
+    };
+    if window::is_tumbling(found) {
+        return Ok(Relation::Filter { input: Box::new(input), predicate: tree::not(tree::is_null(spec.time)) });
     }
-    let time = window.children().first().map(|time| (*time).clone());
-    let Some(time) = time else { return Ok(input) };
-    Ok(Relation::Filter { input: Box::new(input), predicate: tree::not(tree::is_null(time)) })
+    let made = tree::column(input.schema().len(), window_type(), found.span);
+    for expr in computed.exprs_mut() {
+        tree::rewrite(expr, &mut |node| Ok(tree::same(node, found).then(|| made.clone())))?;
+    }
+    let columns = vec![Field::new("window", window_type())];
+    Ok(Relation::Generate { input: Box::new(input), generator: Generator::Windows(spec), outer: false, columns })
 }
 
 fn reject_clauses(select: &ast::Select) -> Result<(), SqlError> {
-    let what = if !select.lateral_views.is_empty() {
-        "LATERAL VIEW"
-    } else if select.qualify.is_some() || !select.named_window.is_empty() {
-        "QUALIFY or a named WINDOW"
-    } else if !select.sort_by.is_empty() || !select.cluster_by.is_empty() || !select.distribute_by.is_empty() {
+    let what = if !select.sort_by.is_empty() || !select.cluster_by.is_empty() || !select.distribute_by.is_empty() {
         "SORT BY, CLUSTER BY or DISTRIBUTE BY"
     } else if select.into.is_some()
         || select.top.is_some()

@@ -7,7 +7,7 @@ use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
 use super::coerce::{cast, common, with_article};
 use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
-use super::planner::{Planned, Planner};
+use super::planner::{OrderBy, Planned, Planner};
 use super::scope::{Scope, ScopeColumn};
 use super::tree;
 use crate::plan::{
@@ -19,7 +19,7 @@ impl Planner<'_> {
     /// A set operation, or what it is made of.
     pub fn plan_set(&self, set: &SetExpr) -> Result<Planned, SqlError> {
         match set {
-            SetExpr::Select(select) => self.plan_select(select, &[]),
+            SetExpr::Select(select) => self.plan_select(select, OrderBy::Keys(&[])),
             SetExpr::Query(query) => self.plan_subquery(query),
             SetExpr::Values(values) => self.plan_values(values),
             SetExpr::SetOperation { .. } => self.plan_chain(set),

@@ -91,6 +91,14 @@ pub fn any(expr: &Expr, test: &mut impl FnMut(&Expr) -> bool) -> bool {
     test(expr) || expr.children().into_iter().any(|child| any(child, test))
 }
 
+/// Renumbers the columns that `place` knows, in place; their types stay.
+pub fn renumber_columns(expr: &mut Expr, place: &impl Fn(usize) -> Option<usize>) {
+    if let ExprNode::Column(index) = &mut expr.node {
+        *index = place(*index).unwrap_or(*index);
+    }
+    expr.children_mut().into_iter().for_each(|child| renumber_columns(child, place));
+}
+
 pub fn uses_column(expr: &Expr, column: usize) -> bool {
     any(expr, &mut |node| matches!(node.node, ExprNode::Column(index) if index == column))
 }

@@ -131,12 +131,14 @@ fn lengths(expr: &Expr) -> Option<(i64, i64, i64)> {
     }
 }
 
-/// The group key over `input` that a call of `window(...)` or its like in GROUP BY is.
-pub fn group_key(expr: &Expr, input: &Relation) -> Option<GroupKey> {
-    if let Some(key) = row_window::group_key(expr, input) {
-        return Some(key);
-    }
+/// The windows that a call of `window(...)` means.
+pub fn spec_of(expr: &Expr) -> Option<WindowSpec> {
     let (size_us, slide_us, offset_us) = lengths(expr)?;
     let ExprNode::Call { args, .. } = &expr.node else { return None };
-    Some(GroupKey::Window(WindowSpec { name: "window".to_string(), time: args[0].clone(), size_us, slide_us, offset_us }))
+    Some(WindowSpec { name: "window".to_string(), time: args[0].clone(), size_us, slide_us, offset_us })
+}
+
+/// The group key over `input` that a call of `window(...)` or its like in GROUP BY is.
+pub fn group_key(expr: &Expr, input: &Relation) -> Option<GroupKey> {
+    row_window::group_key(expr, input).or_else(|| spec_of(expr).map(GroupKey::Window))
 }

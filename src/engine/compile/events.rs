@@ -38,6 +38,15 @@ pub(super) fn source_column(relation: &Relation, column: usize) -> Option<(usize
     match relation {
         Relation::Scan { source, columns, .. } => columns.get(column).map(|column| (*source, *column)),
         Relation::Filter { input, .. } | Relation::Watermark { input, .. } | Relation::Limit { input, .. } => source_column(input, column),
+        // Rows that are made several times share their columns or hold copies of them.
+        Relation::Expand { input, projections, .. } => {
+            let mut inner = projections.iter().map(|projection| match projection.get(column)?.node {
+                ExprNode::Column(inner) => Some(inner),
+                _ => None,
+            });
+            let first = inner.next()??;
+            inner.all(|other| other == Some(first)).then(|| source_column(input, first))?
+        }
         Relation::Project { input, columns } => match columns.get(column)?.expr.node {
             ExprNode::Column(inner) => source_column(input, inner),
             _ => None,
@@ -82,6 +91,14 @@ pub(super) fn event_columns(relation: &Relation) -> Vec<EventColumn> {
                 events.extend(event_columns(&join.right).into_iter().map(|event| EventColumn { column: width + event.column, ..event }));
             }
             events
+        }
+        Relation::Generate { input, .. } | Relation::Over { input, .. } => event_columns(input),
+        Relation::Expand { input, projections, .. } => {
+            let events = event_columns(input);
+            let of = |projection: &Vec<Expr>| {
+                projection.iter().enumerate().filter_map(|(column, expr)| projected_event(expr, &events, column)).collect()
+            };
+            projections.iter().map(of).reduce(common_events).unwrap_or_default()
         }
         Relation::Union { inputs } => inputs.iter().map(event_columns).reduce(common_events).unwrap_or_default(),
         _ => Vec::new(),
