@@ -185,11 +185,8 @@ impl Stage {
 
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
-        match self {
-            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::Join(_) => true,
-            Stage::StateFunction(_) | Stage::OverStream(_) => true,
-            _ => false,
-        }
+        use Stage::{Aggregate, Join, Limit, OverStream, RowWindows, StateFunction};
+        matches!(self, Aggregate(_) | Limit(_) | RowWindows(_) | Join(_) | StateFunction(_) | OverStream(_))
     }
 
     /// Whether what it does depends on the watermark, so that this must be stored.
