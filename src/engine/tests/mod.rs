@@ -3,6 +3,7 @@
 mod aggregates;
 mod batching;
 mod clock;
+mod compact;
 mod joins;
 mod keyed;
 mod limits;

@@ -42,6 +42,7 @@ pub const NAMES: &[&str] = &[
     "convert_timezone",
     "timestampadd",
     "timestampdiff",
+    "timediff",
     "try_to_timestamp",
     "try_to_date",
     "to_timestamp_ltz",
