@@ -56,7 +56,7 @@ pub fn arithmetic(function: Function, left: &Expr, right: &Expr) -> Option<Resul
             Some(Ok(tree::literal(Value::Null, Interval, join(left.span, right.span))))
         }
         (F::Add | F::TryAdd, a, Null) | (F::Add | F::TryAdd, Null, a) if is_time(a) => {
-            Some(Ok(tree::literal(Value::Null, a.clone(), join(left.span, right.span))))
+            Some(Ok(tree::literal(Value::Null, Timestamp, join(left.span, right.span))))
         }
         (F::Add | F::TryAdd, Interval, a) if is_time(a) || *a == String => Some(shifted(function, right, left)),
         (F::Add | F::TryAdd, a, Interval) if is_time(a) || *a == String => Some(shifted(function, left, right)),

