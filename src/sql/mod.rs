@@ -39,6 +39,7 @@ mod over_stream;
 mod parse;
 mod places;
 mod planner;
+mod rewrite;
 mod row_window;
 mod schema;
 mod scope;
@@ -138,7 +139,7 @@ fn without_void(planned: planner::Planned, output: &[Field]) -> Relation {
     Relation::Project { input: Box::new(planned.relation), columns }
 }
 
-/// Names and types of the result; in streams names must differ.
+/// Names and types of the result; a stream's must differ: it goes to other programs.
 fn output(scope: &scope::Scope, mode: OutputMode, span: Span) -> Result<Vec<Field>, SqlError> {
     let mut output: Vec<Field> = Vec::with_capacity(scope.columns.len());
     for column in &scope.columns {

@@ -10,6 +10,7 @@ mod keyed;
 mod limits;
 mod model;
 mod modes;
+mod nested;
 mod over;
 mod pacing;
 mod restart;
