@@ -87,9 +87,7 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result
         "coalesce" | "nvl" | "ifnull" | "nvl2" | "if" | "nullif" | "greatest" | "least" | "isnull" | "isnotnull" => {
             conditional(name, args, span, budget)?
         }
-        "try_add" | "try_subtract" if is_date_and_days(&args) => {
-            further::try_days(name, args, span)?
-        }
+        "try_add" | "try_subtract" if is_date_and_days(&args) => further::try_days(name, args, span)?,
         "log" | "ceil" | "ceiling" | "floor" | "mod" | "pmod" | "positive" | "try_add" | "try_subtract" | "try_multiply" | "try_divide" => {
             mathematical(name, args, span)?
         }

@@ -60,8 +60,12 @@ struct Table {
 
 fn table(line: &str) -> Table {
     let json: Json = serde_json::from_str(line).unwrap();
-    let names: Vec<(String, DataType)> =
-        json["columns"].as_array().unwrap().iter().map(|pair| (pair[0].as_str().unwrap().into(), data_type(pair[1].as_str().unwrap()))).collect();
+    let names: Vec<(String, DataType)> = json["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| (pair[0].as_str().unwrap().into(), data_type(pair[1].as_str().unwrap())))
+        .collect();
     let rows = json["rows"].as_array().unwrap();
     let column = |index: usize| {
         let mut builder = ColumnBuilder::new(&names[index].1, rows.len());

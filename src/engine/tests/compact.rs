@@ -38,7 +38,10 @@ fn bytes_of(aggregates: &str) -> (usize, usize) {
 #[test]
 fn count_avg_min_and_max_take_at_most_96_bytes() {
     let cells = DEVICES * WINDOWS;
-    for aggregates in ["count(*) AS n, avg(temperature) AS a, min(temperature) AS l, max(temperature) AS h", "avg(number) AS a, min(number) AS l, max(number) AS h, count(number) AS n"] {
+    for aggregates in [
+        "count(*) AS n, avg(temperature) AS a, min(temperature) AS l, max(temperature) AS h",
+        "avg(number) AS a, min(number) AS l, max(number) AS h, count(number) AS n",
+    ] {
         let (memory, stored) = bytes_of(aggregates);
         assert!(memory / cells <= CELL_BYTES_MAX, "{} bytes of memory for {aggregates}", memory / cells);
         assert!(stored / cells <= CELL_BYTES_MAX, "{} stored bytes for {aggregates}", stored / cells);

@@ -23,9 +23,7 @@ pub fn build(name: &str, args: &[Expr], span: Span) -> Option<Result<Expr, SqlEr
         "reverse" => (B::Reverse, DataType::Binary),
         "substring" | "substr" => (B::Substring, DataType::Binary),
         "left" => return Some(left(args, span)),
-        "lpad" | "rpad" if args.len() != 3 || is_binary(2) => {
-            (if name == "lpad" { B::Lpad } else { B::Rpad }, DataType::Binary)
-        }
+        "lpad" | "rpad" if args.len() != 3 || is_binary(2) => (if name == "lpad" { B::Lpad } else { B::Rpad }, DataType::Binary),
         "overlay" if is_binary(1) => (B::Overlay, DataType::Binary),
         "startswith" if is_binary(1) => (B::StartsWith, DataType::Boolean),
         "endswith" if is_binary(1) => (B::EndsWith, DataType::Boolean),
