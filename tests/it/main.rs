@@ -23,6 +23,8 @@ mod simulation;
 mod spark_aggregates;
 mod spark_calls;
 mod spark_collections;
+mod spark_coverage;
+mod spark_expressions;
 mod spark_functions;
 mod spark_joins;
 mod spark_types;
