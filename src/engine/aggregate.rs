@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::EngineSettings;
 use crate::engine::arguments::PairScratch;
+use crate::engine::arrivals::Arrivals;
 use crate::engine::buckets::{Buckets, rings_for};
 use crate::engine::chunk::Chunk;
 use crate::engine::emit::Running;
@@ -19,6 +20,7 @@ use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
 use crate::engine::output::Complaints;
 use crate::engine::overflow::overflowing;
+use crate::engine::pace::Pace;
 use crate::engine::pane::{NO_SLOT, PANE_OVERHEAD_BYTES, Pane};
 use crate::engine::placement::{Placement, place};
 use crate::engine::prepare::{Prepared, prepare};
@@ -54,8 +56,9 @@ pub(super) struct Aggregate {
     pub(super) combined: Pane,
     /// Input came in this step.
     pub(super) fed: bool,
-    /// Rows taken in so far: numbers them in order of arrival.
-    pub(super) arrivals: u64,
+    /// Where changed groups are withheld for a while.
+    pub(super) pace: Option<Pace>,
+    pub(super) arrivals: Arrivals,
     keys_max: usize,
     bytes_max: usize,
     /// Rows rejected for want of room.
@@ -89,7 +92,8 @@ impl Aggregate {
             running: None,
             combined: Pane::new(&kinds),
             fed: false,
-            arrivals: 0,
+            pace: spec.emit_every_us.map(Pace::new),
+            arrivals: Arrivals::default(),
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
             rejected: 0,
@@ -124,8 +128,7 @@ impl Aggregate {
         self.fed = true;
         let time = self.spec.time.expr();
         let (prepared, failed) = prepare(chunk, time.as_slice(), &self.spec.plain, &self.spec.plan, context);
-        let first_arrival = self.arrivals;
-        self.arrivals += chunk.count as u64;
+        let first_arrival = self.arrivals.number(chunk.count);
         for failure in &failed {
             complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
         }
@@ -251,7 +254,7 @@ impl Aggregate {
         scratch.slots.reserve(scratch.rows.len());
         let mut refused = Vec::new();
         let keyer = Keyer::new(&mut self.keys, &self.spec.plain, &prepared.keys);
-        let mut bytes = self.bytes();
+        let mut bytes = self.bytes() + PANE_OVERHEAD_BYTES;
         for row in &scratch.rows {
             let known = keyer.cached(&self.keys, *row);
             if known != NO_KEY {

@@ -9,16 +9,17 @@
 //! | `chunk` | rows on their way: shared columns and a selection |
 //! | `watermark`, `watermarks` | event time: a stream's watermark, a query's over all of its streams |
 //! | `window`, `local_window`, `placement` | panes of windows, days of a calendar, rows to panes |
-//! | `aggregate`, `spec`, `lane_plan` | GROUP BY: rows into cells; calls taken apart into inputs, lanes and readings |
+//! | `aggregate`, `spec`, `lane_plan`, `lane_class` | GROUP BY: rows into cells; calls taken apart into inputs, lanes and readings |
 //! | `prepare`, `arguments`, `input` | a chunk's keys and arguments evaluated |
 //! | `overflow`, `room`, `refusal` | rows that do not fit |
 //! | `row_windows` | GROUP BY sessions, counts of rows, states |
 //! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
 //! | `ordered`, `value_codec`, `hash` | values as bytes: in order, exactly, hashed |
-//! | `emit`, `reading`, `distinct_rows` | cells out as result rows |
+//! | `emit`, `pace`, `reading`, `distinct_rows` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `generate`, `expand`, `over` | rows made of rows; analytic functions |
 //! | `join`, `tables` | joins; the reference tables |
+//! | `dedup` | repeats dropped within the watermark |
 //! | `keyed` | what operators keep by key, with due times |
 //! | `over_stream`, `running` | OVER over a stream, row by row |
 //! | `state_function` | scripts with a state for each key |
@@ -32,10 +33,12 @@
 
 mod aggregate;
 mod arguments;
+mod arrivals;
 mod buckets;
 mod checkpoint;
 mod chunk;
 mod compile;
+mod dedup;
 mod describe;
 mod distinct_rows;
 mod emit;
@@ -44,12 +47,14 @@ mod expand;
 pub mod expr;
 mod generate;
 mod hash;
+mod held;
 mod input;
 mod join;
 mod key_codec;
 mod keyed;
 mod keyer;
 mod keys;
+mod lane_class;
 mod lane_plan;
 mod lanes;
 mod limit;
@@ -59,6 +64,7 @@ mod output;
 mod over;
 mod over_stream;
 mod overflow;
+mod pace;
 mod pane;
 mod placement;
 mod prepare;
@@ -117,6 +123,8 @@ pub struct EngineSettings {
     pub state_bytes_max: usize,
     /// The limits of queries that have their own, by name.
     pub query_limits: BTreeMap<String, StateLimits>,
+    /// `emit_every` of the queries that have one, by name, µs.
+    pub emit_every_us: BTreeMap<String, i64>,
     /// For each source of the program: how long it must be silent before the watermark follows the clock, µs. Missing: 0.
     pub idle_timeout_us: Vec<i64>,
 }
@@ -128,6 +136,7 @@ impl Default for EngineSettings {
             keys_max: KEYS_MAX_DEFAULT,
             state_bytes_max: STATE_BYTES_MAX_DEFAULT,
             query_limits: BTreeMap::new(),
+            emit_every_us: BTreeMap::new(),
             idle_timeout_us: Vec::new(),
         }
     }

@@ -13,6 +13,7 @@ mod json;
 mod number;
 mod open_table;
 mod records;
+pub mod reference;
 mod row;
 pub mod timestamp;
 mod topic;

@@ -6,9 +6,10 @@ use serde_json::Value as Json;
 
 use super::folder::{QueryCase, Step};
 use super::message::InputMessage;
-use crate::batch::{Batch, SourceInput, Stamp};
+use crate::batch::{Batch, SourceInput, Stamp, TableVersion};
 use crate::config::Settings;
 use crate::engine::{Engine, EngineSettings, StepOutput};
+use crate::format::reference::ReferenceContents;
 use crate::format::{Decoder, Message, OpenTable, PatternLevel, TopicPattern, encode_row};
 use crate::gateway::engine_settings;
 use crate::plan::{OutputMode, Program};
@@ -80,6 +81,8 @@ pub fn run(case: &QueryCase, options: &RunOptions) -> Result<Results, String> {
         settings,
         program,
         engine_settings,
+        versions: tables(settings),
+        tables: tables(settings),
         stored: BTreeMap::new(),
         number: 0,
         clock_us: FIRST_TIME_US - STEP_US,
@@ -116,6 +119,12 @@ fn inputs(settings: &Settings, program: &Program) -> Result<Vec<Input>, String> 
     settings.sources.iter().enumerate().map(input).collect()
 }
 
+/// The tables as their files have them.
+fn tables(settings: &Settings) -> Vec<TableVersion> {
+    let tables = settings.tables.iter().enumerate();
+    tables.map(|(table, settings)| TableVersion { table, rows: settings.contents.rows.clone() }).collect()
+}
+
 /// Some topic that the pattern matches.
 fn matching_topic(pattern: &TopicPattern) -> String {
     let level = |level: &PatternLevel| match level {
@@ -132,6 +141,10 @@ struct Running<'c> {
     engine_settings: EngineSettings,
     engine: Engine,
     inputs: Vec<Input>,
+    /// The reference tables as they are.
+    versions: Vec<TableVersion>,
+    /// Those of them that the engine has not seen.
+    tables: Vec<TableVersion>,
     stored: BTreeMap<Vec<u8>, Vec<u8>>,
     number: u64,
     clock_us: i64,
@@ -144,6 +157,7 @@ impl Running<'_> {
         if let Some(unknown) = named.into_iter().find(|name| self.settings.sources.iter().all(|source| source.name != **name)) {
             return Err(format!("step {}: there is no source `{unknown}`", step.name));
         }
+        self.change_tables(step)?;
         self.clock_us = step.settings.time_us.unwrap_or(self.clock_us + STEP_US);
         let synchronised = step.settings.synchronised.unwrap_or(step.settings.time_us.is_some());
         self.results.steps.push(StepResult { rows: vec![Vec::new(); self.results.queries.len()], ..StepResult::default() });
@@ -158,7 +172,8 @@ impl Running<'_> {
             let inputs = self.inputs.iter_mut().enumerate();
             let inputs = inputs.map(|(source, input)| SourceInput { source, table: input.open.take(), idle: idle(source) }).collect();
             self.number += 1;
-            let output = self.engine.step(&Batch { number: self.number, stamp, inputs, ..Batch::default() });
+            let tables = std::mem::take(&mut self.tables);
+            let output = self.engine.step(&Batch { number: self.number, stamp, inputs, tables });
             self.collect(output)?;
             if options.restart && !batch_mode {
                 self.restart()?;
@@ -167,6 +182,19 @@ impl Running<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes up the tables that change with the step.
+    fn change_tables(&mut self, step: &Step) -> Result<(), String> {
+        for (name, text) in &step.tables {
+            let found = self.settings.tables.iter().position(|table| table.name == *name);
+            let table = found.ok_or_else(|| format!("step {}: there is no table `{name}`", step.name))?;
+            let contents = ReferenceContents::read(&self.settings.tables[table].read, text);
+            let rows = contents.map_err(|error| format!("step {}: table `{name}`: {error}", step.name))?.rows;
+            self.versions[table] = TableVersion { table, rows };
+            self.tables.clone_from(&self.versions);
+        }
+        Ok(())
     }
 
     /// Decodes up to `count` messages, as many as the open batch takes.
@@ -232,6 +260,7 @@ impl Running<'_> {
             return Err(format!("after a restart state is left over of {}", forgotten.join(", ")));
         }
         self.inputs = inputs(self.settings, &self.program)?;
+        self.tables.clone_from(&self.versions);
         Ok(())
     }
 }

@@ -187,15 +187,16 @@ impl Compiler<'_> {
                 return Err(EngineError::Plan { query: self.query.name.clone(), what: "a source stands above an operator" });
             }
             Relation::Join(join) => self.join(relation, join)?,
+            Relation::Deduplicate { input, keys, delay_us } => self.deduplicate(input, keys, *delay_us)?,
             Relation::Generate { generator, outer, columns, .. } => {
                 let generate = Generate::new(generator.clone(), *outer, columns.clone());
                 Stage::Generate(generate.ok_or_else(|| self.unsupported("a window whose slide, start or number breaks a rule"))?)
             }
             Relation::Expand { projections, .. } => Stage::Expand(projections.clone()),
             Relation::Over { input, partition, order, calls } if self.query.mode == OutputMode::Batch => {
-                Stage::Over(Box::new(Over::new(&self.query.name, partition, order, calls, input.schema())?))
+                Stage::Over(Box::new(Over::new(&self.query.name, partition, order, calls, input.schema(), self.settings.state_bytes_max)?))
             }
-            Relation::Over { .. } | Relation::Deduplicate { .. } => {
+            Relation::Over { .. } => {
                 return Err(self.unsupported("this operator is not there yet"));
             }
         }))

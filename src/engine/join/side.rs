@@ -9,7 +9,7 @@ use super::parts::Parts;
 use crate::batch::{ColumnBuilder, Values};
 use crate::engine::chunk::{Chunk, SharedColumn};
 use crate::engine::key_codec::{push_key, put_key};
-use crate::engine::keys::{KeyId, Keys};
+use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys};
 use crate::types::{DataType, Field};
 
 /// What a row takes beside its bytes and its key's.
@@ -19,7 +19,7 @@ const ROW_OVERHEAD_BYTES: usize = 160;
 pub(super) const ROW_BYTES_MAX: usize = 1 << 20;
 
 /// A buffered row.
-pub(super) struct Row {
+pub(in crate::engine) struct Row {
     /// `None`: it matches nothing, and is here only to come out unmatched.
     pub key: Option<KeyId>,
     /// The time by which it expires.
@@ -30,7 +30,7 @@ pub(super) struct Row {
 }
 
 /// A row that is to be buffered.
-pub(super) struct Arrival<'a> {
+pub(in crate::engine) struct Arrival<'a> {
     pub key: Option<&'a [u8]>,
     pub time: Option<i64>,
     pub matched: bool,
@@ -38,7 +38,7 @@ pub(super) struct Arrival<'a> {
 }
 
 /// One side's buffer.
-pub(super) struct Side {
+pub(in crate::engine) struct Side {
     pub types: Vec<DataType>,
     /// Rows that expire without a partner come out.
     pub gives_unmatched: bool,
@@ -76,7 +76,7 @@ impl Side {
 
     /// What a row with so many bytes would add at most.
     pub fn cost(row_bytes: usize, key_bytes: usize) -> usize {
-        ROW_OVERHEAD_BYTES + row_bytes + key_bytes
+        ROW_OVERHEAD_BYTES + row_bytes + KEY_OVERHEAD_BYTES + key_bytes
     }
 
     /// Numbers of the rows with this key.
