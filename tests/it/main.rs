@@ -12,6 +12,7 @@ mod core;
 mod daemon;
 mod demo;
 mod doc_examples;
+mod doc_states;
 mod golden;
 mod ledger;
 mod mqtt;
