@@ -97,6 +97,8 @@ pub enum BatchQueryError {
     LineTooLong { line: u64 },
     #[error("cannot write the result: {0}")]
     Output(io::Error),
+    #[error("two columns of the result are called `{0}`, which a JSON object cannot hold; name one of them with AS")]
+    SameName(String),
     #[error(transparent)]
     Format(#[from] FormatError),
     #[error(transparent)]
@@ -124,6 +126,7 @@ pub fn run(
     out: &mut impl Write,
 ) -> Result<Summary, BatchQueryError> {
     let fields = query.output.clone();
+    check_names(&fields, format)?;
     let program = Program { sources: vec![table.schema.clone()], queries: vec![query], ..Program::default() };
     let settings = EngineSettings { hash_seed, keys_max: KEYS_MAX, state_bytes_max: STATE_BYTES_MAX, ..EngineSettings::default() };
     let needed = program.needed_columns(0);
@@ -148,6 +151,15 @@ pub fn run(
     reading.put(last)?;
     reading.printer.finish(reading.out).and_then(|()| reading.out.flush()).map_err(BatchQueryError::Output)?;
     Ok(reading.summary)
+}
+
+/// An object's members must differ; a table's and CSV's columns need not.
+fn check_names(fields: &[Field], format: OutputFormat) -> Result<(), BatchQueryError> {
+    let same = |(place, field): (usize, &Field)| fields[..place].iter().any(|earlier| earlier.name == field.name);
+    match fields.iter().enumerate().find(|(place, field)| same((*place, *field))) {
+        Some((_, field)) if format == OutputFormat::Json => Err(BatchQueryError::SameName(field.name.clone())),
+        _ => Ok(()),
+    }
 }
 
 /// Lines on their way through decoder and engine to the output.

@@ -1,14 +1,15 @@
 //! `[query.<name>]`: SQL over sources and other queries. Queries are planned in an order in which each one stands after those it reads.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use super::diagnostic::Place;
+use super::diagnostic::{Diagnostic, Place};
 use super::document::FILE_BYTES_MAX;
 use super::reader::{Context, Reader};
 use super::settings::{OnChange, QueryLimits};
 use super::state::{self, StateText};
 use super::text::Text;
-use crate::plan::{OutputMode, Query, ScriptFunction, TableSchema};
+use crate::plan::{OutputMode, Query, Relation};
 use crate::sql::{self, Catalog, TableReference};
 
 /// The last one is for tests only.
@@ -29,6 +30,7 @@ pub struct QueryText {
     pub mode: OutputMode,
     /// `None` if it is wrong, which has then been reported.
     pub sql: Option<Text>,
+    pub emit_every: Option<Duration>,
     pub state: Option<StateText>,
     pub limits: QueryLimits,
     pub on_change: OnChange,
@@ -57,11 +59,23 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader) -> QueryText 
     let state = reader.table(context, "state").map(|reader| state::read(context, reader));
     let modes = if context.for_test { &MODES[..] } else { &MODES[..MODES.len() - 1] };
     let mode = reader.choice(context, "mode", modes).unwrap_or(OutputMode::Append);
+    let emit_every = emit_every(context, &mut reader, mode);
     let limits = limits(context, &mut reader);
     let choices = [("refuse", OnChange::Refuse), ("discard", OnChange::Discard)];
     let on_change = reader.choice(context, "on_change", &choices).unwrap_or_default();
     reader.finish(context, &[("from", "a sink; a query names its tables in the SQL")]);
-    QueryText { name: name.to_owned(), place, mode, sql, state, limits, on_change }
+    QueryText { name: name.to_owned(), place, mode, sql, emit_every, state, limits, on_change }
+}
+
+/// How long changed groups are withheld at most.
+fn emit_every(context: &mut Context, reader: &mut Reader, mode: OutputMode) -> Option<Duration> {
+    let place = reader.has("emit_every").then(|| reader.key_place("emit_every"))?;
+    let every = reader.duration(context, "emit_every", Duration::from_secs(1)..=Duration::from_secs(86_400));
+    if !matches!(mode, OutputMode::Update | OutputMode::Complete) {
+        let help = "in append mode each row comes once: remove `emit_every`, or use mode = \"update\"";
+        context.error(place, "`emit_every` works in update and complete mode", help);
+    }
+    every
 }
 
 fn limits(context: &mut Context, reader: &mut Reader) -> QueryLimits {
@@ -72,14 +86,8 @@ fn limits(context: &mut Context, reader: &mut Reader) -> QueryLimits {
     QueryLimits { keys_max, bytes_max }
 }
 
-/// Plans the queries. Those that read a table in `broken` are left out: what is wrong has been reported there.
-pub fn plan_all(
-    context: &mut Context,
-    texts: &[QueryText],
-    sources: &[TableSchema],
-    functions: &[ScriptFunction],
-    mut broken: BTreeSet<String>,
-) -> Planned {
+/// Plans the queries over the catalog's tables. Those that read a table in `broken` are left out: what is wrong has been reported there.
+pub fn plan_all(context: &mut Context, texts: &[QueryText], base: &Catalog<'_>, mut broken: BTreeSet<String>) -> Planned {
     let mut planned = Planned::default();
     let reads = tables_read(context, texts);
     planned.read = reads.iter().flatten().flatten().map(|table| table.name.clone()).collect();
@@ -93,9 +101,10 @@ pub fn plan_all(
         let query = &texts[index];
         let plan = match (&query.sql, &reads[index]) {
             (Some(text), Some(tables)) if !tables.iter().any(|table| broken.contains(&table.name)) => {
-                let catalog = Catalog { sources, queries: &planned.queries, functions, ..Catalog::default() };
+                let catalog = Catalog { queries: &planned.queries, ..*base };
                 let plan = sql::plan_query(&query.name, &text.value, query.mode, &catalog);
                 let plan = plan.map_err(|error| context.report_sql(text, error)).ok();
+                plan.iter().for_each(|plan| warn_unbounded(context, text, plan));
                 match &query.state {
                     Some(state) => plan.and_then(|plan| state.over(context, plan)),
                     None => plan,
@@ -110,6 +119,23 @@ pub fn plan_all(
     }
     report_cycle(context, texts, &reads, &number, &waiting);
     planned
+}
+
+/// Says where a join keeps rows for ever.
+fn warn_unbounded(context: &mut Context, text: &Text, plan: &Query) {
+    if plan.mode == OutputMode::Batch {
+        return;
+    }
+    plan.root.visit(&mut |relation| {
+        let Relation::Join(join) = relation else { return };
+        if join.keeps_for_ever() {
+            let message = "this join keeps the rows of both sides for ever: nothing says how far apart in time two rows of a pair are";
+            let diagnostic = Diagnostic::warning(text.place_of(join.span.start as usize..join.span.end as usize), message);
+            let help = "give both sides a watermark and bound the times, as in b.ts BETWEEN a.ts AND a.ts + INTERVAL 1 HOUR; once the \
+                        query's `limits` are reached, new rows are rejected";
+            context.report(diagnostic.help(help));
+        }
+    });
 }
 
 /// For each query the tables it reads, by lower-case names; `None` if its text cannot be parsed, which is reported.

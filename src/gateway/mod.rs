@@ -13,11 +13,13 @@ mod closing;
 mod dead_letters;
 mod event;
 mod intake;
+mod latest;
 mod outbox;
 mod redelivery;
 mod restore;
 mod sinks;
 mod stall;
+mod tables;
 
 pub use event::{Action, Event};
 pub use outbox::{Cursor, DropReason, Tombstone};
@@ -28,11 +30,12 @@ use crate::batch::Stamp;
 use crate::engine::Engine;
 use crate::sabotage::{Fault, planted};
 use crate::status::{DeadLetterStatus, QueryStatus, Status};
-use crate::store::LogName;
+use crate::store::{LogName, StoredChunk};
 use dead_letters::DeadLetters;
 use intake::{Intake, Receipt};
 use outbox::Outbox;
 use sinks::SinkBooks;
+use tables::Tables;
 
 /// Delivered records after which the cursor is made durable without waiting.
 const CURSOR_RECORDS_MAX: u64 = 1_000;
@@ -52,6 +55,7 @@ pub struct Gateway {
     epoch: u64,
     intakes: Vec<Intake>,
     engine: Engine,
+    tables: Tables,
     sinks: Vec<SinkBooks>,
     dead_letters: DeadLetters,
     dead_letter_log: Outbox,
@@ -99,6 +103,8 @@ impl Gateway {
             Event::Proven { source, connection, through_seq } => self.intakes[source].redelivery.proven(connection, through_seq),
             Event::Subscribed { source, filters } => self.intakes[source].subscribed(filters),
             Event::SourceTrouble { source, text } => self.intakes[source].status.trouble = Some(text),
+            Event::TableRead { table, contents } => self.tables.read(table, &contents),
+            Event::TableRefused { table, reason } => self.tables.refused(table, reason),
             Event::Committed { number } => self.committed(number, stamp, &mut actions),
             Event::StoreDown { reason } => {
                 actions.push(Action::PauseSources);
@@ -159,6 +165,16 @@ impl Gateway {
         (books.cursor(), books.end())
     }
 
+    /// Before the first event: from which offset on a sink's log is to be read and handed to [`Gateway::take_up`], if it is.
+    pub fn wants_waiting(&self, sink: usize) -> Option<u64> {
+        self.sinks[sink].outbox.wants_waiting()
+    }
+
+    /// Takes in what waits for a sink, chunk by chunk in order; none where no more can be read.
+    pub fn take_up(&mut self, sink: usize, chunks: Vec<StoredChunk>) {
+        self.sinks[sink].outbox.take_up(chunks);
+    }
+
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -173,6 +189,7 @@ impl Gateway {
             rows: self.intakes.iter().map(|intake| intake.status.decoded_rows).sum(),
             dead_letters: self.dead_letter_status.clone(),
             sources: self.intakes.iter().map(Intake::status).collect(),
+            tables: self.tables.status(),
             queries: self.queries.iter().zip(self.engine.status()).map(|(counted, held)| query_status(counted, held)).collect(),
             sinks: self.sinks.iter().map(SinkBooks::status).collect(),
         }
@@ -199,6 +216,7 @@ fn query_status(counted: &QueryStatus, held: crate::engine::QueryStatus) -> Quer
         watermark_us: held.watermark_us,
         keys: held.keys as u64,
         state_bytes: held.bytes as u64,
+        repeats: held.repeats,
         operators: held.operators,
         ..counted.clone()
     }

@@ -40,6 +40,12 @@ pub fn orderable(data_type: &DataType) -> bool {
     }
 }
 
+/// The error for a value that can be no key.
+pub fn not_compared(expr: &Expr) -> SqlError {
+    let message = format!("maps cannot be compared, grouped or sorted by, and {} holds one", expr.data_type);
+    SqlError::new(expr.span, message).help("map_entries(m) is an array, which can")
+}
+
 #[derive(Clone, Copy)]
 struct Meeting {
     /// Text becomes the other side's type.

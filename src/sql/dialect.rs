@@ -203,7 +203,7 @@ pub fn parse_interval(parser: &mut Parser) -> Option<Result<Expr, ParserError>> 
         }
         match &parser.peek_nth_token_ref(ahead).token {
             Token::Number(number, _) => part.push_str(number),
-            Token::SingleQuotedString(quoted) if ahead == 0 => part.push_str(quoted),
+            Token::SingleQuotedString(quoted) => part = signed(&part, quoted.trim()),
             _ => break,
         }
         // A further number is a part of the interval only with a unit after it: `INTERVAL 1 DAY -1` is not one.
@@ -246,6 +246,15 @@ pub fn parse_interval(parser: &mut Parser) -> Option<Result<Expr, ParserError>> 
         fractional_seconds_precision: None,
     };
     Some(Ok(Expr::Interval(interval)))
+}
+
+/// `-'1 02:03'` means `'-1 02:03'`, and `-'-1'` means `'1'`.
+fn signed(sign: &str, quoted: &str) -> String {
+    match (sign, quoted.strip_prefix('-')) {
+        ("-", Some(positive)) => positive.to_owned(),
+        ("-", None) => format!("-{}", quoted.strip_prefix('+').unwrap_or(quoted)),
+        _ => quoted.to_owned(),
+    }
 }
 
 fn is_unit(word: &str) -> bool {

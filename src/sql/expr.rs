@@ -16,7 +16,7 @@ use super::places::Stand;
 use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::tree;
-use super::{collections, intervals, literal, row_window, scripted, window};
+use super::{collections, intervals, literal, row_window, scripted, wildcard, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, Function, OutputMode, Span};
 use crate::types::{DataType, Field, Value};
 
@@ -70,7 +70,7 @@ pub struct ExprPlanner<'a> {
     pub parameters: Vec<Vec<Field>>,
 }
 
-fn argument_expr(arg: &FunctionArg) -> Option<&ast::Expr> {
+pub fn argument_expr(arg: &FunctionArg) -> Option<&ast::Expr> {
     if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg { Some(expr) } else { None }
 }
 
@@ -158,6 +158,7 @@ impl<'a> ExprPlanner<'a> {
                 let target = super::schema::sql_type(data_type).map_err(|message| SqlError::new(place(expr), message))?;
                 let input = self.plan(input)?;
                 let span = join(place(expr), input.span);
+                let input = super::intervals::in_units(input, data_type);
                 functions::explicit_cast(input, &target, matches!(kind, ast::CastKind::TryCast | ast::CastKind::SafeCast), span)
             }
             E::Case { operand, conditions, else_result, .. } => {
@@ -348,6 +349,9 @@ impl<'a> ExprPlanner<'a> {
         }
         if let Some(planned) = self.higher_order(&name, args, span) {
             return planned;
+        }
+        if name == "struct" && args.iter().any(|arg| wildcard::star(arg).is_some()) {
+            return self.structure_with_star(args, span);
         }
         let mut planned = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
         if let Some(own) = self.planner.catalog.functions.iter().find(|function| function.name == name) {

@@ -89,6 +89,25 @@ fn scaled(function: Function, interval: Expr, number: Expr) -> Result<Expr, SqlE
     Ok(tree::call(function, vec![interval, number], DataType::Interval))
 }
 
+/// What is cast to an interval of these units: numbers count the last of them, and intervals lose what is smaller.
+pub fn in_units(input: Expr, target: &ast::DataType) -> Expr {
+    let ast::DataType::Interval { fields: Some(fields), .. } = target else { return input };
+    let seconds = match fields.to_string().rsplit(' ').next() {
+        Some("DAY") => 86_400,
+        Some("HOUR") => 3_600,
+        Some("MINUTE") => 60,
+        _ => return input,
+    };
+    let span = input.span;
+    let size = tree::bigint(seconds, span);
+    let count = match &input.data_type {
+        data_type if is_integral(data_type) => cast(input, &DataType::BigInt),
+        DataType::Interval => tree::call(Function::IntegerDivide, vec![cast(input, &DataType::BigInt), size.clone()], DataType::BigInt),
+        _ => return input,
+    };
+    tree::call(Function::Multiply, vec![count, size], DataType::BigInt)
+}
+
 /// `EXTRACT(field FROM interval)`: DAY, HOUR and MINUTE.
 pub fn extract(field: &str, interval: Expr, span: Span) -> Result<Expr, SqlError> {
     let (modulus, unit) = match field.to_ascii_lowercase().as_str() {

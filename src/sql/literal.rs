@@ -20,12 +20,16 @@ pub fn number(text: &str, negative: bool, span: Span) -> Result<Expr, SqlError> 
     match suffix {
         "" => {}
         "L" => return Ok(tree::bigint(signed(digits).parse().map_err(|_| too_large("BIGINT"))?, span)),
-        "D" | "BD" => return double(&signed(digits), span),
+        "D" => return double(&signed(digits), span),
         "F" => {
-            let value: f32 = signed(digits).parse().map_err(|_| too_large("FLOAT"))?;
-            return Ok(tree::literal(Value::Float(value), DataType::Float, span));
+            return match signed(digits).parse::<f32>() {
+                Ok(value) if value.is_finite() => Ok(tree::literal(Value::Float(value), DataType::Float, span)),
+                _ => Err(too_large("FLOAT")),
+            };
         }
-        "S" | "Y" => return Err(SqlError::unsupported(span, "a SMALLINT or TINYINT literal").help("leave the suffix out")),
+        "BD" => return Err(SqlError::unsupported(span, "a DECIMAL literal").help(format!("write {digits}D, a DOUBLE"))),
+        "S" => return Err(SqlError::unsupported(span, "a SMALLINT literal").help(format!("write {digits}, an INT"))),
+        "Y" => return Err(SqlError::unsupported(span, "a TINYINT literal").help(format!("write {digits}, an INT"))),
         _ => return Err(SqlError::new(span, format!("`{text}` is not a number"))),
     }
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -38,6 +38,7 @@ mod over_stream;
 mod parse;
 mod places;
 mod planner;
+mod rewrite;
 mod row_window;
 mod schema;
 mod scope;
@@ -79,6 +80,8 @@ pub struct Catalog<'a> {
     pub queries: &'a [Query],
     /// Reference tables: `Relation::ReferenceScan` refers to them by index. Their `event_time` has no meaning.
     pub tables: &'a [TableSchema],
+    /// By source: the columns whose values tell its rows apart, where repeats within the watermark are to be dropped. May be shorter.
+    pub dedup: &'a [Vec<usize>],
     /// The user's own; none has the name of another function.
     pub functions: &'a [ScriptFunction],
 }
@@ -117,7 +120,7 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
             SqlError::new(end, "complete mode needs an aggregation: it emits the whole result each time").help("use mode = \"append\"")
         );
     }
-    let output = output(&planned.scope, end)?;
+    let output = output(&planned.scope, mode, end)?;
     let root = without_void(planned, &output);
     // A table has no watermark.
     let root = if mode == OutputMode::Batch { optimize::without_watermarks(root) } else { root };
@@ -135,11 +138,11 @@ fn without_void(planned: planner::Planned, output: &[Field]) -> Relation {
     Relation::Project { input: Box::new(planned.relation), columns }
 }
 
-/// Names and types of the result; names must differ.
-fn output(scope: &scope::Scope, span: Span) -> Result<Vec<Field>, SqlError> {
+/// Names and types of the result; a stream's must differ: it goes to other programs.
+fn output(scope: &scope::Scope, mode: OutputMode, span: Span) -> Result<Vec<Field>, SqlError> {
     let mut output: Vec<Field> = Vec::with_capacity(scope.columns.len());
     for column in &scope.columns {
-        if output.iter().any(|field| field.name.eq_ignore_ascii_case(&column.name)) {
+        if mode != OutputMode::Batch && output.iter().any(|field| field.name.eq_ignore_ascii_case(&column.name)) {
             return Err(
                 SqlError::new(span, format!("two columns of the result are called `{}`", column.name)).help("name one of them with AS")
             );

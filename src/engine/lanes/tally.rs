@@ -14,7 +14,7 @@ pub(in crate::engine) const NUMBER_BYTES: usize = 24;
 /// How often a value occurred, and its exact bytes.
 type Counted = (u64, Box<[u8]>);
 
-/// Values in their order, by their ordered bytes.
+/// Values in their order, by their ordered bytes, with their exact bytes.
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Tally {
     counts: BTreeMap<Box<[u8]>, Counted>,

@@ -1,13 +1,17 @@
 //! Tests of whole queries over the engine: planned from SQL, fed with tables, compared row by row.
 
 mod aggregates;
+mod batching;
 mod clock;
+mod dedup;
 mod joins;
 mod keyed;
 mod limits;
 mod model;
 mod modes;
+mod nested;
 mod over;
+mod pacing;
 mod restart;
 mod row_windows;
 mod sessions;
