@@ -160,7 +160,7 @@ pub fn castable(from: &DataType, to: &DataType) -> bool {
         (Struct(a), Struct(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| castable(&a.data_type, &b.data_type)),
         (Struct(_) | Array(_) | Map(..), _) | (_, Struct(_) | Array(_) | Map(..)) => false,
         (String, _) => true,
-        (Interval, other) | (other, Interval) => is_numeric(other),
+        (Interval, other) | (other, Interval) => is_integral(other),
         (a, b) if is_numeric(a) && is_numeric(b) => true,
         (Boolean, other) | (other, Boolean) => is_numeric(other),
         (Timestamp, other) | (other, Timestamp) => is_numeric(other) || *other == Date,

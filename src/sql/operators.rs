@@ -140,6 +140,9 @@ impl ExprPlanner<'_> {
         if terms.iter().any(|term| matches!(term.data_type, DataType::Array(_))) {
             return collections::concat(terms);
         }
+        if let Some(bytes) = super::functions::concat_bytes(&terms) {
+            return Ok(bytes);
+        }
         let terms = terms.into_iter().map(|term| coerce(term, &DataType::String));
         Ok(tree::call(Function::Concat, terms.collect::<Result<Vec<_>, _>>()?, DataType::String))
     }
