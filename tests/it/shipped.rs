@@ -134,6 +134,7 @@ fn the_shipped_silence_config_runs() {
     };
     send("pump", 0);
     send("fan", 5);
+    send("fan", 200);
     send("fan", 311);
     let silent = alarm(&gateway);
     assert_eq!((&silent["device"], &silent["silent"]), (&"pump".into(), &true.into()));

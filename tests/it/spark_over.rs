@@ -97,6 +97,12 @@ fn run(program: &Program, rows: &[Vec<Value>], size: Option<usize>) -> Result<Ve
     Ok(values.into_values().collect())
 }
 
+/// Java may write more digits of a double than tell it from its neighbours.
+fn is_same((recorded, ours): (&Option<String>, &Option<String>)) -> bool {
+    let number = |text: &Option<String>| text.as_ref().filter(|text| text.contains('E'))?.parse::<f64>().ok();
+    recorded == ours || (number(recorded).is_some() && number(recorded) == number(ours))
+}
+
 #[test]
 fn analytic_functions_give_sparks_values_in_batch_and_in_streams() {
     let mut lines = include_str!("../spark/over.jsonl").lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
@@ -115,7 +121,7 @@ fn analytic_functions_give_sparks_values_in_batch_and_in_streams() {
             let ours = program(over, frame, mode).and_then(|program| run(&program, &rows, size));
             match (&recorded, ours) {
                 (None, Err(_)) => {}
-                (Some(recorded), Ok(ours)) if *recorded == ours => {}
+                (Some(recorded), Ok(ours)) if recorded.len() == ours.len() && recorded.iter().zip(&ours).all(is_same) => {}
                 (recorded, ours) => wrong.push(format!("{over} in batches of {size:?}: {ours:?}, not {recorded:?}")),
             }
         }
