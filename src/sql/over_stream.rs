@@ -54,7 +54,10 @@ fn check_call(call: &OverCall) -> Result<(), SqlError> {
             "over a stream, a frame is one of ROWS: other rows of the same time may still come",
             "write ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
         ),
-        _ => refused("over a stream, a frame goes from the first row to the current one", "leave the frame out, or group by a sliding window"),
+        _ => refused(
+            "over a stream, a frame goes from the first row to the current one",
+            "leave the frame out, or group by a sliding window",
+        ),
     }
 }
 

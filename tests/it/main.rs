@@ -17,6 +17,7 @@ mod golden;
 mod ledger;
 mod mqtt;
 mod power_cut;
+mod query_test;
 mod reference_tables;
 mod shipped;
 mod simulation;
