@@ -35,7 +35,8 @@ fn examples() -> Vec<Example> {
             ["jsonl", "in"] => found.last_mut().unwrap().input = text,
             ["jsonl", "out"] => {
                 let example = found.last_mut().unwrap();
-                let queries: Vec<&str> = example.settings.lines().filter_map(|line| line.strip_prefix("[query.")?.strip_suffix(']')).collect();
+                let queries: Vec<&str> =
+                    example.settings.lines().filter_map(|line| line.strip_prefix("[query.")?.strip_suffix(']')).collect();
                 let query = queries.iter().find(|name| !name.contains('.')).unwrap().to_string();
                 example.output.push((query, text));
             }

@@ -27,7 +27,7 @@ mod spark_collections;
 mod spark_coverage;
 mod spark_expressions;
 mod spark_functions;
-mod spark_over;
 mod spark_joins;
+mod spark_over;
 mod spark_types;
 mod sql_hostile;
