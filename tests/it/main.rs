@@ -16,6 +16,7 @@ mod golden;
 mod ledger;
 mod mqtt;
 mod power_cut;
+mod query_test;
 mod reference_tables;
 mod shipped;
 mod simulation;
