@@ -72,8 +72,11 @@ fn both([left, right]: [Result<Expr, SqlError>; 2]) -> Result<Vec<Expr>, SqlErro
     Ok(vec![left?, right?])
 }
 
-/// Time plus interval.
+/// Time plus interval; a text stays one.
 fn shifted(time: Expr, interval: Expr) -> Result<Expr, SqlError> {
+    if time.data_type == DataType::String {
+        return Ok(cast(shifted(cast(time, &DataType::Timestamp), interval)?, &DataType::String));
+    }
     Ok(tree::call(Function::AddMicros, vec![coerce(time, &DataType::Timestamp)?, interval], DataType::Timestamp))
 }
 

@@ -6,7 +6,7 @@ use super::coerce::{cast, coerce, common, is_integral, orderable, unify};
 use super::dialect::UNSIGNED_SHIFT;
 use super::error::{SqlError, join};
 use super::expr::{ExprPlanner, place};
-use super::functions::{arithmetic, comparison_type};
+use super::functions::{self, arithmetic, comparison_type};
 use super::lex::span_of;
 use super::signatures::number;
 use super::tree;
@@ -140,6 +140,10 @@ impl ExprPlanner<'_> {
         if terms.iter().any(|term| matches!(term.data_type, DataType::Array(_))) {
             return collections::concat(terms);
         }
+        if terms.iter().all(|term| term.data_type == DataType::Binary) {
+            let span = terms.iter().fold(Span::default(), |span, term| join(span, term.span));
+            return functions::build("concat", terms, span, self.budget);
+        }
         let terms = terms.into_iter().map(|term| coerce(term, &DataType::String));
         Ok(tree::call(Function::Concat, terms.collect::<Result<Vec<_>, _>>()?, DataType::String))
     }
@@ -159,6 +163,12 @@ impl ExprPlanner<'_> {
         if left.data_type == DataType::Date && is_integral(&right.data_type) {
             let function = if negative { Function::DateSub } else { Function::DateAdd };
             return Ok(tree::call(function, vec![left, coerce(right, &DataType::Int)?], DataType::Date));
+        }
+        if let (DataType::Date | DataType::Timestamp, DataType::Null) | (DataType::Null, DataType::Date | DataType::Timestamp) =
+            (&left.data_type, &right.data_type)
+            && !negative
+        {
+            return Ok(tree::literal(Value::Null, DataType::Timestamp, join(left.span, right.span)));
         }
         arithmetic(if negative { Function::Subtract } else { Function::Add }, left, right)
     }
@@ -260,7 +270,11 @@ fn add_interval(time: Expr, interval: &ast::Interval, negative: bool) -> Result<
     let time = match time.data_type {
         DataType::Date if micros % MICROS_PER_DAY == 0 => return Ok(add_days(time, months, micros / MICROS_PER_DAY, span)),
         DataType::Timestamp => time,
-        DataType::Date | DataType::String | DataType::Null => cast(time, &DataType::Timestamp),
+        DataType::String => {
+            let sum = add_interval(cast(time, &DataType::Timestamp), interval, negative)?;
+            return Ok(cast(sum, &DataType::String));
+        }
+        DataType::Date | DataType::Null => cast(time, &DataType::Timestamp),
         _ if window::is_window(&time) => return Err(SqlError::new(time.span, "add to window.start or window.end")),
         ref other => {
             let error =
