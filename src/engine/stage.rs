@@ -300,7 +300,10 @@ impl Stage {
                 status.panes += join.parts();
                 status.cells += join.rows();
             }
-            Stage::Deduplicate(dedup) => status.cells += dedup.keys(),
+            Stage::Deduplicate(dedup) => {
+                status.cells += dedup.keys();
+                status.repeats += dedup.repeats();
+            }
             _ => {}
         }
         if let Some(operator) = self.operator_status() {

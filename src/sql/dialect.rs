@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use sqlparser::ast::{BinaryOperator, Expr, Ident, Interval, ObjectName, Value, ValueWithSpan};
+use sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, Interval, ObjectName, TimezoneInfo, TypedString, Value, ValueWithSpan};
 use sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -139,7 +139,7 @@ impl Dialect for SparkDialect {
             // The one error that backtracking does not swallow.
             None => return Some(Err(ParserError::RecursionLimitExceeded)),
         }
-        parse_interval(parser).or_else(|| parse_exists_function(parser))
+        parse_interval(parser).or_else(|| parse_exists_function(parser)).or_else(|| parse_timestamp_ltz(parser))
     }
 
     /// `a DIV b`, `a >>> b`.
@@ -164,6 +164,17 @@ impl Dialect for SparkDialect {
             _ => None,
         }
     }
+}
+
+/// `TIMESTAMP_LTZ '…'`, the other name of TIMESTAMP.
+fn parse_timestamp_ltz(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    let is_name = matches!(&parser.peek_token_ref().token, Token::Word(word) if word.value.eq_ignore_ascii_case("timestamp_ltz"));
+    if !is_name || !matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_)) {
+        return None;
+    }
+    parser.next_token();
+    let data_type = DataType::Timestamp(None, TimezoneInfo::None);
+    Some(parser.parse_value().map(|value| Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false })))
 }
 
 /// `exists(array, x -> …)`, which is no subquery.

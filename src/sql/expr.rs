@@ -273,6 +273,7 @@ impl<'a> ExprPlanner<'a> {
         let folded = super::coerce::cast(tree::text(text, span), &target);
         match (&folded.node, &target) {
             (ExprNode::Literal(_), DataType::Date | DataType::Timestamp) => Ok(folded),
+            (_, DataType::Date | DataType::Timestamp) if literal::has_far_year(text) => Ok(folded),
             (_, DataType::Date) => Err(SqlError::new(span, format!("'{text}' is not a date")).help("DATE '2026-01-31'")),
             (_, DataType::Timestamp) if literal::is_zoned_timestamp(text) => Ok(folded),
             (_, DataType::Timestamp) => {
@@ -466,7 +467,7 @@ impl<'a> ExprPlanner<'a> {
 
 /// The bare unit that stands first in `timestampadd(HOUR, …)` and its like, as a string literal.
 fn unit_of_time(name: &str, args: &[FunctionArg]) -> Option<Expr> {
-    let takes_unit = matches!(name, "timestampadd" | "timestampdiff" | "dateadd" | "date_add" | "datediff" | "date_diff");
+    let takes_unit = matches!(name, "timestampadd" | "timestampdiff" | "timediff" | "dateadd" | "date_add" | "datediff" | "date_diff");
     match args.first()? {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Identifier(ident))) if takes_unit && args.len() == 3 => {
             Some(tree::text(&ident.value, span_of(ident.span)))

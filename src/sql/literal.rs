@@ -141,6 +141,14 @@ pub fn is_zoned_timestamp(text: &str) -> bool {
     timestamp(moment).is_some() && (is_offset || zone.len() == 3 || TimeZone::get(zone).is_ok())
 }
 
+/// Whether the year has a sign or more than four digits: the cast reads such times.
+pub fn has_far_year(text: &str) -> bool {
+    let text = text.trim();
+    let digits = text.trim_start_matches(['+', '-']);
+    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+    length >= 4 && (length > 4 || digits.len() < text.len() || digits.len() == 4)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@
 //! those limits 2 MiB of stack are enough, where sqlparser is built with optimisation (as in this package's profiles).
 
 mod aggregate_call;
+mod aggregate_form;
 mod aggregates;
 mod budget;
 mod coerce;
@@ -65,8 +66,8 @@ pub use unknown::is_function;
 use crate::plan::{NamedExpr, OutputMode, Query, Relation, ScriptFunction, Span, TableSchema};
 use crate::types::{DataType, Field};
 
-/// Names of all functions, in lower case; several may mean the same.
-fn function_names() -> impl Iterator<Item = &'static str> {
+/// Names of the functions and aggregates that a query can call, in lower case; several may mean the same. Those in `OVER` only are not among them.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
     let nested = collections::NAMES.iter().map(|(name, ..)| *name).chain(lambdas::NAMES.iter().copied());
     signatures::names().chain(functions::special_names()).chain(nested).chain(aggregates::NAMES.iter().map(|(name, _)| *name))
 }

@@ -6,7 +6,7 @@ use super::coerce::{cast, coerce, common, is_integral, orderable, unify};
 use super::dialect::UNSIGNED_SHIFT;
 use super::error::{SqlError, join};
 use super::expr::{ExprPlanner, place};
-use super::functions::{self, arithmetic, comparison_type};
+use super::functions::{arithmetic, comparison_type};
 use super::lex::span_of;
 use super::signatures::number;
 use super::tree;
@@ -140,9 +140,8 @@ impl ExprPlanner<'_> {
         if terms.iter().any(|term| matches!(term.data_type, DataType::Array(_))) {
             return collections::concat(terms);
         }
-        if terms.iter().all(|term| term.data_type == DataType::Binary) {
-            let span = terms.iter().fold(Span::default(), |span, term| join(span, term.span));
-            return functions::build("concat", terms, span, self.budget);
+        if let Some(bytes) = super::functions::concat_bytes(&terms) {
+            return Ok(bytes);
         }
         let terms = terms.into_iter().map(|term| coerce(term, &DataType::String));
         Ok(tree::call(Function::Concat, terms.collect::<Result<Vec<_>, _>>()?, DataType::String))

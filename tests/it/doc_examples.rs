@@ -1,7 +1,7 @@
 //! Every example of docs/sql.md gives the result that stands beside it.
 //!
 //! A table whose last two columns are `example` and `result` holds examples: in the first an expression, or a whole SELECT, in backticks, in
-//! the second what it gives. Rows of a result are parted by `; `, their columns by `, `; `error` stands for a failure of any kind.
+//! the second what it gives. Below "The examples are over `VALUES …`" up to the next heading, expressions are over those rows. Rows of a result are parted by `; `, their columns by `, `; `error` stands for a failure of any kind.
 
 use tidemill::batch_query::{FileTable, OutputFormat, run};
 use tidemill::format::TimestampUnit;
@@ -29,9 +29,15 @@ fn code(cell: &str) -> Option<&str> {
 fn examples() -> Vec<Example> {
     let mut found = Vec::new();
     let mut within = false;
+    let mut over = None;
     for (index, line) in DOCUMENT.lines().enumerate() {
         if !line.starts_with('|') {
             within = false;
+            if line.starts_with('#') {
+                over = None;
+            } else if let Some((rows, _)) = line.strip_prefix("The examples are over `").and_then(|rest| rest.split_once('`')) {
+                over = Some(rows);
+            }
             continue;
         }
         let cells = cells(line);
@@ -40,7 +46,8 @@ fn examples() -> Vec<Example> {
             within = true;
         } else if within && !example.starts_with("---") && !example.is_empty() {
             let at = || format!("docs/sql.md:{}: the example and its result stand in backticks: {line}", index + 1);
-            let sql = code(example).unwrap_or_else(|| panic!("{}", at())).to_owned();
+            let expression = code(example).unwrap_or_else(|| panic!("{}", at()));
+            let sql = over.map_or_else(|| expression.to_owned(), |rows| format!("SELECT {expression} FROM {rows}"));
             found.push(Example { line: index + 1, sql, result: code(result).unwrap_or_else(|| panic!("{}", at())).to_owned() });
         }
     }
