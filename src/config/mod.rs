@@ -35,7 +35,7 @@ pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Sources};
 pub use environment::{Environment, Files, file_problem};
 pub use settings::Settings;
 
-use crate::plan::{Program, ScriptFunction, TableSchema};
+use crate::plan::{Program, Query, ScriptFunction, TableSchema};
 use crate::sql::Catalog;
 use document::Table;
 use names::TableNames;
@@ -132,16 +132,21 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
 
     let sinks: Vec<SinkSettings> = sinks.into_iter().map(|(sink, _)| sink).collect();
     let gateway = gateway.with_store_limit(context, &sinks);
-    let queries = planned.queries.iter().filter_map(|query| queries.iter().find(|text| text.name == query.name));
+    let queries = query_settings(&planned.queries, &queries);
+    let program = Program { sources: schemas, tables: table_schemas, queries: planned.queries, functions };
+    Some(Settings { gateway, sources, tables, queries, sinks, program, warnings: Vec::new() })
+}
+
+/// The settings of the queries that could be planned, in their order.
+fn query_settings(planned: &[Query], texts: &[query::QueryText]) -> Vec<QuerySettings> {
+    let texts = planned.iter().filter_map(|query| texts.iter().find(|text| text.name == query.name));
     let settings = |text: &query::QueryText| QuerySettings {
         name: text.name.clone(),
         emit_every: text.emit_every,
         limits: text.limits,
         on_change: text.on_change,
     };
-    let queries = queries.map(settings).collect();
-    let program = Program { sources: schemas, tables: table_schemas, queries: planned.queries, functions };
-    Some(Settings { gateway, sources, tables, queries, sinks, program, warnings: Vec::new() })
+    texts.map(settings).collect()
 }
 
 /// The user's functions; of two whose names differ in case, or go by one number, the first.
