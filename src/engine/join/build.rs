@@ -4,9 +4,7 @@
 //!
 //! Limits: [`ROWS_MAX`](crate::batch::ROWS_MAX) rows less one, and the bytes that the caller gives; rows beyond are rejected.
 
-use std::collections::HashMap;
-
-use foldhash::fast::FixedState;
+use std::collections::BTreeMap;
 
 use super::SideKeys;
 use crate::batch::{Column, ColumnBuilder, ROWS_MAX, Table, Values};
@@ -40,7 +38,7 @@ pub(super) struct Build {
     rows: usize,
     bytes: usize,
     /// The first row of each key, and from each row the next of its key.
-    first: HashMap<Box<[u8]>, u32, FixedState>,
+    first: BTreeMap<Box<[u8]>, u32>,
     next: Vec<u32>,
 }
 
@@ -81,10 +79,10 @@ impl Building {
         }
     }
 
-    /// The side, whole. `hash_seed`: of its index; results do not depend on it.
-    pub fn finish(self, hash_seed: u64) -> Build {
+    /// The side, whole.
+    pub fn finish(self) -> Build {
         let (rows, bytes) = (self.keys.len(), self.bytes);
-        let mut first: HashMap<Box<[u8]>, u32, FixedState> = HashMap::with_capacity_and_hasher(rows, FixedState::with_seed(hash_seed));
+        let mut first: BTreeMap<Box<[u8]>, u32> = BTreeMap::new();
         let mut next = vec![NONE; rows];
         // From the back, so that a key's rows come out in their order.
         for (row, key) in self.keys.into_iter().enumerate().rev() {
@@ -105,7 +103,7 @@ impl Building {
 impl Build {
     /// A side without rows.
     pub fn empty(fields: &[Field]) -> Build {
-        Building::new(fields, 0).finish(0)
+        Building::new(fields, 0).finish()
     }
 
     pub fn rows(&self) -> usize {

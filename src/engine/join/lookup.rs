@@ -71,7 +71,7 @@ impl Lookup {
             building.add(&chunk, &self.matcher.right, 0, &mut env);
         }
         self.rejected = building.rejected;
-        self.build = building.finish(self.settings.hash_seed);
+        self.build = building.finish();
         self.built = true;
     }
 

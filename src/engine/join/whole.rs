@@ -23,7 +23,6 @@ pub(in crate::engine) struct Whole {
     left: Vec<Table>,
     left_bytes: usize,
     bytes_max: usize,
-    hash_seed: u64,
     right: Option<Building>,
     joining: Option<Joining>,
     done: bool,
@@ -46,7 +45,6 @@ impl Whole {
             left: Vec::new(),
             left_bytes: 0,
             bytes_max: settings.state_bytes_max,
-            hash_seed: settings.hash_seed,
             right: Some(Building::new(&join.right.schema(), settings.state_bytes_max)),
             joining: None,
             done: false,
@@ -84,7 +82,7 @@ impl Whole {
     /// The next part of the result. To be called until [`Whole::has_more`] says no.
     pub fn release(&mut self, env: &mut Env<'_, '_>) -> Option<Chunk<'static>> {
         if let Some(right) = self.right.take() {
-            let build = right.finish(self.hash_seed);
+            let build = right.finish();
             self.joining = Some(Joining { matched: Bitmap::filled(build.rows(), false), build, row: 0 });
             self.left.reverse();
         }
