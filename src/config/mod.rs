@@ -29,7 +29,7 @@ pub mod topics;
 pub mod units;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Sources};
 pub use environment::{Environment, Files, file_problem};
@@ -92,14 +92,7 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
         }
     }
     let kept_in = gateway.settings.data_dir.join(KEPT_TABLES);
-    let mut tables = Vec::new();
-    for (name, reader) in reference_tables {
-        table_names.add(context, "table", name, reader.place);
-        match table::read(context, name, reader, &kept_in) {
-            Some(table) => tables.push(table),
-            None => _ = broken.insert(name.to_owned()),
-        }
-    }
+    let tables = tables(context, reference_tables, &kept_in, &mut table_names, &mut broken);
     let functions = functions(context, function_tables);
     let mut queries = Vec::new();
     for (name, reader) in query_tables {
@@ -147,6 +140,25 @@ fn query_settings(planned: &[Query], texts: &[query::QueryText]) -> Vec<QuerySet
         on_change: text.on_change,
     };
     texts.map(settings).collect()
+}
+
+/// The reference tables that could be read; the names of the others join `broken`.
+fn tables(
+    context: &mut Context,
+    sections: Vec<(&str, Reader)>,
+    kept_in: &Path,
+    names: &mut TableNames,
+    broken: &mut BTreeSet<String>,
+) -> Vec<table::ReferenceTable> {
+    let mut tables = Vec::new();
+    for (name, reader) in sections {
+        names.add(context, "table", name, reader.place);
+        match table::read(context, name, reader, kept_in) {
+            Some(table) => tables.push(table),
+            None => _ = broken.insert(name.to_owned()),
+        }
+    }
+    tables
 }
 
 /// The user's functions; of two whose names differ in case, or go by one number, the first.
