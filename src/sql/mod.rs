@@ -43,6 +43,7 @@ mod scope;
 mod select;
 mod set;
 mod signatures;
+mod subquery;
 mod tree;
 mod unknown;
 mod wildcard;
@@ -97,7 +98,10 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
         );
     }
     let budget = budget::Budget::default();
-    let planner = planner::Planner { text, mode, catalog, budget: &budget, watermarks: &parsed.watermarks, ctes: Default::default() };
+    let planner = planner::Planner { text, mode, catalog, budget: &budget, watermarks: &parsed.watermarks, ctes: Default::default(),
+        outer: Default::default(),
+        correlation: Default::default(),
+    };
     let planned = planner.plan_subquery(&parsed.query)?;
     let end = Span { start: 0, end: text.len() as u32 };
     planner.check_reads(&planned.relation, end)?;

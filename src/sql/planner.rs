@@ -10,8 +10,10 @@ use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
 use super::parse::{Alias, WatermarkClause};
 use super::scope::Scope;
+use super::subquery::Correlation;
 use super::{optimize, tree};
-use crate::plan::{DEPTH_MAX, NamedExpr, OutputMode, Relation, SortKey, Span};
+use crate::plan::{DEPTH_MAX, ExprNode, NamedExpr, OutputMode, Relation, SortKey, Span};
+use crate::types::Value;
 
 /// A relation and the names of its columns.
 #[derive(Clone)]
@@ -42,6 +44,10 @@ pub struct Planner<'a> {
     pub watermarks: &'a [WatermarkClause],
     /// What WITH defines, the innermost last.
     pub ctes: RefCell<Vec<(String, Planned)>>,
+    /// The columns of the queries around a subquery in an expression, the innermost last.
+    pub outer: RefCell<Vec<Scope>>,
+    /// There while such a subquery's own SELECT is planned: what it says of the query around.
+    pub correlation: RefCell<Option<Correlation>>,
 }
 
 impl Planner<'_> {
@@ -84,6 +90,10 @@ impl Planner<'_> {
             set => self.sort_output(self.plan_set(set)?, order_by)?,
         };
         if let Some(limit) = &query.limit_clause {
+            if self.correlation.borrow().as_ref().is_some_and(|correlation| !correlation.conditions.is_empty()) {
+                let error = SqlError::unsupported(place(limit), "LIMIT in a subquery that refers to the query around it");
+                return Err(error.help("use max_by(x, ts), or a join with QUALIFY row_number() OVER (…) = 1"));
+            }
             planned = self.limit(planned, limit)?;
         }
         Ok(planned)
@@ -123,20 +133,42 @@ impl Planner<'_> {
 
     fn limit(&self, planned: Planned, clause: &LimitClause) -> Result<Planned, SqlError> {
         let span = place(clause);
-        let LimitClause::LimitOffset { limit, offset: None, limit_by } = clause else {
-            return Err(SqlError::unsupported(span, "OFFSET"));
+        let LimitClause::LimitOffset { limit, offset, limit_by } = clause else {
+            return Err(SqlError::unsupported(span, "LIMIT offset, rows").help("write LIMIT rows OFFSET offset"));
         };
-        let Some(limit) = limit else { return Ok(planned) };
         if !limit_by.is_empty() {
             return Err(SqlError::unsupported(span, "LIMIT BY"));
         }
-        let rows = match limit {
-            ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(text, _), .. }) => text.parse::<u64>().ok(),
+        let rows = limit.as_ref().map(|limit| self.row_count(limit, "LIMIT")).transpose()?;
+        let skip = offset.as_ref().map_or(Ok(0), |offset| self.row_count(&offset.value, "OFFSET"))?;
+        self.limited(planned, rows, skip, span)
+    }
+
+    /// At most `rows` rows after the first `skip`.
+    pub fn limited(&self, planned: Planned, rows: Option<u64>, skip: u64, span: Span) -> Result<Planned, SqlError> {
+        if rows.is_none() && skip == 0 {
+            return Ok(planned);
+        }
+        if skip > 0 {
+            self.check_ordered(&planned.relation, "OFFSET", span)?;
+        } else if self.mode == OutputMode::Update {
+            let error = SqlError::new(span, "LIMIT does not work in update mode: rows that were given out are revised");
+            return Err(error.help("use mode = \"append\", where it lets so many rows through in all, or mode = \"complete\""));
+        }
+        let rows = rows.unwrap_or(u64::MAX);
+        Ok(Planned { relation: Relation::Limit { input: Box::new(planned.relation), rows, skip }, ..planned })
+    }
+
+    /// A constant number of rows.
+    pub fn row_count(&self, written: &ast::Expr, what: &str) -> Result<u64, SqlError> {
+        let nothing = Scope::default();
+        let planned = ExprPlanner::new(self, &nothing, Clause::Values).plan(written)?;
+        let rows = match planned.node {
+            ExprNode::Literal(Value::Int(rows)) => u64::try_from(rows).ok(),
+            ExprNode::Literal(Value::BigInt(rows)) => u64::try_from(rows).ok(),
             _ => None,
         };
-        let rows = rows.ok_or_else(|| SqlError::new(place(limit), "LIMIT takes a whole number"))?;
-        self.check_ordered(&planned.relation, "LIMIT", span)?;
-        Ok(Planned { relation: Relation::Limit { input: Box::new(planned.relation), rows }, ..planned })
+        rows.ok_or_else(|| SqlError::new(place(written), format!("{what} takes a whole number that is not negative")))
     }
 
     /// A copy of a planned relation, if the plan has room for it.

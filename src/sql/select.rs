@@ -10,9 +10,10 @@ use super::names::output_name;
 use super::over::WrittenOver;
 use super::places::Stand;
 use super::planner::{OrderBy, Planned, Planner, direction, direction_of};
-use super::scope::{Scope, ScopeColumn};
+use super::scope::{Scope, ScopeColumn, Shown};
+use super::subquery::{self, Subquery};
 use super::{tree, wildcard, window};
-use crate::plan::{Expr, Generator, NamedExpr, Relation, SortKey, Span};
+use crate::plan::{AggregateFunction, Expr, Generator, NamedExpr, Relation, SortKey, Span};
 use crate::types::{Field, window_type};
 
 /// Columns of one SELECT list.
@@ -26,22 +27,25 @@ pub struct Computed {
     pub order: Vec<SortKey>,
     pub overs: Vec<WrittenOver>,
     pub generators: Vec<Generated>,
+    pub subqueries: Vec<Subquery>,
 }
 
 impl Computed {
     pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
-        let Computed { items, having, qualify, order, overs, generators } = self;
+        let Computed { items, having, qualify, order, overs, generators, subqueries } = self;
         let items = items.iter_mut().map(|item| &mut item.expr);
         let order = order.iter_mut().map(|key| &mut key.expr);
         let overs = overs.iter_mut().flat_map(WrittenOver::exprs_mut);
         let generators = generators.iter_mut().flat_map(|generated| generated.generator.exprs_mut());
-        items.chain(having).chain(qualify).chain(order).chain(overs).chain(generators).collect()
+        let outer = subqueries.iter_mut().flat_map(Subquery::outer_exprs_mut);
+        items.chain(having).chain(qualify).chain(order).chain(overs).chain(generators).chain(outer).collect()
     }
 }
 
 impl Planner<'_> {
     pub fn plan_select(&self, select: &ast::Select, order_by: OrderBy<'_>) -> Result<Planned, SqlError> {
         reject_clauses(select)?;
+        let correlated = self.correlation.take().is_some();
         let distinct = match &select.distinct {
             None | Some(Distinct::All) => false,
             Some(Distinct::Distinct) => true,
@@ -53,11 +57,18 @@ impl Planner<'_> {
         for view in &select.lateral_views {
             input = self.plan_lateral_view(input, view)?;
         }
+        let mut pulled = Vec::new();
         if let Some(selection) = &select.selection {
             let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Where);
             exprs.aliases = aliases_without_meaning(select);
-            let predicate = exprs.plan_boolean(selection)?;
-            input.relation = Relation::Filter { input: Box::new(input.relation), predicate };
+            let mut predicate = Some(exprs.plan_boolean(selection)?);
+            let subqueries = std::mem::take(&mut exprs.subqueries);
+            if correlated {
+                (predicate, pulled) = subquery::pull(predicate);
+            }
+            if let Some(predicate) = predicate {
+                input = self.filter_with(input, predicate, subqueries)?;
+            }
         }
         let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Select);
         exprs.named_windows = &select.named_window;
@@ -65,8 +76,8 @@ impl Planner<'_> {
         if grouping {
             exprs.window = super::group::find_window(&mut exprs, select)?;
         }
-        let items = plan_items(&mut exprs, select)?;
-        let keys = super::group::plan_keys(&mut exprs, select, &items)?;
+        let mut items = plan_items(&mut exprs, select)?;
+        let mut keys = super::group::plan_keys(&mut exprs, select, &items)?;
         add_output_names(&mut exprs, &items)?;
         exprs.clause = Clause::Having;
         let having = select.having.as_ref().map(|having| exprs.plan_boolean(having)).transpose()?;
@@ -75,9 +86,14 @@ impl Planner<'_> {
         exprs.clause = Clause::OrderBy;
         let order = plan_order(&mut exprs, order_by, &items)?;
         let aggregates = std::mem::take(&mut exprs.aggregates);
+        keys.counts = aggregates.iter().map(|call| call.function == AggregateFunction::Count).collect();
+        let visible = items.len();
+        let grouped = grouping || !aggregates.is_empty() || having.is_some();
+        let correlation = subquery::correlate(pulled, &mut items, grouped.then_some((&mut keys, grouping)), &input.scope)?;
         let (overs, generators) = (std::mem::take(&mut exprs.overs), std::mem::take(&mut exprs.generators));
-        let mut computed = Computed { items, having, qualify, order, overs, generators };
-        let mut relation = if grouping || !aggregates.is_empty() || computed.having.is_some() {
+        let subqueries = std::mem::take(&mut exprs.subqueries);
+        let mut computed = Computed { items, having, qualify, order, overs, generators, subqueries };
+        let mut relation = if grouped {
             self.aggregate(&exprs, input.relation, keys, aggregates, &mut computed, place(select))?
         } else {
             if let Some(grouping) = exprs.groupings.first() {
@@ -85,6 +101,7 @@ impl Planner<'_> {
             }
             with_windows(input.relation, &mut computed)?
         };
+        relation = self.with_subqueries(relation, &mut computed)?;
         relation = self.plan_overs(relation, &mut computed)?;
         if let Some(predicate) = computed.qualify.take() {
             if !matches!(relation, Relation::Over { .. }) {
@@ -93,7 +110,33 @@ impl Planner<'_> {
             relation = Relation::Filter { input: Box::new(relation), predicate };
         }
         relation = with_generators(relation, &mut computed)?;
-        self.project(relation, computed, distinct, place(select))
+        let mut planned = self.project(relation, computed, distinct, place(select))?;
+        if correlated {
+            planned.scope.columns[visible..].iter_mut().for_each(|column| column.shown = Shown::WithTable);
+            *self.correlation.borrow_mut() = Some(correlation);
+        }
+        Ok(planned)
+    }
+
+    /// The subqueries of the SELECT list and HAVING as further columns, and what is left of HAVING.
+    fn with_subqueries(&self, relation: Relation, computed: &mut Computed) -> Result<Relation, SqlError> {
+        let subqueries = std::mem::take(&mut computed.subqueries);
+        if subqueries.is_empty() {
+            return Ok(relation);
+        }
+        let columns = relation.schema().into_iter().map(|field| ScopeColumn::new(field.name, field.data_type)).collect();
+        let mut planned = Planned { relation, scope: Scope { columns } };
+        let mut places = Vec::new();
+        for subquery in subqueries {
+            let (next, index) = self.as_column(planned, subquery)?;
+            planned = next;
+            places.push(index);
+        }
+        computed.exprs_mut().into_iter().for_each(|expr| subquery::place_subqueries(expr, &places));
+        match computed.having.take() {
+            Some(predicate) => Ok(Relation::Filter { input: Box::new(planned.relation), predicate }),
+            None => Ok(planned.relation),
+        }
     }
 
     /// The SELECT list over its input, without repetitions if DISTINCT, in order.
