@@ -22,7 +22,7 @@ use bytes::{Bytes, BytesMut};
 use measure::{Call, Process, figure};
 use tidemill::batch::Stamp;
 use tidemill::config::{self, Environment};
-use tidemill::gateway::{Action, Event, Gateway, Seeds};
+use tidemill::gateway::{Action, Discard, Event, Gateway, Seeds};
 use tidemill::mqtt::{Inbound, InboundPayload};
 use tidemill::store::{DiskStore, StoreSettings};
 
@@ -159,7 +159,7 @@ fn measure(file: &Path, window: &str, readings: u64) {
     let (store, loaded) = DiskStore::open(store).expect("opened");
     let began = Instant::now();
     let stamp = Stamp { wall_us: (BEGAN_MS * 1_000) as i64, mono_us: 1_000_000, synchronised: true };
-    let gateway = Gateway::start(&settings, &loaded, Seeds { epoch: 1, hash: 1 }, &[], stamp).expect("started");
+    let gateway = Gateway::start(&settings, &loaded, Seeds { epoch: 1, hash: 1 }, &Discard::default(), stamp).expect("started");
     let mut replay = Replay { gateway, store, began, commits: 0 };
     replay.on(Event::Connected { source: 0, connection: 1, resumed: false });
     let cpu_before_us = Process::own().cpu_us();

@@ -7,6 +7,7 @@
 //! | [`types`] | SQL types and values | | IO, clock |
 //! | [`batch`] | columns, tables, the micro-batch | | IO, clock |
 //! | [`plan`] | the typed plan | | IO, clock |
+//! | [`java_regex`] | regular expressions in Java's syntax | | IO, clock |
 //! | [`script`] | Rhai: state functions, user functions | batch | IO, clock |
 //! | [`config`] | TOML to validated settings | sql, script, format's and mqtt's settings | engine, store |
 //! | [`mqtt`] | sans-IO sessions over rumqttc's codec; the driver | | config, engine, store |
@@ -30,6 +31,7 @@ pub mod daemon;
 pub mod engine;
 pub mod format;
 pub mod gateway;
+pub mod java_regex;
 pub mod logging;
 pub mod mqtt;
 pub mod plan;

@@ -7,6 +7,7 @@ mod aggregate;
 mod collection;
 mod function;
 mod relation;
+mod scalars;
 mod walk;
 
 pub use aggregate::{AggregateCall, AggregateFunction};
@@ -16,6 +17,9 @@ pub use relation::{
     CountWindow, Frame, FrameBound, Generator, GroupKey, InitialState, Join, JoinKey, JoinKind, JoinTime, LocalWindow, OverCall,
     OverFunction, Relation, Session, StateFunction, StateWindow, Timeout, WindowSpec,
 };
+pub use scalars::{BytesFunction, MathFunction, TextFunction, TimeFunction};
+
+use std::sync::Arc;
 
 use crate::types::{DataType, Field, Value};
 
@@ -36,6 +40,28 @@ pub struct Program {
     /// Reference tables: [`Relation::ReferenceScan`] refers to them by index.
     pub tables: Vec<TableSchema>,
     pub queries: Vec<Query>,
+    /// What [`Function::Scripted`] refers to.
+    pub functions: Vec<ScriptFunction>,
+}
+
+/// The user's own scalar function, in a script.
+#[derive(Clone, Debug)]
+pub struct ScriptFunction {
+    /// As SQL calls it, in lower case.
+    pub name: String,
+    /// Its name in the script.
+    pub function: String,
+    /// The script's text; never a path.
+    pub script: Arc<str>,
+    pub parameters: Vec<Field>,
+    pub returns: DataType,
+}
+
+impl ScriptFunction {
+    /// A number made of the name, so that a plan's text does not depend on what other functions there are.
+    pub fn id(&self) -> u32 {
+        crc32fast::hash(self.name.as_bytes())
+    }
 }
 
 /// A table as SQL sees it.

@@ -124,7 +124,7 @@ pub fn run(
     out: &mut impl Write,
 ) -> Result<Summary, BatchQueryError> {
     let fields = query.output.clone();
-    let program = Program { sources: vec![table.schema.clone()], tables: Vec::new(), queries: vec![query] };
+    let program = Program { sources: vec![table.schema.clone()], queries: vec![query], ..Program::default() };
     let settings = EngineSettings { hash_seed, keys_max: KEYS_MAX, state_bytes_max: STATE_BYTES_MAX, ..EngineSettings::default() };
     let needed = program.needed_columns(0);
     let mut reading = Reading {

@@ -17,7 +17,7 @@ not json
 
 fn query(input: impl Read, format: OutputFormat, sql: &str) -> (String, Result<Summary, BatchQueryError>) {
     let table = FileTable::new("t", parse_schema(SCHEMA).unwrap(), TimestampUnit::Seconds);
-    let catalog = Catalog { sources: std::slice::from_ref(&table.schema), queries: &[], tables: &[] };
+    let catalog = Catalog { sources: std::slice::from_ref(&table.schema), ..Catalog::default() };
     let query = plan_query("query", sql, OutputMode::Batch, &catalog).unwrap_or_else(|error| panic!("{}", error.in_text(sql)));
     let mut out = Vec::new();
     let result = run(input, &table, query, format, 7, &mut out);

@@ -55,6 +55,9 @@ pub struct RunArguments {
     /// Start this query with empty state, because its stored state does not fit any more; may be given several times
     #[arg(long, value_name = "QUERY")]
     pub discard_state: Vec<String>,
+    /// Throw away what waits for this sink, which the configuration does not name any more; may be given several times
+    #[arg(long, value_name = "SINK")]
+    pub discard_outbox: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use arguments::{Arguments, Command, ConfigFiles, ExplainArguments, RunArguments};
 use tidemill::config::{self, ConfigErrors, Environment, Settings};
 use tidemill::daemon::{self, Options};
+use tidemill::gateway::Discard;
 use tidemill::logging::{self, LogFormat, LogSettings};
 
 /// What ended a command early.
@@ -68,7 +69,8 @@ fn run_gateway(arguments: &RunArguments) -> Result<(), CliError> {
     match load(&arguments.config) {
         Ok(settings) => {
             settings.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.trim_end()));
-            run_daemon(settings, arguments.discard_state.clone())
+            let discard = Discard { state: arguments.discard_state.clone(), outboxes: arguments.discard_outbox.clone() };
+            run_daemon(settings, discard)
         }
         Err(errors) if format == LogFormat::Json => {
             tracing::error!("{errors}");
@@ -79,7 +81,7 @@ fn run_gateway(arguments: &RunArguments) -> Result<(), CliError> {
 }
 
 /// Runs the daemon until it is told to stop by SIGTERM or SIGINT, or can't go on.
-fn run_daemon(settings: Settings, discard_state: Vec<String>) -> Result<(), CliError> {
+fn run_daemon(settings: Settings, discard: Discard) -> Result<(), CliError> {
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!("{error}");
         CliError::Logged
@@ -94,7 +96,7 @@ fn run_daemon(settings: Settings, discard_state: Vec<String>) -> Result<(), CliE
                 _ = interrupt.recv() => {}
             }
         };
-        daemon::run(settings, Options { discard_state, ..Options::default() }, shutdown).await
+        daemon::run(settings, Options { discard, ..Options::default() }, shutdown).await
     });
     // A file or stdout that a sink's thread waits for must not keep the process.
     runtime.shutdown_background();

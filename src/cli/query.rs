@@ -16,7 +16,7 @@ use tidemill::sql::{self, Catalog, SqlError};
 pub fn run(arguments: &QueryArguments) -> Result<(), CliError> {
     let columns = sql::parse_schema(&arguments.schema).map_err(|error| sql_error("--schema", &arguments.schema, error))?;
     let table = FileTable::new(&table_name(&arguments.from), columns, arguments.timestamp_unit);
-    let catalog = Catalog { sources: std::slice::from_ref(&table.schema), queries: &[], tables: &[] };
+    let catalog = Catalog { sources: std::slice::from_ref(&table.schema), ..Catalog::default() };
     let query = sql::plan_query("query", &arguments.sql, OutputMode::Batch, &catalog);
     let query = query.map_err(|error| sql_error("query", &arguments.sql, error))?;
     let input = open(&arguments.from)?;

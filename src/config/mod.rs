@@ -11,13 +11,16 @@ pub mod diagnostic;
 mod document;
 mod environment;
 mod expand;
+mod function;
 mod gateway;
 mod names;
 mod query;
 mod reader;
+mod script;
 pub mod settings;
 mod sink;
 mod source;
+mod state;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -31,7 +34,7 @@ pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Sources};
 pub use environment::{Environment, Files};
 pub use settings::Settings;
 
-use crate::plan::{Program, TableSchema};
+use crate::plan::{Program, ScriptFunction, TableSchema};
 use document::Table;
 use names::TableNames;
 use reader::{Context, Reader};
@@ -66,6 +69,7 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
     let source_tables = sections(context, &mut top, "source");
     let query_tables = sections(context, &mut top, "query");
     let sink_tables = sections(context, &mut top, "sink");
+    let function_tables = sections(context, &mut top, "function");
     top.finish(context, &[]);
     report_missing(context, [("source", source_tables.len()), ("query", query_tables.len()), ("sink", sink_tables.len())]);
 
@@ -81,6 +85,7 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
             None => _ = broken.insert(name.to_owned()),
         }
     }
+    let functions = functions(context, function_tables);
     let mut queries = Vec::new();
     for (name, reader) in query_tables {
         let is_new = table_names.add(context, "query", name, reader.place);
@@ -90,7 +95,7 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
         }
     }
     let (sources, schemas, mut clients) = unzip_sources(sources);
-    let planned = query::plan_all(context, &queries, &schemas, broken.clone());
+    let planned = query::plan_all(context, &queries, &schemas, &functions, broken.clone());
 
     let mut sinks = Vec::new();
     for (name, reader) in sink_tables {
@@ -112,8 +117,22 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
     let queries = planned.queries.iter().filter_map(|query| queries.iter().find(|text| text.name == query.name));
     let settings = |text: &query::QueryText| QuerySettings { name: text.name.clone(), limits: text.limits, on_change: text.on_change };
     let queries = queries.map(settings).collect();
-    let program = Program { sources: schemas, tables: Vec::new(), queries: planned.queries };
+    let program = Program { sources: schemas, queries: planned.queries, functions, ..Program::default() };
     Some(Settings { gateway, sources, queries, sinks, program, warnings: Vec::new() })
+}
+
+/// The user's functions; of two whose names differ in case, or go by one number, the first.
+fn functions(context: &mut Context, tables: Vec<(&str, Reader)>) -> Vec<ScriptFunction> {
+    let mut functions: Vec<ScriptFunction> = Vec::new();
+    for (name, reader) in tables {
+        let place = reader.place;
+        let Some(function) = function::read(context, name, reader) else { continue };
+        match functions.iter().find(|known| known.id() == function.id()) {
+            Some(known) => context.error(place, format!("`{name}` cannot be told from `{}`", known.name), "give it another name"),
+            None => functions.push(function),
+        }
+    }
+    functions
 }
 
 /// The named tables under `key`.

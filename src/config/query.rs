@@ -6,8 +6,9 @@ use super::diagnostic::Place;
 use super::document::FILE_BYTES_MAX;
 use super::reader::{Context, Reader};
 use super::settings::{OnChange, QueryLimits};
+use super::state::{self, StateText};
 use super::text::Text;
-use crate::plan::{OutputMode, Query, TableSchema};
+use crate::plan::{OutputMode, Query, ScriptFunction, TableSchema};
 use crate::sql::{self, Catalog, TableReference};
 
 /// The last one is for tests only.
@@ -28,6 +29,7 @@ pub struct QueryText {
     pub mode: OutputMode,
     /// `None` if it is wrong, which has then been reported.
     pub sql: Option<Text>,
+    pub state: Option<StateText>,
     pub limits: QueryLimits,
     pub on_change: OnChange,
 }
@@ -50,15 +52,16 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader) -> QueryText 
     }
     let mut sql = reader.text(context, "sql");
     if let Some(path) = reader.text(context, "sql_file") {
-        sql = sql_file(context, &path);
+        sql = context.read_file(&path, FILE_BYTES_MAX);
     }
+    let state = reader.table(context, "state").map(|reader| state::read(context, reader));
     let modes = if context.for_test { &MODES[..] } else { &MODES[..MODES.len() - 1] };
     let mode = reader.choice(context, "mode", modes).unwrap_or(OutputMode::Append);
     let limits = limits(context, &mut reader);
     let choices = [("refuse", OnChange::Refuse), ("discard", OnChange::Discard)];
     let on_change = reader.choice(context, "on_change", &choices).unwrap_or_default();
     reader.finish(context, &[("from", "a sink; a query names its tables in the SQL")]);
-    QueryText { name: name.to_owned(), place, mode, sql, limits, on_change }
+    QueryText { name: name.to_owned(), place, mode, sql, state, limits, on_change }
 }
 
 fn limits(context: &mut Context, reader: &mut Reader) -> QueryLimits {
@@ -69,26 +72,14 @@ fn limits(context: &mut Context, reader: &mut Reader) -> QueryLimits {
     QueryLimits { keys_max, bytes_max }
 }
 
-fn sql_file(context: &mut Context, path: &Text) -> Option<Text> {
-    let file = context.resolve_path(path)?;
-    match context.environment.files.read_text(&file, FILE_BYTES_MAX) {
-        Ok(contents) => {
-            let number = context.sources.add(file.display().to_string(), contents.as_str());
-            Some(Text::from_file(number, &contents))
-        }
-        Err(reason) => {
-            context.error(
-                path.place,
-                format!("cannot read {}: {reason}", file.display()),
-                "a relative path begins at this file's directory",
-            );
-            None
-        }
-    }
-}
-
 /// Plans the queries. Those that read a table in `broken` are left out: what is wrong has been reported there.
-pub fn plan_all(context: &mut Context, texts: &[QueryText], sources: &[TableSchema], mut broken: BTreeSet<String>) -> Planned {
+pub fn plan_all(
+    context: &mut Context,
+    texts: &[QueryText],
+    sources: &[TableSchema],
+    functions: &[ScriptFunction],
+    mut broken: BTreeSet<String>,
+) -> Planned {
     let mut planned = Planned::default();
     let reads = tables_read(context, texts);
     planned.read = reads.iter().flatten().flatten().map(|table| table.name.clone()).collect();
@@ -102,9 +93,13 @@ pub fn plan_all(context: &mut Context, texts: &[QueryText], sources: &[TableSche
         let query = &texts[index];
         let plan = match (&query.sql, &reads[index]) {
             (Some(text), Some(tables)) if !tables.iter().any(|table| broken.contains(&table.name)) => {
-                let catalog = Catalog { sources, queries: &planned.queries, tables: &[] };
+                let catalog = Catalog { sources, queries: &planned.queries, functions, ..Catalog::default() };
                 let plan = sql::plan_query(&query.name, &text.value, query.mode, &catalog);
-                plan.map_err(|error| context.report_sql(text, error)).ok()
+                let plan = plan.map_err(|error| context.report_sql(text, error)).ok();
+                match &query.state {
+                    Some(state) => plan.and_then(|plan| state.over(context, plan)),
+                    None => plan,
+                }
             }
             _ => None,
         };

@@ -71,6 +71,22 @@ impl<'e> Context<'e> {
         self.report(Diagnostic { help: error.help, ..Diagnostic::error(place, error.message) });
     }
 
+    /// The file that a path names, as text that knows its places; `None` if it cannot be read, which has then been reported.
+    pub fn read_file(&mut self, path: &Text, bytes_max: usize) -> Option<Text> {
+        let file = self.resolve_path(path)?;
+        match self.environment.files.read_text(&file, bytes_max) {
+            Ok(contents) => {
+                let number = self.sources.add(file.display().to_string(), contents.as_str());
+                Some(Text::from_file(number, &contents))
+            }
+            Err(reason) => {
+                let help = "a relative path begins at this file's directory";
+                self.error(path.place, format!("cannot read {}: {reason}", file.display()), help);
+                None
+            }
+        }
+    }
+
     /// A path as it stands in a file: a relative one begins at that file's directory.
     pub fn resolve_path(&mut self, text: &Text) -> Option<PathBuf> {
         if text.value.is_empty() || text.value.contains('\0') {

@@ -56,8 +56,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let mut place = reader.place;
     let mut topic = None;
     let errors_before = context.diagnostics.len();
-    reader.require(context, "from", "[\"climate\"]");
-    let from = reader.texts(context, "from", FROM_MAX);
+    let from = from(context, &mut reader);
     let outbox = outbox(context, &mut reader);
     let (kind, elsewhere) = match sink_type {
         Type::Mqtt => {
@@ -81,6 +80,16 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     }
     let settings = SinkSettings { name: name.to_owned(), kind: kind?, queries: Vec::new(), outbox };
     Some(Sink { settings, from: from?, topic, place })
+}
+
+/// The queries that it takes; none of a retired one, whatever it says.
+fn from(context: &mut Context, reader: &mut Reader) -> Option<Vec<Text>> {
+    let retired = reader.boolean(context, "retired").unwrap_or(false);
+    if !retired {
+        reader.require(context, "from", "[\"climate\"]");
+    }
+    let from = if retired && !reader.has("from") { Some(Vec::new()) } else { reader.texts(context, "from", FROM_MAX) };
+    from.map(|from| if retired { Vec::new() } else { from })
 }
 
 fn mqtt(context: &mut Context, reader: &mut Reader, name: &str, gateway: &str, topic: &mut Option<Text>) -> Option<SinkKind> {

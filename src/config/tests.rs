@@ -16,6 +16,8 @@ const EVERY_KIND: &str = r#"
 [source.a]
 type = "mqtt"
 [query.a]
+state = {}
+[function.a]
 [sink.mqtt]
 type = "mqtt"
 outbox = {}
@@ -43,6 +45,8 @@ fn documented_keys() -> BTreeSet<String> {
         ("## `[gateway]`", "gateway"),
         ("## `[source.<name>]`", "source.*"),
         ("## `[query.<name>]`", "query.*"),
+        ("## `[function.<name>]`", "function.*"),
+        ("### `state`", "query.*.state"),
         ("## `[sink.<name>]`", "sink.*"),
         ("### `outbox`", "sink.*.outbox"),
         ("### `rotate`", "sink.*.rotate"),
@@ -65,7 +69,7 @@ fn documented_keys() -> BTreeSet<String> {
 #[test]
 fn every_key_is_documented_and_every_documented_key_is_read() {
     let known = known_keys();
-    let sections = ["gateway", "source", "query", "sink"].map(str::to_owned);
+    let sections = ["gateway", "source", "query", "function", "sink"].map(str::to_owned);
     let known: BTreeSet<String> = known.difference(&BTreeSet::from(sections)).cloned().collect();
     assert!(known.len() > 40);
     let documented = documented_keys();

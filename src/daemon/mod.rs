@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use self::clock::Clock;
 use self::core::{Core, EVENTS_MAX};
 use crate::config::settings::Settings;
-use crate::gateway::{Event, Gateway, Seeds, StartError};
+use crate::gateway::{Discard, Event, Gateway, Seeds, StartError};
 use crate::source::{self, SourceControl};
 use crate::status::Status;
 use crate::store::service::{self, REQUESTS_MAX, StoreNotice, StoreRequest};
@@ -57,8 +57,8 @@ pub enum DaemonError {
 /// What a run is told besides its settings.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Queries whose stored state is thrown away.
-    pub discard_state: Vec<String>,
+    /// Stored state and results that are thrown away.
+    pub discard: Discard,
     pub hooks: Hooks,
     /// Where the status is left once a minute, for whoever shows it.
     pub status: Arc<Mutex<Status>>,
@@ -102,9 +102,9 @@ impl Running {
                 "the store was corrupt and has been moved to {place}: state and positions are lost, results still waiting are delivered"
             );
         }
-        tell_of_forgotten_sinks(&settings, &loaded.segments);
+        tell_of_forgotten_sinks(&settings, &loaded.segments, &options.discard);
         let seeds = draw_seeds().map_err(DaemonError::Random)?;
-        let gateway = Gateway::start(&settings, &loaded, seeds, &options.discard_state, stamp)?;
+        let gateway = Gateway::start(&settings, &loaded, seeds, &options.discard, stamp)?;
         drop(loaded);
 
         let (events, core_events) = mpsc::channel(EVENTS_MAX);
@@ -260,11 +260,17 @@ fn tell_started(settings: &Settings, gateway: &Gateway) {
 }
 
 /// Results of a sink that the configuration no longer has stay where they are; somebody should know.
-fn tell_of_forgotten_sinks(settings: &Settings, segments: &[(LogName, Vec<SegmentMeta>)]) {
+fn tell_of_forgotten_sinks(settings: &Settings, segments: &[(LogName, Vec<SegmentMeta>)], discard: &Discard) {
     let forgotten = segments.iter().filter_map(|(log, segments)| Some((log.sink()?, segments)));
-    for (sink, segments) in forgotten.filter(|(sink, _)| settings.sinks.iter().all(|known| known.name != *sink)) {
+    let unnamed = |sink: &str| settings.sinks.iter().all(|known| known.name != *sink) && !discard.outboxes.iter().any(|name| name == sink);
+    for (sink, segments) in forgotten.filter(|(sink, _)| unnamed(sink)) {
         let records: u64 = segments.iter().map(|segment| segment.records).sum();
-        tracing::warn!(sink, records, "the store holds results of a sink that the configuration does not name; they are kept and not sent");
+        tracing::warn!(
+            sink,
+            records,
+            "the store holds results of a sink that the configuration does not name; they are kept and not sent: put the sink back with \
+             retired = true to have them delivered, or discard them with --discard-outbox {sink}"
+        );
     }
 }
 

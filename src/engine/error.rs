@@ -9,6 +9,8 @@ pub enum EngineError {
     Unsupported { query: String, what: String },
     #[error("the query name '{0}' cannot be used: a name has 1 to 128 bytes and no '/'")]
     Name(String),
+    #[error("{0}")]
+    Function(String),
     #[error("two queries are called '{0}'")]
     DuplicateName(String),
     #[error("query '{query}': the plan is inconsistent: {what}")]

@@ -123,10 +123,9 @@ impl<'a> Input<'a> {
         self.further.iter().for_each(|column| put_key(out, column, row));
     }
 
-    /// At most how many bytes the row's columns take, one of them twice where it may be key and value.
-    pub fn value_len(&self, row: usize) -> usize {
-        let first = value_len(&self.first, row);
-        if self.further.is_empty() { 2 * first } else { first + self.further.iter().map(|column| value_len(column, row)).sum::<usize>() }
+    /// As [`Input::kept_len`], where a single column may be both key and value.
+    pub fn twice_len(&self, row: usize) -> usize {
+        self.kept_len(row) * if self.further.is_empty() { 2 } else { 1 }
     }
 
     /// At most how many bytes the row's columns take.

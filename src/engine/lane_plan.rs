@@ -236,7 +236,7 @@ impl LanePlan {
             F::Min | F::Max => {
                 let input = self.input(call, &[arg], fields);
                 let Some(kind) = extreme_kind(call.function, class) else {
-                    let keep = if call.function == F::Min { Keep::Least } else { Keep::Greatest };
+                    let keep = if call.function == F::Min { Keep::FirstLeast } else { Keep::FirstGreatest };
                     return Some(Reading::Kept { lane: self.lane(LaneKind::Kept { keep, nulls: false }, input) });
                 };
                 Some(Reading::Extreme { lane: self.lane(kind, input), count: self.lane(LaneKind::Count, input) })

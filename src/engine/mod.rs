@@ -20,6 +20,7 @@
 //! | `generate`, `expand`, `over` | rows made of rows; analytic functions |
 //! | `join`, `tables` | joins; the reference tables |
 //! | `keyed` | what operators keep by key, with due times |
+//! | `over_stream`, `running` | OVER over a stream, row by row |
 //! | `state_function` | scripts with a state for each key |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `state_limits` | what an operator may hold |
@@ -56,6 +57,7 @@ mod local_window;
 mod ordered;
 mod output;
 mod over;
+mod over_stream;
 mod overflow;
 mod pane;
 mod placement;
@@ -66,6 +68,7 @@ mod refusal;
 mod render;
 mod room;
 mod row_windows;
+mod running;
 mod sort;
 mod spec;
 mod stage;

@@ -11,7 +11,7 @@ use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::Chunk;
 use crate::engine::compile::{Compiled, Leaf, Node, Port, Rows, compile};
 use crate::engine::error::EngineError;
-use crate::engine::expr::{Context, Selection};
+use crate::engine::expr::{Context, Scripts, Selection};
 use crate::engine::output::{Complaints, QueryResult, QueryStatus};
 use crate::engine::stage::{Env, Flow, Stage, explain};
 use crate::engine::tables::Tables;
@@ -46,7 +46,7 @@ impl Query {
             text: query.text.clone(),
             mode: query.mode,
             compiled: compile(program, query, &settings.of_query(&query.name))?,
-            context: Context::default(),
+            context: Context::with_scripts(Scripts::new(&program.functions).map_err(EngineError::Function)?),
             finished: false,
         })
     }

@@ -210,7 +210,10 @@ fn joint(pairs: &Comoments, function: AggregateFunction) -> Option<f64> {
         F::RegrIntercept => (xx != 0.0).then(|| y_mean - xy / xx * x_mean),
         F::RegrR2 if xx == 0.0 => None,
         F::RegrR2 if yy == 0.0 => Some(1.0),
-        F::RegrR2 => Some(xy * xy / xx / yy),
+        F::RegrR2 => {
+            let corr = xy / (xx * yy).sqrt();
+            Some(corr * corr)
+        }
         _ => None,
     }
 }
@@ -273,7 +276,7 @@ fn percentiles(numbers: &Numbers, percentages: &Percentages, interpolate: bool, 
         let position = (total - 1) as f64 * percentage;
         let (lower, higher) = (position.floor(), position.ceil());
         let (low, high) = (at(lower as u64 + 1), at(higher as u64 + 1));
-        if lower == higher || low == high { low } else { (higher - position) * low + (position - lower) * high }
+        if lower == higher || low == high { low } else { low + (high - low) * (position - lower) }
     };
     Some(percentages.values.iter().map(|percentage| one(*percentage)).collect())
 }

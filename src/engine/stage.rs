@@ -18,6 +18,7 @@ use crate::engine::join::{Lookup, StreamJoin, Whole};
 use crate::engine::limit::Limit;
 use crate::engine::output::{Complaints, QueryStatus};
 use crate::engine::over::Over;
+use crate::engine::over_stream::OverStream;
 use crate::engine::render::{render_row, shorten};
 use crate::engine::row_windows::RowWindows;
 use crate::engine::sort::Sort;
@@ -56,6 +57,7 @@ pub(super) enum Stage {
     /// Two sides of a batch query.
     Whole(Box<Whole>),
     StateFunction(Box<StateFunction>),
+    OverStream(Box<OverStream>),
     /// Two streams.
     Join(Box<StreamJoin>),
 }
@@ -147,6 +149,7 @@ impl Stage {
                 return Flow::Held;
             }
             Stage::StateFunction(function) => return Flow::One(function.push(&chunk, env)),
+            Stage::OverStream(over) => chunk = over.push(chunk, env),
         }
         Flow::One(chunk)
     }
@@ -183,7 +186,8 @@ impl Stage {
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::StateFunction(_) | Stage::Join(_) => true,
+            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::Join(_) => true,
+            Stage::StateFunction(_) | Stage::OverStream(_) => true,
             _ => false,
         }
     }
@@ -240,6 +244,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => aggregate.put_changes(prefix, out),
             Stage::RowWindows(windows) => windows.put_changes(prefix, out),
             Stage::StateFunction(function) => function.put_changes(prefix, out),
+            Stage::OverStream(over) => over.put_changes(prefix, out),
             Stage::Join(join) => join.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
@@ -258,6 +263,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => aggregate.restore(entries, watermark_us),
             Stage::RowWindows(windows) => windows.restore(entries, watermark_us),
             Stage::StateFunction(function) => function.restore(entries),
+            Stage::OverStream(over) => over.restore(entries),
             Stage::Join(join) => join.restore(entries, watermark_us),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
@@ -283,6 +289,10 @@ impl Stage {
                 status.cells += windows.windows();
                 status.gapless_rows += windows.gapless_rows();
             }
+            Stage::Join(join) => {
+                status.panes += join.parts();
+                status.cells += join.rows();
+            }
             _ => {}
         }
         if let Some(operator) = self.operator_status() {
@@ -298,7 +308,10 @@ impl Stage {
             Stage::Aggregate(aggregate) => Some(aggregate.status()),
             Stage::RowWindows(windows) => Some(windows.status()),
             Stage::Sort(sort) => Some(sort.status()),
+            Stage::Lookup(lookup) => Some(lookup.status()),
+            Stage::Whole(whole) => Some(whole.status()),
             Stage::StateFunction(function) => Some(function.status()),
+            Stage::OverStream(over) => Some(over.status()),
             Stage::Join(join) => Some(join.status()),
             _ => None,
         }

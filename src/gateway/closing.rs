@@ -57,9 +57,14 @@ impl Gateway {
             .filter_map(|sink| sink.moved)
             .map(|moved| if moved.records >= CURSOR_RECORDS_MAX { moved.since_us } else { moved.since_us + CURSOR_DELAY_US });
         let records = self.intakes.iter().any(|intake| intake.redelivery.is_changed() || intake.filters_changed);
-        let alone = self.opened_us.is_none() && (records || !self.dead_letters.is_empty());
+        let alone = self.opened_us.is_none() && (records || !self.dead_letters.is_empty() || self.has_discards());
         let soon = alone.then_some(self.last_commit_us + self.batch_interval_us);
         cursors.chain(soon).min()
+    }
+
+    /// Whether something is to be thrown away that the store still has.
+    fn has_discards(&self) -> bool {
+        !self.discarded.is_empty() || !self.discarded_segments.is_empty()
     }
 
     fn close_batch(&mut self, stamp: Stamp, actions: &mut Vec<Action>) {
@@ -153,13 +158,15 @@ impl Gateway {
 
     /// Hands the change set to the store; one without changes needs no commit, and its receipts are good at once.
     fn commit(&mut self, mut changes: ChangeSet, receipts: Vec<Receipt>, stamp: Stamp, actions: &mut Vec<Action>) {
-        if changes.puts.is_empty() && changes.deletes.is_empty() && changes.appends.is_empty() && changes.drops.is_empty() {
+        let nothing = changes.puts.is_empty() && changes.deletes.is_empty() && changes.appends.is_empty() && changes.drops.is_empty();
+        if nothing && !self.has_discards() {
             self.acknowledge(receipts, stamp, actions);
             return;
         }
         if !self.started {
             self.started = true;
             changes.deletes.append(&mut self.discarded);
+            changes.drops.append(&mut self.discarded_segments);
             changes.puts.push((
                 keys::meta("start"),
                 encode(&StoredStart { count: self.start_count, epoch: self.epoch, hash_seed: self.hash_seed }),

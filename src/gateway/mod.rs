@@ -21,13 +21,14 @@ mod stall;
 
 pub use event::{Action, Event};
 pub use outbox::{Cursor, DropReason, Tombstone};
-pub use restore::{Seeds, StartError, engine_settings};
+pub use restore::{Discard, Seeds, StartError, engine_settings};
 pub use sinks::SinkRecord;
 
 use crate::batch::Stamp;
 use crate::engine::Engine;
 use crate::sabotage::{Fault, planted};
 use crate::status::{DeadLetterStatus, QueryStatus, Status};
+use crate::store::LogName;
 use dead_letters::DeadLetters;
 use intake::{Intake, Receipt};
 use outbox::Outbox;
@@ -70,6 +71,8 @@ pub struct Gateway {
     last_trim_us: u64,
     /// Keys of state that is thrown away, for the first commit.
     discarded: Vec<Vec<u8>>,
+    /// Segments of outboxes that are thrown away, likewise.
+    discarded_segments: Vec<(LogName, u64)>,
     started: bool,
     stopping: bool,
     stopped: bool,

@@ -1,5 +1,7 @@
 //! From what the store holds to a running core.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Gateway;
@@ -9,7 +11,7 @@ use super::outbox::{Cursor, Outbox};
 use super::redelivery::{Redelivery, StoredRedelivery};
 use super::sinks::{SinkBooks, StoredSink};
 use crate::batch::Stamp;
-use crate::config::settings::{OutboxSettings, QueryLimits, QuerySettings, Settings, WhenFull};
+use crate::config::settings::{OnChange, OutboxSettings, QueryLimits, QuerySettings, Settings, WhenFull};
 use crate::engine::{Engine, EngineSettings, RestoreError, StateLimits};
 use crate::format::{Decoder, FormatError, OpenTable};
 use crate::status::{DeadLetterStatus, QueryStatus};
@@ -27,6 +29,15 @@ pub struct Seeds {
     pub hash: u64,
 }
 
+/// What is thrown away at a start, because somebody said so.
+#[derive(Clone, Debug, Default)]
+pub struct Discard {
+    /// Queries that start with empty state.
+    pub state: Vec<String>,
+    /// Sinks that the configuration does not name any more, whose waiting results go.
+    pub outboxes: Vec<String>,
+}
+
 /// Why the core can't start from this store and configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -36,6 +47,10 @@ pub enum StartError {
     Format(#[from] FormatError),
     #[error(transparent)]
     Engine(#[from] crate::engine::EngineError),
+    #[error(
+        "the results that wait for the sink `{0}` can't be discarded: the configuration names it, so they are delivered; remove the sink first"
+    )]
+    SinkInUse(String),
     #[error("the store's record {key} can't be read: {error}")]
     Record { key: String, error: codec::CodecError },
 }
@@ -66,15 +81,16 @@ impl Records<'_> {
 }
 
 impl Gateway {
-    /// A core that goes on where `loaded` ends. Queries named in `discard` start with empty state.
-    pub fn start(settings: &Settings, loaded: &Loaded, seeds: Seeds, discard: &[String], stamp: Stamp) -> Result<Gateway, StartError> {
+    /// A core that goes on where `loaded` ends, less what `discard` names.
+    pub fn start(settings: &Settings, loaded: &Loaded, seeds: Seeds, discard: &Discard, stamp: Stamp) -> Result<Gateway, StartError> {
         let records = Records { loaded };
         let last: Option<StoredStart> = records.get(&keys::meta("start"))?;
         let last = last.unwrap_or(StoredStart { count: 0, epoch: 0, hash_seed: seeds.hash });
         let hash_seed = last.hash_seed;
         let start_count = last.count.wrapping_add(1);
         let epoch = u64::from(start_count) << 32 | u64::from(seeds.epoch);
-        let (engine, discarded) = engine(settings, loaded, hash_seed, discard)?;
+        let (engine, mut discarded) = engine(settings, loaded, hash_seed, &discard.state)?;
+        let discarded_segments = discard_outboxes(settings, loaded, &discard.outboxes, &mut discarded)?;
         let intakes = (0..settings.sources.len()).map(|index| intake(settings, &records, index, hash_seed, stamp));
         let intakes = intakes.collect::<Result<Vec<_>, _>>()?;
         let sinks = settings.sinks.iter().map(|sink| {
@@ -118,6 +134,7 @@ impl Gateway {
             last_step_us: stamp.mono_us,
             last_trim_us: stamp.mono_us,
             discarded,
+            discarded_segments,
             started: false,
             stopping: false,
             stopped: false,
@@ -145,20 +162,62 @@ pub fn engine_settings(settings: &Settings, hash_seed: u64) -> EngineSettings {
     }
 }
 
-/// The engine with its stored state, and the keys of state that is thrown away.
+/// The engine with its stored state, and the keys of state that is thrown away: of the queries in `discard`, and of changed ones that say so.
 fn engine(settings: &Settings, loaded: &Loaded, hash_seed: u64, discard: &[String]) -> Result<(Engine, Vec<Vec<u8>>), StartError> {
-    let mut engine = Engine::new(&settings.program, engine_settings(settings, hash_seed))?;
-    let discarded: Vec<Vec<u8>> = discard.iter().flat_map(|query| Engine::discard(query, &loaded.entries)).collect();
-    let forgotten = if discarded.is_empty() {
-        engine.restore(&loaded.entries)?
-    } else {
-        let kept: Vec<_> = loaded.entries.iter().filter(|(key, _)| !discarded.contains(key)).cloned().collect();
-        engine.restore(&kept)?
-    };
-    for query in forgotten {
-        tracing::warn!(query, "the store holds state of a query that the configuration does not name; --discard-state removes it");
+    let engine_settings = engine_settings(settings, hash_seed);
+    let mut gone: BTreeSet<String> = discard.iter().cloned().collect();
+    loop {
+        let discarded: BTreeSet<Vec<u8>> = gone.iter().flat_map(|query| Engine::discard(query, &loaded.entries)).collect();
+        let mut engine = Engine::new(&settings.program, engine_settings.clone())?;
+        let restored = if discarded.is_empty() {
+            engine.restore(&loaded.entries)
+        } else {
+            let kept: Vec<_> = loaded.entries.iter().filter(|(key, _)| !discarded.contains(key)).cloned().collect();
+            engine.restore(&kept)
+        };
+        match restored {
+            Ok(forgotten) => {
+                for query in forgotten {
+                    tracing::warn!(
+                        query,
+                        "the store holds state of a query that the configuration does not name; it is kept, --discard-state {query} removes it"
+                    );
+                }
+                return Ok((engine, discarded.into_iter().collect()));
+            }
+            Err(RestoreError::PlanChanged { query, what }) if discards_on_change(settings, &query) && gone.insert(query.clone()) => {
+                tracing::warn!(query, what, "the query has changed: its stored state is discarded, as its on_change says");
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok((engine, discarded))
+}
+
+fn discards_on_change(settings: &Settings, query: &str) -> bool {
+    settings.queries.iter().any(|known| known.name == query && known.on_change == OnChange::Discard)
+}
+
+/// The segments of the outboxes named, and the keys that go with them.
+fn discard_outboxes(
+    settings: &Settings,
+    loaded: &Loaded,
+    outboxes: &[String],
+    keys: &mut Vec<Vec<u8>>,
+) -> Result<Vec<(LogName, u64)>, StartError> {
+    let mut segments = Vec::new();
+    for sink in outboxes {
+        if settings.sinks.iter().any(|known| known.name == *sink) {
+            return Err(StartError::SinkInUse(sink.clone()));
+        }
+        let log = LogName::outbox(sink);
+        let stored: Vec<&SegmentMeta> = loaded.segments.iter().filter(|(name, _)| *name == log).flat_map(|(_, metas)| metas).collect();
+        let records: u64 = stored.iter().map(|segment| segment.records).sum();
+        tracing::warn!(sink, records, "what waits for this sink is discarded");
+        segments.extend(stored.iter().map(|segment| (log.clone(), segment.base)));
+        let own = [keys::cursor(sink), keys::log(&log)];
+        keys.extend(own.into_iter().filter(|key| loaded.entries.iter().any(|(entry, _)| entry == key)));
+    }
+    Ok(segments)
 }
 
 fn outbox(records: &Records<'_>, log: LogName, settings: OutboxSettings, cursor_key: Vec<u8>, epoch: u64) -> Result<Outbox, StartError> {

@@ -1,6 +1,6 @@
 //! The scalar functions and operators that an expression can call.
 
-use super::Collection;
+use super::{BytesFunction, Collection, MathFunction, TextFunction, TimeFunction};
 
 /// Scalar functions and operators. Which argument types each takes is `sql`'s business; the engine dispatches on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -149,10 +149,19 @@ pub enum Function {
     WindowTime,
     /// `named_struct`/`struct` of its arguments.
     MakeStruct,
+    // Further functions, by what they work on.
+    Text(TextFunction),
+    Bytes(BytesFunction),
+    Math(MathFunction),
+    Time(TimeFunction),
+    /// `raise_error(text)`: fails for each row.
+    RaiseError,
     /// (INTERVAL, number) and (INTERVAL, number): µs, rounded half away from zero.
     MultiplyInterval,
     DivideInterval,
     /// (TIMESTAMP, TIMESTAMP): INTERVAL.
     TimeDifference,
     Collection(Collection),
+    /// One of the program's [`ScriptFunction`](crate::plan::ScriptFunction)s, by its id.
+    Scripted(u32),
 }

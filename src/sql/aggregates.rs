@@ -241,6 +241,9 @@ fn plain(function: AggregateFunction, written: &mut Written, args: Vec<Expr>) ->
 /// Aggregates of one value.
 fn single(function: AggregateFunction, arg: Expr, name: &str) -> Result<Typed, SqlError> {
     let interval = arg.data_type == DataType::Interval;
+    // A time counts as its seconds, as in Spark.
+    let is_time_number = arg.data_type == DataType::Timestamp && !matches!(function, F::Min | F::Max | F::BitAnd | F::BitOr | F::BitXor);
+    let arg = if is_time_number { cast(arg, &DataType::Double) } else { arg };
     Ok(match function {
         F::Sum | F::TrySum | F::Avg | F::TryAvg if interval => (function, vec![arg], DataType::Interval),
         F::Sum | F::TrySum => {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use sqlparser::ast::{Expr, Ident, Interval, ObjectName, Value, ValueWithSpan};
+use sqlparser::ast::{BinaryOperator, Expr, Ident, Interval, ObjectName, Value, ValueWithSpan};
 use sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -10,6 +10,9 @@ use sqlparser::tokenizer::Token;
 
 /// Prefix expressions that one parse may begin: backtracking must not make a short text take long.
 const WORK_MAX: u32 = 200_000;
+
+/// The operator of which the parser knows the first two characters.
+pub const UNSIGNED_SHIFT: &str = ">>>";
 
 /// One for each parse: it counts the parser's work.
 #[derive(Debug)]
@@ -121,6 +124,10 @@ impl Dialect for SparkDialect {
         true
     }
 
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
     fn supports_comma_separated_trim(&self) -> bool {
         true
     }
@@ -135,8 +142,15 @@ impl Dialect for SparkDialect {
         parse_interval(parser).or_else(|| parse_exists_function(parser))
     }
 
-    /// `a DIV b`.
+    /// `a DIV b`, `a >>> b`.
     fn parse_infix(&self, parser: &mut Parser, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        if parser.peek_token_ref().token == Token::ShiftRight && parser.peek_nth_token_ref(1).token == Token::Gt {
+            parser.next_token();
+            parser.next_token();
+            let op = BinaryOperator::Custom(UNSIGNED_SHIFT.to_string());
+            let right = parser.parse_subexpr(precedence);
+            return Some(right.map(|right| Expr::BinaryOp { left: Box::new(expr.clone()), op, right: Box::new(right) }));
+        }
         SparkSqlDialect.parse_infix(parser, expr, precedence)
     }
 

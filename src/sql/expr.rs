@@ -17,7 +17,7 @@ use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::subquery::Subquery;
 use super::tree;
-use super::{collections, intervals, literal, row_window, window};
+use super::{collections, intervals, literal, row_window, scripted, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, Function, OutputMode, Span};
 use crate::types::{DataType, Field, Value};
 
@@ -167,9 +167,13 @@ impl<'a> ExprPlanner<'a> {
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), place(expr))
             }
             E::Function(function) => self.function(function),
-            E::Extract { .. } | E::Ceil { .. } | E::Floor { .. } | E::Position { .. } | E::Substring { .. } | E::Trim { .. } => {
-                self.syntax(expr)
-            }
+            E::Extract { .. }
+            | E::Ceil { .. }
+            | E::Floor { .. }
+            | E::Position { .. }
+            | E::Substring { .. }
+            | E::Overlay { .. }
+            | E::Trim { .. } => self.syntax(expr),
             E::Interval(interval) => intervals::literal(interval),
             E::Subquery(_) | E::Exists { .. } | E::InSubquery { .. } => self.subquery(expr),
             E::Wildcard(_) | E::QualifiedWildcard(..) => Err(SqlError::new(place(expr), "`*` cannot stand here")),
@@ -283,8 +287,9 @@ impl<'a> ExprPlanner<'a> {
         match (&folded.node, &target) {
             (ExprNode::Literal(_), DataType::Date | DataType::Timestamp) => Ok(folded),
             (_, DataType::Date) => Err(SqlError::new(span, format!("'{text}' is not a date")).help("DATE '2026-01-31'")),
+            (_, DataType::Timestamp) if literal::is_zoned_timestamp(text) => Ok(folded),
             (_, DataType::Timestamp) => {
-                Err(SqlError::new(span, format!("'{text}' is not a timestamp in UTC")).help("TIMESTAMP '2026-01-31 12:34:56'"))
+                Err(SqlError::new(span, format!("'{text}' is not a timestamp")).help("TIMESTAMP '2026-01-31 12:34:56'"))
             }
             _ => Err(SqlError::unsupported(span, format_args!("a literal of type {target}"))),
         }
@@ -350,10 +355,17 @@ impl<'a> ExprPlanner<'a> {
         if window::NAMES.contains(&name.as_str()) {
             return self.window_call(&name, args, span);
         }
+        if let (Some(unit), [_, second, third]) = (unit_of_time(&name, args), args) {
+            let (second, third) = (self.argument(second, &name)?, self.argument(third, &name)?);
+            return functions::in_units(&name, unit, second, third, span);
+        }
         if let Some(planned) = self.higher_order(&name, args, span) {
             return planned;
         }
         let mut planned = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(own) = self.planner.catalog.functions.iter().find(|function| function.name == name) {
+            return scripted::call(own, planned, span);
+        }
         if matches!(name.as_str(), "grouping" | "grouping_id") {
             return self.grouping_call(&name, planned, span);
         }
@@ -409,10 +421,20 @@ impl<'a> ExprPlanner<'a> {
                 return functions::extract(&field.to_string(), source, span);
             }
             ast::Expr::Ceil { expr: arg, field } | ast::Expr::Floor { expr: arg, field } => {
-                if !matches!(field, ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime)) {
-                    return Err(SqlError::unsupported(span, "ceil or floor with a scale or unit").help("use round(x, scale)"));
+                let name = if matches!(expr, ast::Expr::Ceil { .. }) { "ceil" } else { "floor" };
+                match field {
+                    ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => (name, vec![arg]),
+                    ast::CeilFloorKind::Scale(scale) => {
+                        let scale = literal::signed(scale).ok_or_else(|| SqlError::new(span, "the scale must be a literal"))?;
+                        return functions::build(name, vec![self.plan(arg)?, scale], span, self.budget);
+                    }
+                    ast::CeilFloorKind::DateTimeField(_) => {
+                        return Err(SqlError::unsupported(span, "ceil or floor to a unit").help("use date_trunc(unit, ts)"));
+                    }
                 }
-                (if matches!(expr, ast::Expr::Ceil { .. }) { "ceil" } else { "floor" }, vec![arg])
+            }
+            ast::Expr::Overlay { expr: text, overlay_what, overlay_from, overlay_for } => {
+                ("overlay", [&**text, overlay_what, overlay_from].into_iter().chain(overlay_for.as_deref()).collect())
             }
             ast::Expr::Position { expr: part, r#in } => ("position", vec![part, r#in]),
             ast::Expr::Substring { expr: text, substring_from: Some(from), substring_for, .. } => {
@@ -453,5 +475,16 @@ impl<'a> ExprPlanner<'a> {
             }
         }
         span
+    }
+}
+
+/// The bare unit that stands first in `timestampadd(HOUR, …)` and its like, as a string literal.
+fn unit_of_time(name: &str, args: &[FunctionArg]) -> Option<Expr> {
+    let takes_unit = matches!(name, "timestampadd" | "timestampdiff" | "dateadd" | "date_add" | "datediff" | "date_diff");
+    match args.first()? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Identifier(ident))) if takes_unit && args.len() == 3 => {
+            Some(tree::text(&ident.value, span_of(ident.span)))
+        }
+        _ => None,
     }
 }

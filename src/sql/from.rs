@@ -100,7 +100,6 @@ impl Planner<'_> {
         if let Some(event_time) = table.event_time
             && let Some(delay_us) = event_time.delay_us
             && !has_clause
-            && self.mode != OutputMode::Batch
         {
             relation = Relation::Watermark { input: Box::new(relation), column: event_time.column, delay_us };
         }
@@ -152,7 +151,7 @@ impl Planner<'_> {
             });
         }
         let streaming = self.is_stream(&planned.relation);
-        if planned.relation.has_watermark() {
+        if planned.relation.has_watermark() && self.mode != OutputMode::Batch {
             return Err(SqlError::new(clause.span, "the table has a watermark already").help("keep one of them"));
         }
         let column = match (&time.node, &clause.name) {
@@ -171,8 +170,8 @@ impl Planner<'_> {
                 planned.scope.columns.len() - 1
             }
         };
-        // Without effect on a table, as in Spark.
-        if streaming {
+        // On a reference table without effect; in a batch query it says, while it is planned, which column is event time.
+        if streaming || self.mode == OutputMode::Batch && !planned.relation.has_watermark() {
             planned.relation = Relation::Watermark { input: Box::new(planned.relation), column, delay_us: clause.delay_us };
         }
         Ok(planned)

@@ -1,17 +1,20 @@
 //! Scalar functions whose arguments or results need more than a fixed signature.
 
+mod further;
+mod moments;
+
 use super::budget::Budget;
-use super::coerce::{cast, castable, coerce, common_numeric, compared, is_integral, is_numeric, orderable, unify};
+use super::coerce::{cast, castable, coerce, common_numeric, compared, is_integral, is_numeric, orderable, unify, with_article};
 use super::error::SqlError;
 use super::intervals;
 use super::signatures::{self, check_count, number};
 use super::tree;
 use super::unknown::unknown;
-use crate::plan::{Expr, ExprNode, Function, Span};
+use crate::plan::{Expr, ExprNode, Function, Span, TimeFunction};
 use crate::types::{DataType, Field, Value};
 
-/// Names of the functions made here, for suggestions.
-pub const SPECIAL: &[&str] = &[
+/// Names of the functions made in this file.
+const SPECIAL: &[&str] = &[
     "coalesce",
     "nvl",
     "ifnull",
@@ -56,8 +59,6 @@ pub const SPECIAL: &[&str] = &[
     "date_part",
     "datepart",
     "named_struct",
-    "make_dt_interval",
-    "binary",
     "positive",
     "window",
     "session_window",
@@ -80,6 +81,9 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result
         "coalesce" | "nvl" | "ifnull" | "nvl2" | "if" | "nullif" | "greatest" | "least" | "isnull" | "isnotnull" => {
             conditional(name, args, span, budget)?
         }
+        "try_add" | "try_subtract" if args.first().is_some_and(|arg| arg.data_type == DataType::Date) => {
+            further::try_days(name, args, span)?
+        }
         "log" | "ceil" | "ceiling" | "floor" | "mod" | "pmod" | "positive" | "try_add" | "try_subtract" | "try_multiply" | "try_divide" => {
             mathematical(name, args, span)?
         }
@@ -87,16 +91,12 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result
         "to_timestamp" | "to_date" | "unix_timestamp" | "to_unix_timestamp" | "from_unixtime" | "timestamp_seconds" | "date_part"
         | "datepart" => temporal(name, args, span)?,
         "named_struct" => named_struct(args, span)?,
-        "make_dt_interval" => {
-            check_count(name, args.len(), 0, Some(4), span)?;
-            intervals::make(args, span)?
-        }
         _ => match cast_function(name) {
             Some(target) => {
                 let [arg] = exactly(name, args, span)?;
                 explicit_cast(arg, &target, false, span)?
             }
-            None => return Err(unknown(name, span)),
+            None => further::build(name, args, span, budget).unwrap_or_else(|| Err(unknown(name, span)))?,
         },
     };
     Ok(Expr { span, ..built })
@@ -108,6 +108,25 @@ fn sign_of_interval(name: &str, mut args: Vec<Expr>, span: Span) -> Expr {
         ("positive", Some(interval)) => Expr { span, ..interval },
         (_, interval) => Expr { span, ..tree::call(function, interval.into_iter().collect(), DataType::Interval) },
     }
+}
+
+/// Names of the functions that are not of a fixed signature, for suggestions.
+pub fn special_names() -> impl Iterator<Item = &'static str> {
+    SPECIAL.iter().chain(further::NAMES).copied()
+}
+
+/// A function made by [`build`] under another name.
+fn build_special(name: &str, args: Vec<Expr>, span: Span) -> Option<Result<Expr, SqlError>> {
+    Some(temporal(name, args, span))
+}
+
+/// `timestampadd`, `timestampdiff` and their other names, with the unit as a string literal in front.
+pub fn in_units(name: &str, unit: Expr, second: Expr, third: Expr, span: Span) -> Result<Expr, SqlError> {
+    let planned = match name {
+        "timestampdiff" | "datediff" | "date_diff" => moments::count_units(unit, second, third)?,
+        _ => moments::add_units(unit, second, third)?,
+    };
+    Ok(Expr { span, ..planned })
 }
 
 fn exactly<const N: usize>(name: &str, args: Vec<Expr>, span: Span) -> Result<[Expr; N], SqlError> {
@@ -126,7 +145,30 @@ fn check_constant_arguments(name: &str, built: Expr) -> Result<Expr, SqlError> {
     {
         return Err(SqlError::new(scale.span, format!("the scale of {name} must be a literal")));
     }
+    check_pattern(&built)?;
     Ok(built)
+}
+
+/// Refuses a literal regular expression that is not one.
+pub fn check_pattern(built: &Expr) -> Result<(), SqlError> {
+    use crate::plan::TextFunction as T;
+    let takes_pattern = |function: &Function| {
+        matches!(
+            function,
+            Function::Rlike
+                | Function::RegexpExtract
+                | Function::RegexpReplace
+                | Function::Text(T::RegexpCount | T::RegexpSubstr | T::RegexpInstr | T::RegexpExtractAll)
+        )
+    };
+    if let ExprNode::Call { function, args } = &built.node
+        && takes_pattern(function)
+        && let Some(Expr { node: ExprNode::Literal(Value::String(pattern)), span, .. }) = args.get(1)
+    {
+        let checked = crate::java_regex::check(pattern);
+        return checked.map_err(|reason| SqlError::new(*span, format!("the regular expression is not usable: {reason}")));
+    }
+    Ok(())
 }
 
 fn conditional(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result<Expr, SqlError> {
@@ -206,7 +248,7 @@ fn mathematical(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
         }
         "ceil" | "ceiling" | "floor" => {
             if args.len() == 2 {
-                return Err(SqlError::unsupported(span, format_args!("{name} with a scale")).help("use round(x, scale)"));
+                return further::to_scale(name == "floor", args, span);
             }
             let [arg] = exactly(name, args, span)?;
             let target = if is_integral(&arg.data_type) { DataType::BigInt } else { DataType::Double };
@@ -265,7 +307,8 @@ fn textual(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
         }
         "hex" => {
             let [arg] = exactly(name, args, span)?;
-            let target = if is_integral(&arg.data_type) { DataType::BigInt } else { DataType::String };
+            let target = if is_numeric(&arg.data_type) { DataType::BigInt } else { DataType::String };
+            let arg = if is_numeric(&arg.data_type) { cast(arg, &target) } else { arg };
             Ok(tree::call(Function::Hex, vec![coerce(arg, &target)?], DataType::String))
         }
         _ => {
@@ -291,6 +334,9 @@ fn temporal(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
     }
     if matches!(name, "date_part" | "datepart") {
         let [field, source] = exactly(name, args, span)?;
+        if matches!(field.node, ExprNode::Literal(Value::Null)) {
+            return Ok(tree::literal(Value::Null, DataType::Double, span));
+        }
         let ExprNode::Literal(Value::String(field)) = &field.node else {
             return Err(SqlError::new(field.span, format!("the first argument of {name} must be a string literal")));
         };
@@ -300,6 +346,8 @@ fn temporal(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
     let format = if args.len() == 2 { args.pop().map(|format| coerce(format, &DataType::String)).transpose()? } else { None };
     let [input] = exactly(name, args, span)?;
     match (name, format) {
+        ("to_timestamp", Some(_)) if is_time(&input.data_type) => Ok(cast(input, &DataType::Timestamp)),
+        ("to_date", Some(_)) if is_time(&input.data_type) => Ok(cast(input, &DataType::Date)),
         ("to_timestamp", None) => explicit_cast(input, &DataType::Timestamp, false, span),
         ("to_date", None) => explicit_cast(input, &DataType::Date, false, span),
         ("to_timestamp", Some(format)) => {
@@ -308,9 +356,13 @@ fn temporal(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
         ("to_date", Some(format)) => Ok(tree::call(Function::ToDate, vec![coerce(input, &DataType::String)?, format], DataType::Date)),
         ("from_unixtime", format) => {
             let format = format.unwrap_or_else(|| tree::text("yyyy-MM-dd HH:mm:ss", span));
-            Ok(tree::call(Function::FromUnixtime, vec![coerce(input, &DataType::BigInt)?, format], DataType::String))
+            let seconds = if is_numeric(&input.data_type) { cast(input, &DataType::BigInt) } else { coerce(input, &DataType::BigInt)? };
+            Ok(tree::call(Function::FromUnixtime, vec![seconds, format], DataType::String))
         }
         ("timestamp_seconds", _) => {
+            if !is_numeric(&input.data_type) && input.data_type != DataType::Null {
+                return Err(SqlError::new(input.span, format!("this is {}, but a number is needed here", with_article(&input.data_type))));
+            }
             let target = if is_integral(&input.data_type) { DataType::BigInt } else { DataType::Double };
             Ok(tree::call(Function::TimestampSeconds, vec![coerce(input, &target)?], DataType::Timestamp))
         }
@@ -318,8 +370,12 @@ fn temporal(name: &str, mut args: Vec<Expr>, span: Span) -> Result<Expr, SqlErro
             let format = format.unwrap_or_else(|| tree::text("yyyy-MM-dd HH:mm:ss", span));
             Ok(tree::call(Function::UnixTimestamp, vec![input, format], DataType::BigInt))
         }
-        (_, _) => Ok(tree::call(Function::UnixSeconds, vec![coerce(input, &DataType::Timestamp)?], DataType::BigInt)),
+        (_, _) => Ok(tree::call(Function::UnixTimestamp, vec![coerce(input, &DataType::Timestamp)?], DataType::BigInt)),
     }
+}
+
+fn is_time(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date | DataType::Timestamp)
 }
 
 /// `EXTRACT(field FROM source)`.
@@ -337,15 +393,22 @@ pub fn extract(field: &str, source: Expr, span: Span) -> Result<Expr, SqlError> 
         "doy" => "dayofyear",
         "hour" | "h" | "hours" | "hr" | "hrs" => "hour",
         "minute" | "m" | "min" | "mins" | "minutes" => "minute",
-        "second" | "s" | "sec" | "seconds" | "secs" => {
-            return Err(SqlError::unsupported(span, "extracting seconds with their fraction").help("use second(ts), or unix_micros(ts)"));
+        "second" | "s" | "sec" | "seconds" | "secs" => return time_field(TimeFunction::SecondsOf, source, DataType::Double),
+        "yearofweek" => return time_field(TimeFunction::YearOfWeek, source, DataType::Int),
+        "dayofweek_iso" | "dow_iso" => return time_field(TimeFunction::DayOfWeekIso, source, DataType::Int),
+        other => {
+            return Err(SqlError::new(span, format!("`{other}` is no part of a time")).help("YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, …"));
         }
-        other => return Err(SqlError::unsupported(span, format_args!("extracting `{other}`"))),
     };
     match signatures::find(function) {
         Some(signature) => signature.build(function, vec![source], span),
         None => Err(unknown(function, span)),
     }
+}
+
+fn time_field(function: TimeFunction, source: Expr, data_type: DataType) -> Result<Expr, SqlError> {
+    let target = if function == TimeFunction::SecondsOf { DataType::Timestamp } else { DataType::Date };
+    Ok(further::time_call(function, vec![coerce(source, &target)?], data_type))
 }
 
 fn named_struct(args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {

@@ -12,8 +12,6 @@ use crate::plan::{Expr, ExprNode, Function, Span};
 use crate::types::duration::{Interval, parse_interval};
 use crate::types::{DataType, Value};
 
-const SECOND: i64 = 1_000_000;
-
 /// The interval that stands in the text.
 pub fn written(interval: &ast::Interval) -> Result<(Interval, Span), SqlError> {
     match &*interval.value {
@@ -105,16 +103,4 @@ pub fn extract(field: &str, interval: Expr, span: Span) -> Result<Expr, SqlError
         seconds = tree::call(Function::Remainder, vec![seconds, bigint(modulus)], DataType::BigInt);
     }
     Ok(cast(tree::call(Function::IntegerDivide, vec![seconds, bigint(unit)], DataType::BigInt), &DataType::Int))
-}
-
-/// `make_dt_interval([days[, hours[, minutes[, seconds]]]])`
-pub fn make(args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
-    let units = [86_400 * SECOND, 3600 * SECOND, 60 * SECOND, SECOND];
-    let mut sum = value(0, span);
-    for ((place, arg), unit) in args.into_iter().enumerate().zip(units) {
-        let number = coerce(arg, if place == 3 { &DataType::Double } else { &DataType::Int })?;
-        let part = scaled(Function::MultiplyInterval, value(unit, span), number)?;
-        sum = tree::call(Function::Add, vec![sum, part], DataType::Interval);
-    }
-    Ok(sum)
 }

@@ -3,7 +3,7 @@
 //! Limits: a decimal literal is a DOUBLE; of Spark's many forms of a timestamp only full dates with an optional time and `Z` are read
 //! here, the rest is left to the cast.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
 use super::error::SqlError;
@@ -35,6 +35,13 @@ pub fn number(text: &str, negative: bool, span: Span) -> Result<Expr, SqlError> 
         Ok(value) => Ok(i32::try_from(value).map_or_else(|_| tree::bigint(value, span), |value| tree::int(value, span))),
         Err(_) => double(&signed(digits), span),
     }
+}
+
+/// A number of the parser's tree, perhaps with a minus sign in it.
+pub fn signed(value: &sqlparser::ast::ValueWithSpan) -> Option<Expr> {
+    let sqlparser::ast::Value::Number(text, _) = &value.value else { return None };
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text.as_str()), |digits| (true, digits));
+    number(digits, negative, super::lex::span_of(value.span)).ok()
 }
 
 fn double(text: &str, span: Span) -> Result<Expr, SqlError> {
@@ -83,8 +90,20 @@ pub fn timestamp(text: &str) -> Option<i64> {
     if !shaped || !fraction_shaped || clock.ends_with(":60") {
         return None;
     }
-    let moment: DateTime = format!("{day}T{time}").parse().ok()?;
-    Some(moment.to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond())
+    let of_day: Time = time.parse().ok()?;
+    let seconds = i64::from(of_day.hour()) * 3_600 + i64::from(of_day.minute()) * 60 + i64::from(of_day.second());
+    i64::from(date(day)?).checked_mul(86_400_000_000)?.checked_add(seconds * 1_000_000 + i64::from(of_day.subsec_nanosecond() / 1_000))
+}
+
+/// Whether a text is a timestamp as [`timestamp`] reads it with a time zone after it, which the cast reads: a region or an offset.
+pub fn is_zoned_timestamp(text: &str) -> bool {
+    let text = text.trim();
+    let zone_at = text.char_indices().skip(11).find(|(_, c)| !(c.is_ascii_digit() || matches!(c, ':' | '.'))).map(|(at, _)| at);
+    let Some((moment, zone)) = zone_at.and_then(|at| text.split_at_checked(at)) else { return false };
+    let zone = zone.trim();
+    let offset = zone.trim_start_matches("UTC").trim_start_matches("GMT").trim_start_matches("UT");
+    let is_offset = offset.starts_with(['+', '-']) && offset[1..].chars().all(|c| c.is_ascii_digit() || c == ':');
+    timestamp(moment).is_some() && (is_offset || zone.len() == 3 || TimeZone::get(zone).is_ok())
 }
 
 #[cfg(test)]

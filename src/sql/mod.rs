@@ -28,6 +28,7 @@ mod join_time;
 mod json;
 mod lambdas;
 mod lex;
+mod like;
 mod literal;
 mod names;
 mod operators;
@@ -40,6 +41,7 @@ mod planner;
 mod row_window;
 mod schema;
 mod scope;
+mod scripted;
 mod select;
 mod set;
 mod signatures;
@@ -58,9 +60,16 @@ pub use explain::explain;
 pub use lex::TEXT_BYTES_MAX;
 pub use parse::{TableReference, referenced_tables};
 pub use schema::{SchemaColumn, parse_schema};
+pub use unknown::is_function;
 
-use crate::plan::{NamedExpr, OutputMode, Query, Relation, Span, TableSchema};
+use crate::plan::{NamedExpr, OutputMode, Query, Relation, ScriptFunction, Span, TableSchema};
 use crate::types::{DataType, Field};
+
+/// Names of all functions, in lower case; several may mean the same.
+fn function_names() -> impl Iterator<Item = &'static str> {
+    let nested = collections::NAMES.iter().map(|(name, ..)| *name).chain(lambdas::NAMES.iter().copied());
+    signatures::names().chain(functions::special_names()).chain(nested).chain(aggregates::NAMES.iter().map(|(name, _)| *name))
+}
 
 /// What a query can read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,6 +80,8 @@ pub struct Catalog<'a> {
     pub queries: &'a [Query],
     /// Reference tables: `Relation::ReferenceScan` refers to them by index. Their `event_time` has no meaning.
     pub tables: &'a [TableSchema],
+    /// The user's own; none has the name of another function.
+    pub functions: &'a [ScriptFunction],
 }
 
 /// The plan of one query's text.
@@ -83,7 +94,7 @@ pub struct Catalog<'a> {
 /// let column = |name: &str, data_type| TableColumn { field: Field::new(name, data_type), hidden: false };
 /// let columns = vec![column("device", DataType::String), column("temperature", DataType::Double)];
 /// let sources = [TableSchema { name: "readings".into(), columns, event_time: None }];
-/// let catalog = Catalog { sources: &sources, queries: &[], tables: &[] };
+/// let catalog = Catalog { sources: &sources, ..Catalog::default() };
 /// let query = plan_query("warm", "SELECT device FROM readings WHERE temperature > 25", OutputMode::Append, &catalog).unwrap();
 /// assert_eq!(query.output, [Field::new("device", DataType::String)]);
 ///
@@ -111,7 +122,10 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
         );
     }
     let output = output(&planned.scope, end)?;
-    let root = optimize::optimize(without_void(planned, &output));
+    let root = without_void(planned, &output);
+    // A table has no watermark.
+    let root = if mode == OutputMode::Batch { optimize::without_watermarks(root) } else { root };
+    let root = optimize::optimize(root);
     Ok(Query { name: name.to_string(), text: text.to_string(), mode, root, output })
 }
 

@@ -201,6 +201,9 @@ fn call(function: &ast::Function) -> String {
             other => other.to_string(),
         })
         .collect();
+    if let Some(shown) = aggregate(&name, &args, function) {
+        return shown;
+    }
     if let Some(shown) = as_operator(&name, &args) {
         return shown;
     }
@@ -209,6 +212,51 @@ fn call(function: &ast::Function) -> String {
     let missing = default_argument(&name, args.len()).map(|default| format!(", {default}")).unwrap_or_default();
     let name = if UPPER_CASE.contains(&name.as_str()) { name.to_uppercase() } else { name };
     format!("{name}({distinct}{}{missing}){filter}", args.join(", "))
+}
+
+/// Aggregates that Spark shows otherwise than they are written.
+fn aggregate(name: &str, args: &[String], function: &ast::Function) -> Option<String> {
+    let FunctionArguments::List(arguments) = &function.args else { return None };
+    let distinct = if matches!(arguments.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct)) { "DISTINCT " } else { "" };
+    let filter = function.filter.as_ref().map(|filter| format!(" FILTER (WHERE {})", show(filter))).unwrap_or_default();
+    let first = args.first().map(String::as_str).unwrap_or_default();
+    let respects = function.null_treatment == Some(ast::NullTreatment::RespectNulls);
+    let shown = match (name, &function.within_group[..]) {
+        ("listagg" | "string_agg", keys) => {
+            let delimiter = args.get(1).map_or("NULL", String::as_str);
+            let keys: Vec<String> = keys.iter().map(|key| sort_key(key, true)).collect();
+            match &keys[..] {
+                [] => format!("{name}({distinct}{first}, {delimiter})"),
+                keys => format!("listagg({distinct}{first}, {delimiter}) WITHIN GROUP (ORDER BY {})", keys.join(", ")),
+            }
+        }
+        ("percentile_cont" | "percentile_disc", [key]) => format!("{name}({first}) WITHIN GROUP (ORDER BY {})", sort_key(key, false)),
+        // The other way round, as Spark has it.
+        ("mode", [key]) if matches!(key.options.sort, Some(ast::OrderBySort::Desc)) => {
+            format!("mode() WITHIN GROUP (ORDER BY {})", show(&key.expr))
+        }
+        ("mode", [key]) => format!("mode() WITHIN GROUP (ORDER BY {} DESC)", show(&key.expr)),
+        ("mode", []) if args.get(1).is_some_and(|flag| flag == "true") => format!("mode() WITHIN GROUP (ORDER BY {first} DESC)"),
+        ("array_agg" | "collect_list" | "collect_set", []) => {
+            let name = if name == "collect_set" { name } else { "collect_list" };
+            format!("{name}({distinct}{first}){}", if respects { " RESPECT NULLS" } else { "" })
+        }
+        ("first" | "last" | "any_value" | "first_value" | "last_value" | "approx_count_distinct" | "mode", []) => {
+            format!("{name}({distinct}{first})")
+        }
+        _ => return None,
+    };
+    Some(format!("{shown}{filter}"))
+}
+
+fn sort_key(key: &ast::OrderByExpr, whole: bool) -> String {
+    let descending = matches!(key.options.sort, Some(ast::OrderBySort::Desc));
+    if !whole {
+        return format!("{}{}", show(&key.expr), if descending { " DESC" } else { "" });
+    }
+    let nulls_first = key.options.nulls_first.unwrap_or(!descending);
+    let (direction, nulls) = (if descending { "DESC" } else { "ASC" }, if nulls_first { "FIRST" } else { "LAST" });
+    format!("{} {direction} NULLS {nulls}", show(&key.expr))
 }
 
 /// Functions whose names Spark shows in upper case.
@@ -263,6 +311,8 @@ fn default_argument(name: &str, given: usize) -> Option<&'static str> {
         ("replace", 2) => Some(""),
         ("lpad" | "rpad", 2) => Some(" "),
         ("locate" | "position" | "regexp_extract", 2) | ("regexp_replace", 3) => Some("1"),
+        ("percentile", 2) => Some("1"),
+        ("percentile_approx" | "approx_percentile", 2) => Some("10000"),
         ("unix_timestamp" | "to_unix_timestamp" | "from_unixtime", 1) => Some("yyyy-MM-dd HH:mm:ss"),
         _ => None,
     }

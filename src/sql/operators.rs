@@ -3,6 +3,7 @@
 use sqlparser::ast::{self, BinaryOperator as B, UnaryOperator};
 
 use super::coerce::{cast, coerce, common, is_integral, orderable, unify};
+use super::dialect::UNSIGNED_SHIFT;
 use super::error::{SqlError, join};
 use super::expr::{ExprPlanner, place};
 use super::functions::{arithmetic, comparison_type};
@@ -10,7 +11,7 @@ use super::lex::span_of;
 use super::signatures::number;
 use super::tree;
 use super::{collections, intervals, literal, window};
-use crate::plan::{DEPTH_MAX, Expr, ExprNode, Function, Span};
+use crate::plan::{DEPTH_MAX, Expr, ExprNode, Function, MathFunction, Span};
 use crate::types::duration::Interval;
 use crate::types::{DataType, Value};
 
@@ -24,14 +25,14 @@ impl ExprPlanner<'_> {
             E::BinaryOp { .. } => (self.binary(expr)?, false),
             E::InList { expr: input, list, negated } => (self.in_list(input, list)?, *negated),
             E::Between { expr: input, low, high, negated } => (self.between(input, low, high)?, *negated),
-            E::Like { any: false, expr: input, pattern, escape_char, negated } => {
-                (self.like(Function::Like, input, pattern, escape_char)?, *negated)
+            E::Like { any, expr: input, pattern, escape_char, negated } => {
+                return self.like(Function::Like, *any, input, pattern, escape_char.as_deref(), *negated);
             }
-            E::ILike { any: false, expr: input, pattern, escape_char, negated } => {
-                (self.like(Function::Ilike, input, pattern, escape_char)?, *negated)
+            E::ILike { any, expr: input, pattern, escape_char, negated } => {
+                return self.like(Function::Ilike, *any, input, pattern, escape_char.as_deref(), *negated);
             }
-            E::RLike { expr: input, pattern, negated, .. } => (self.like(Function::Rlike, input, pattern, &None)?, *negated),
-            _ => return Err(SqlError::unsupported(place(expr), "LIKE ANY")),
+            E::RLike { expr: input, pattern, negated, .. } => return self.like(Function::Rlike, false, input, pattern, None, *negated),
+            _ => return Err(SqlError::unsupported(place(expr), "this operator")),
         };
         Ok(if negated { tree::not(planned) } else { planned })
     }
@@ -50,7 +51,11 @@ impl ExprPlanner<'_> {
                 Ok(tree::call(Function::Negate, vec![operand], data_type))
             }
             UnaryOperator::BitwiseNot => {
-                let operand = integral(self.plan(operand)?)?;
+                let operand = self.plan(operand)?;
+                if operand.data_type == DataType::String {
+                    return Err(SqlError::new(operand.span, "`~` takes INT or BIGINT, not STRING"));
+                }
+                let operand = integral(operand)?;
                 let data_type = operand.data_type.clone();
                 Ok(tree::call(Function::BitNot, vec![operand], data_type))
             }
@@ -106,6 +111,7 @@ impl ExprPlanner<'_> {
             B::BitwiseXor => Function::BitXor,
             B::PGBitwiseShiftLeft => Function::ShiftLeft,
             B::PGBitwiseShiftRight => Function::ShiftRight,
+            B::Custom(custom) if custom == UNSIGNED_SHIFT => Function::Math(MathFunction::ShiftRightUnsigned),
             _ => return Err(SqlError::unsupported(join(left.span, place(right)), format_args!("the operator `{op}`"))),
         };
         let right = self.plan(right)?;
@@ -115,7 +121,7 @@ impl ExprPlanner<'_> {
                 let (args, data_type) = unify(vec![integral(left)?, integral(right)?], "a bitwise operator")?;
                 Ok(tree::call(function, args, data_type))
             }
-            Function::ShiftLeft | Function::ShiftRight => {
+            Function::ShiftLeft | Function::ShiftRight | Function::Math(_) => {
                 let left = integral(left)?;
                 let data_type = left.data_type.clone();
                 Ok(tree::call(function, vec![left, coerce(right, &DataType::Int)?], data_type))
@@ -148,6 +154,9 @@ impl ExprPlanner<'_> {
             return add_interval(left, interval, negative);
         }
         let right = self.plan(right)?;
+        if !negative && is_integral(&left.data_type) && right.data_type == DataType::Date {
+            return Ok(tree::call(Function::DateAdd, vec![right, coerce(left, &DataType::Int)?], DataType::Date));
+        }
         if left.data_type == DataType::Date && is_integral(&right.data_type) {
             let function = if negative { Function::DateSub } else { Function::DateAdd };
             return Ok(tree::call(function, vec![left, coerce(right, &DataType::Int)?], DataType::Date));
@@ -175,24 +184,6 @@ impl ExprPlanner<'_> {
         let above = comparison(Function::GreaterEqual, input, low)?;
         let below = comparison(Function::LessEqual, again, high)?;
         Ok(tree::chain(vec![above, below], false))
-    }
-
-    fn like(
-        &mut self,
-        function: Function,
-        input: &ast::Expr,
-        pattern: &ast::Expr,
-        escape: &Option<Box<ast::Expr>>,
-    ) -> Result<Expr, SqlError> {
-        let escape = escape.as_deref();
-        if let Some(ast::Expr::Value(value)) = escape
-            && let ast::Value::SingleQuotedString(text) = &value.value
-            && text.chars().count() != 1
-        {
-            return Err(SqlError::new(span_of(value.span), "ESCAPE takes one character"));
-        }
-        let args = [input, pattern].into_iter().chain(escape).map(|arg| coerce(self.plan(arg)?, &DataType::String));
-        Ok(tree::call(function, args.collect::<Result<Vec<_>, _>>()?, DataType::Boolean))
     }
 
     /// `IS …`

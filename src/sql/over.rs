@@ -246,7 +246,9 @@ impl<'a> ExprPlanner<'a> {
             }
             "ewma" | "deadband" => {
                 count(2, 2)?;
-                args = args.into_iter().map(|arg| coerce(arg, &DataType::Double)).collect::<Result<_, _>>()?;
+                let half_life = name == "ewma" && args[1].data_type == DataType::Interval;
+                let to_double = |(index, arg)| if index == 1 && half_life { Ok(arg) } else { coerce(arg, &DataType::Double) };
+                args = args.into_iter().enumerate().map(to_double).collect::<Result<_, _>>()?;
                 (if name == "ewma" { OverFunction::Ewma } else { OverFunction::Deadband }, DataType::Double)
             }
             _ => {

@@ -1,5 +1,10 @@
 //! The scalar functions with a fixed signature: name, what they take, what they give.
 
+mod bytes;
+mod numbers;
+mod text;
+mod time;
+
 use super::coerce::{cast, coerce, is_integral, is_numeric, with_article};
 use super::error::SqlError;
 use super::tree;
@@ -27,6 +32,16 @@ enum Arg {
     Days,
     /// The struct that `window(...)` yields.
     Window,
+    /// BINARY, or text as its UTF-8.
+    Bytes,
+    /// As it is; all else becomes text.
+    BytesOrText,
+    OnlyBytes,
+    OnlyDate,
+    OnlyTimestamp,
+    /// No text.
+    OnlyIntegral,
+    IntegralOrBoolean,
 }
 
 #[derive(Clone, Copy)]
@@ -38,6 +53,9 @@ enum Out {
     Boolean,
     Date,
     Timestamp,
+    Binary,
+    /// ARRAY<STRING>
+    Texts,
     /// The type of the first argument.
     First,
 }
@@ -61,13 +79,12 @@ const fn row(
     Signature { names, function, required, optional, out }
 }
 
-use Arg::{BigInt, Date, Days, Double, Floating, Int, Integral, Number, Text, Timestamp, Whole};
+use Arg::{BigInt, Bytes, Date, Days, Double, Floating, Int, Integral, Number, Text, Timestamp, Whole};
 
 const SIGNATURES: &[Signature] = &[
     row(&["abs"], Function::Abs, &[Number], &[], Out::First),
     row(&["negative"], Function::Negate, &[Number], &[], Out::First),
     row(&["isnan"], Function::IsNan, &[Floating], &[], Out::Boolean),
-    row(&["nanvl"], Function::Nanvl, &[Double, Double], &[], Out::Double),
     row(&["round"], Function::Round, &[Number], &[Int], Out::First),
     row(&["bround"], Function::Bround, &[Number], &[Int], Out::First),
     row(&["sqrt"], Function::Sqrt, &[Double], &[], Out::Double),
@@ -126,9 +143,9 @@ const SIGNATURES: &[Signature] = &[
     row(&["regexp_replace"], Function::RegexpReplace, &[Text, Text, Text], &[Int], Out::Text),
     row(&["timestamp_millis"], Function::TimestampMillis, &[Whole], &[], Out::Timestamp),
     row(&["timestamp_micros"], Function::TimestampMicros, &[Whole], &[], Out::Timestamp),
-    row(&["unix_millis"], Function::UnixMillis, &[Timestamp], &[], Out::BigInt),
-    row(&["unix_micros"], Function::UnixMicros, &[Timestamp], &[], Out::BigInt),
-    row(&["unix_seconds"], Function::UnixSeconds, &[Timestamp], &[], Out::BigInt),
+    row(&["unix_millis"], Function::UnixMillis, &[Arg::OnlyTimestamp], &[], Out::BigInt),
+    row(&["unix_micros"], Function::UnixMicros, &[Arg::OnlyTimestamp], &[], Out::BigInt),
+    row(&["unix_seconds"], Function::UnixSeconds, &[Arg::OnlyTimestamp], &[], Out::BigInt),
     row(&["date_trunc"], Function::DateTrunc, &[Text, Timestamp], &[], Out::Timestamp),
     row(&["year"], Function::Year, &[Date], &[], Out::Int),
     row(&["quarter"], Function::Quarter, &[Date], &[], Out::Int),
@@ -149,14 +166,18 @@ const SIGNATURES: &[Signature] = &[
     row(&["window_time"], Function::WindowTime, &[Arg::Window], &[], Out::Timestamp),
 ];
 
+fn all() -> impl Iterator<Item = &'static Signature> {
+    [SIGNATURES, text::ROWS, numbers::ROWS, time::ROWS, bytes::ROWS].into_iter().flatten()
+}
+
 /// The signature of `name` (in lower case), if it has a fixed one.
 pub fn find(name: &str) -> Option<&'static Signature> {
-    SIGNATURES.iter().find(|signature| signature.names.contains(&name))
+    all().find(|signature| signature.names.contains(&name))
 }
 
 /// All names, for suggestions.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    SIGNATURES.iter().flat_map(|signature| signature.names.iter().copied())
+    all().flat_map(|signature| signature.names.iter().copied())
 }
 
 impl Signature {
@@ -174,6 +195,8 @@ impl Signature {
             Out::Boolean => DataType::Boolean,
             Out::Date => DataType::Date,
             Out::Timestamp => DataType::Timestamp,
+            Out::Binary => DataType::Binary,
+            Out::Texts => DataType::Array(Box::new(DataType::String)),
             Out::First => args.first().map_or(DataType::Null, |first| first.data_type.clone()),
         };
         Ok(Expr { span, ..tree::call(self.function, args, data_type) })
@@ -198,6 +221,12 @@ impl Arg {
             Floating | Number => "number",
             Integral => "INT or BIGINT",
             Arg::Window => "window",
+            Bytes | Arg::BytesOrText => "STRING or BINARY",
+            Arg::OnlyBytes => "BINARY",
+            Arg::OnlyDate => "DATE",
+            Arg::OnlyTimestamp => "TIMESTAMP",
+            Arg::OnlyIntegral => "INT or BIGINT",
+            Arg::IntegralOrBoolean => "INT, BIGINT or BOOLEAN",
         }
     }
 
@@ -223,6 +252,10 @@ impl Arg {
             Integral if is_integral(&arg.data_type) => return Ok(arg),
             Integral if is_numeric(&arg.data_type) => return Ok(cast(arg, &DataType::Int)),
             Integral => DataType::Int,
+            Bytes | Arg::BytesOrText if matches!(arg.data_type, DataType::Binary | DataType::String) => return Ok(arg),
+            Bytes if arg.data_type != DataType::Null => return Err(only(&arg, "a STRING or BINARY")),
+            Bytes | Arg::BytesOrText => DataType::String,
+            Arg::OnlyBytes | Arg::OnlyDate | Arg::OnlyTimestamp | Arg::OnlyIntegral | Arg::IntegralOrBoolean => return self.only(arg),
             Arg::Window if arg.data_type == crate::types::window_type() => return Ok(arg),
             Arg::Window => {
                 let message = format!("window_time takes the window of an aggregation, but this is {}", with_article(&arg.data_type));
@@ -231,6 +264,27 @@ impl Arg {
         };
         coerce(arg, &target)
     }
+
+    /// An argument that is not converted: of the right type, or NULL.
+    fn only(self, arg: Expr) -> Result<Expr, SqlError> {
+        let (fits, null, wanted) = match self {
+            Arg::OnlyBytes => (arg.data_type == DataType::Binary, DataType::Binary, "a BINARY"),
+            Arg::OnlyDate => (arg.data_type == DataType::Date, DataType::Date, "a DATE"),
+            Arg::OnlyTimestamp => (arg.data_type == DataType::Timestamp, DataType::Timestamp, "a TIMESTAMP"),
+            Arg::OnlyIntegral => (is_integral(&arg.data_type), DataType::Int, "an INT or BIGINT"),
+            _ => (is_integral(&arg.data_type) || arg.data_type == DataType::Boolean, DataType::Int, "an INT, BIGINT or BOOLEAN"),
+        };
+        match arg.data_type {
+            _ if fits => Ok(arg),
+            DataType::Null if self != Arg::OnlyBytes => Ok(cast(arg, &null)),
+            _ => Err(only(&arg, wanted)),
+        }
+    }
+}
+
+/// The error for an argument of another type.
+fn only(arg: &Expr, wanted: &str) -> SqlError {
+    SqlError::new(arg.span, format!("this is {}, but {wanted} is needed here", with_article(&arg.data_type)))
 }
 
 /// An argument of any numeric type; text and NULL become DOUBLE.

@@ -40,7 +40,7 @@ fn tables() -> [TableSchema; 1] {
 fn try_plan(mode: OutputMode, text: &str) -> Result<Query, SqlError> {
     let (catalog_sources, tables) = ([source(Some(10_000_000)), bare(), other()], tables());
     let plan = |name: &str, mode, text: &str, queries: &[Query]| {
-        plan_query(name, text, mode, &Catalog { sources: &catalog_sources, queries, tables: &tables })
+        plan_query(name, text, mode, &Catalog { sources: &catalog_sources, queries, tables: &tables, ..Catalog::default() })
     };
     let per_minute = "SELECT device, window, count(*) AS n, max(temperature) AS peak FROM readings GROUP BY device, window(ts, '1 minute')";
     let queries = [
@@ -289,6 +289,11 @@ fn what_is_wrong_is_said_at_its_place() {
         ("SELECT lpad(device) FROM readings", "`lpad` takes 2 to 3 arguments, not 1 (lpad(STRING, INT[, STRING]))"),
         ("SELECT n + ok FROM readings", "[n + ok] there is no arithmetic between INT and BOOLEAN"),
         ("SELECT now() FROM readings", "[now()] `now` is refused"),
+        ("SELECT percentile(n, 2) FROM readings", "[2] a percentage is a constant from 0 to 1"),
+        ("SELECT percentile_cont(0.5) FROM readings", "`percentile_cont` needs one key in WITHIN GROUP"),
+        ("SELECT min(n) IGNORE NULLS FROM readings", "`min` does not take IGNORE NULLS"),
+        ("SELECT bit_and(temperature) FROM readings", "[temperature] `bit_and` takes whole numbers"),
+        ("SELECT listagg(device, device) FROM readings", "the delimiter of `listagg` must be a constant"),
         ("SELECT n FROM readings WHERE count(*) > 1", "[count(*)] the aggregate `count` cannot stand in WHERE"),
         ("SELECT sum(max(n)) FROM readings", "[max(n)] an aggregate cannot be nested"),
         ("SELECT ok > 1 FROM readings", "[ok > 1] BOOLEAN and INT cannot be compared"),
@@ -309,8 +314,8 @@ fn what_is_wrong_is_said_at_its_place() {
 fn only_columns_that_are_read_are_scanned() {
     let sources = vec![source(None)];
     let planned = |text: &str| {
-        let query = plan_query("q", text, Batch, &Catalog { sources: &sources, queries: &[], tables: &[] }).unwrap();
-        let needed = Program { sources: sources.clone(), tables: vec![], queries: vec![query] }.needed_columns(0);
+        let query = plan_query("q", text, Batch, &Catalog { sources: &sources, ..Catalog::default() }).unwrap();
+        let needed = Program { sources: sources.clone(), queries: vec![query], ..Program::default() }.needed_columns(0);
         sources[0].columns.iter().zip(needed).filter(|(_, needed)| *needed).map(|(column, _)| column.field.name.clone()).collect::<Vec<_>>()
     };
     assert_eq!(planned("SELECT d FROM (SELECT device AS d, n + 1 AS m, ok FROM readings WHERE big > 1)"), ["device", "ts", "big"]);
@@ -340,11 +345,7 @@ fn shapes_of_a_long_or_stay_shallow() {
 #[test]
 fn every_function_is_documented() {
     let docs = include_str!("../../docs/sql.md");
-    let names = signatures::names()
-        .chain(functions::SPECIAL.iter().copied())
-        .chain(collections::NAMES.iter().map(|(name, ..)| *name))
-        .chain(lambdas::NAMES.iter().copied())
-        .chain(aggregates::NAMES.iter().map(|(name, _)| *name));
+    let names = function_names();
     let missing: Vec<&str> = names.filter(|name| !docs.contains(&format!("`{name}(")) && !docs.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "not in docs/sql.md: {missing:?}");
 }

@@ -20,6 +20,8 @@ fn environment(configs: &[(&str, &str)]) -> Environment {
         ("/run/credentials/tidemill/password", "geheim\n"),
         ("/etc/broken-ca.pem", "no certificate here\n"),
         ("/etc/query.sql", "SELECT *\nFROM nowhere\n"),
+        ("/etc/broken.rhai", "fn update(key, state, rows, now) {\n    state = rows[0\n}\n"),
+        ("/etc/states.jsonl", "{\"device\":\"a\",\"state\":{\"n\":1}}\n\n{\"device\":7,\"state\":1}\n"),
     ];
     let files = files.iter().chain(configs).map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec())).collect();
     Environment {

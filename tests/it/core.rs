@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tidemill::batch::Stamp;
 use tidemill::config::settings::Settings;
-use tidemill::gateway::{Action, Event, Gateway, Seeds};
+use tidemill::gateway::{Action, Discard, Event, Gateway, Seeds};
 use tidemill::mqtt::{Inbound, InboundPayload};
 use tidemill::store::{ChangeSet, Loaded, keys};
 
@@ -44,7 +44,7 @@ fn at(mono_us: u64) -> Stamp {
 }
 
 fn start(settings: &Settings) -> Gateway {
-    Gateway::start(settings, &Loaded::default(), Seeds { epoch: 1, hash: 1 }, &[], at(0)).unwrap()
+    Gateway::start(settings, &Loaded::default(), Seeds { epoch: 1, hash: 1 }, &Discard::default(), at(0)).unwrap()
 }
 
 fn message(seq: u64, packet_id: u16, dup: bool, payload: &str) -> Inbound {

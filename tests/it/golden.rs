@@ -5,16 +5,8 @@ use std::path::{Path, PathBuf};
 use tidemill::query_test::{Outcome, QueryCase, RunOptions, check, load_all};
 
 /// Cases that ask for what is not there yet.
-const NOT_YET: &[(&str, &str)] = &[
-    ("09_agg_nulls_nan", "approx_count_distinct"),
-    ("11_agg_int", "max_by, min_by"),
-    ("12_agg_percentile", "percentile, percentile_approx, median"),
-    ("19_session", "session_window"),
-    ("20_join_static_inner", "joins"),
-    ("21_join_static_left_window", "joins"),
-    ("29_stream_session_append", "session_window"),
-    ("33_stream_static_join", "joins"),
-];
+const NOT_YET: &[(&str, &str)] =
+    &[("20_join_static_inner", "joins"), ("21_join_static_left_window", "joins"), ("33_stream_static_join", "joins")];
 
 fn cases() -> Vec<QueryCase> {
     let cases = load_all(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")], &[]).unwrap();

@@ -4,12 +4,14 @@
 mod support;
 
 mod brokers;
+mod changes;
 mod cli;
 mod cli_query;
 mod config;
 mod core;
 mod daemon;
 mod demo;
+mod doc_examples;
 mod golden;
 mod ledger;
 mod mqtt;
@@ -17,6 +19,7 @@ mod power_cut;
 mod shipped;
 mod simulation;
 mod spark_aggregates;
+mod spark_calls;
 mod spark_collections;
 mod spark_functions;
 mod spark_types;

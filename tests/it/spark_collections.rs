@@ -30,7 +30,7 @@ const DIFFERENT: &[(&str, &str)] = &[("concat(array(1), NULL)", "a bare NULL is 
 fn planned(text: &str) -> Result<Expr, String> {
     let columns = vec![TableColumn { field: Field::new("n", DataType::Int), hidden: false }];
     let table = TableSchema { name: "t".into(), columns, event_time: None };
-    let catalog = Catalog { sources: std::slice::from_ref(&table), tables: &[], queries: &[] };
+    let catalog = Catalog { sources: std::slice::from_ref(&table), ..Catalog::default() };
     let query = plan_query("q", &format!("SELECT {text} AS x FROM t"), OutputMode::Batch, &catalog).map_err(|error| error.message)?;
     let mut relation = query.root;
     loop {
@@ -77,7 +77,8 @@ fn quote_names(shown: &str) -> String {
             }
         }
     }
-    out + &word
+    out.push_str(&word);
+    out
 }
 
 /// NULL-typed parts are BOOLEAN in the recorded type as it is read here.

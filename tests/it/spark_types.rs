@@ -65,7 +65,7 @@ fn types_and_names_are_sparks() {
             "q",
             &format!("SELECT {expr} FROM readings"),
             OutputMode::Batch,
-            &Catalog { sources: &sources, queries: &[], tables: &[] },
+            &Catalog { sources: &sources, ..Catalog::default() },
         );
         let ours = match &planned {
             Ok(query) => format!("{}\t{}", query.output[0].name, spark_name(&query.output[0].data_type)),

@@ -101,7 +101,7 @@ fn source() -> TableSchema {
 fn check(text: &str) -> Result<(), TestCaseError> {
     let sources = [source()];
     for mode in [OutputMode::Append, OutputMode::Update, OutputMode::Complete, OutputMode::Batch] {
-        match plan_query("q", text, mode, &Catalog { sources: &sources, queries: &[], tables: &[] }) {
+        match plan_query("q", text, mode, &Catalog { sources: &sources, ..Catalog::default() }) {
             Ok(query) => {
                 prop_assert_eq!(query.root.schema().len(), query.output.len());
                 prop_assert!(explain(&query, &sources, &[]).contains("output"));
@@ -164,7 +164,7 @@ proptest! {
 fn the_seeds_themselves_plan() {
     let sources = [source()];
     for seed in SEEDS {
-        let planned = plan_query("q", seed, OutputMode::Batch, &Catalog { sources: &sources, queries: &[], tables: &[] });
+        let planned = plan_query("q", seed, OutputMode::Batch, &Catalog { sources: &sources, ..Catalog::default() });
         let expected_error = seed.contains("temperature div 2");
         assert_eq!(planned.is_err(), expected_error, "{seed}: {:?}", planned.err());
     }

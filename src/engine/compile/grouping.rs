@@ -58,7 +58,7 @@ impl Compiler<'_> {
             ));
         }
         let Keys { plain, columns, text } = self.keys(input, keys, position)?;
-        let lanes = LanePlan::new(&self.query.name, calls, &fields, mode == OutputMode::Batch)?;
+        let lanes = lane_plan(&self.query.name, calls, &fields, mode == OutputMode::Batch)?;
         let evicts_after_us = (streaming && is_event).then(|| self.watermarks.delay_us());
         let retention = if evicts_after_us.is_none() { ", kept for ever" } else { "" };
         let fingerprint = format!("keys [{text}], time {}, aggregates [{}]{retention}", time_text(&time, &fields), lanes.text);
@@ -92,6 +92,7 @@ impl Compiler<'_> {
                 return Err(self.unsupported("two windows in one GROUP BY"));
             }
         }
+        let texts = sorted_keys(texts, &mut plain, &mut columns);
         Ok(Keys { plain, columns, text: texts.join(", ") })
     }
 
@@ -148,7 +149,7 @@ impl Compiler<'_> {
         if is_session && plain.is_empty() && mode != OutputMode::Batch {
             return Err(self.unsupported("session_window in a stream needs another key beside it, as in Spark"));
         }
-        let lanes = LanePlan::new(&self.query.name, calls, &fields, mode == OutputMode::Batch)?;
+        let lanes = lane_plan(&self.query.name, calls, &fields, mode == OutputMode::Batch)?;
         let evicts_after_us = (streaming && is_event).then(|| self.watermarks.delay_us());
         let retention = if is_session && evicts_after_us.is_none() { ", kept for ever" } else { "" };
         let fingerprint = format!("keys [{text}], {}, aggregates [{}]{retention}", rule_text(&rule, &fields), lanes.text);
@@ -252,4 +253,34 @@ fn rule_text(rule: &Rule, fields: &[Field]) -> String {
 pub(super) fn has_aggregate(relation: &Relation) -> bool {
     let is = matches!(relation, Relation::Aggregate { .. });
     !scanned(relation).is_empty() && (is || relation.inputs().into_iter().any(has_aggregate))
+}
+
+/// Puts the plain keys into an order that does not depend on how the query lists them, so that stored state fits a query that lists them otherwise.
+fn sorted_keys(texts: Vec<String>, plain: &mut Vec<PlainKey>, columns: &mut [KeyColumn]) -> Vec<String> {
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    order.sort_by(|a, b| texts[*a].cmp(&texts[*b]));
+    *plain = order.iter().map(|index| plain[*index].clone()).collect();
+    for column in columns {
+        if let KeyColumn::Plain(index) = column {
+            *index = order.iter().position(|old| old == index).unwrap_or(*index);
+        }
+    }
+    order.into_iter().map(|index| texts[index].clone()).collect()
+}
+
+/// The lanes of the calls, in an order that does not depend on how the query lists them; the outputs are in the query's.
+fn lane_plan(query: &str, calls: &[AggregateCall], fields: &[Field], batch: bool) -> Result<LanePlan, EngineError> {
+    let text = |call: &AggregateCall| {
+        let args: Vec<String> = call.args.iter().map(|arg| describe(arg, fields)).collect();
+        let filter = call.filter.as_ref().map(|filter| describe(filter, fields));
+        format!("{:?} {args:?} {} {filter:?}", call.function, call.distinct)
+    };
+    let mut order: Vec<(String, usize)> = calls.iter().map(text).zip(0..).collect();
+    order.sort();
+    let sorted: Vec<AggregateCall> = order.iter().map(|(_, index)| calls[*index].clone()).collect();
+    let mut plan = LanePlan::new(query, &sorted, fields, batch)?;
+    let mut outputs: Vec<_> = order.into_iter().map(|(_, index)| index).zip(std::mem::take(&mut plan.outputs)).collect();
+    outputs.sort_by_key(|(index, _)| *index);
+    plan.outputs = outputs.into_iter().map(|(_, output)| output).collect();
+    Ok(plan)
 }

@@ -11,12 +11,13 @@ use crate::engine::error::EngineError;
 use crate::engine::generate::Generate;
 use crate::engine::limit::Limit;
 use crate::engine::over::Over;
+use crate::engine::over_stream::OverStream;
 use crate::engine::sort::Sort;
 use crate::engine::stage::Stage;
 use crate::engine::state_function::StateFunction;
 use crate::engine::watermark::Watermark;
 use crate::engine::watermarks::Watermarks;
-use crate::plan::{self, Expr, OutputMode, Program, Query, Relation};
+use crate::plan::{self, Expr, OutputMode, OverCall, Program, Query, Relation, SortKey};
 use crate::types::Field;
 use events::{scanned, source_column};
 use grouping::has_aggregate;
@@ -179,6 +180,9 @@ impl Compiler<'_> {
             }
             Relation::Union { .. } => Stage::Union,
             Relation::StateFunction(function) => self.state_function(function)?,
+            Relation::Over { input, partition, order, calls } if self.query.mode != OutputMode::Batch => {
+                self.over_stream(input, partition, order, calls)?
+            }
             Relation::Scan { .. } | Relation::Values { .. } | Relation::ReferenceScan { .. } => {
                 return Err(EngineError::Plan { query: self.query.name.clone(), what: "a source stands above an operator" });
             }
@@ -195,6 +199,16 @@ impl Compiler<'_> {
                 return Err(self.unsupported("this operator is not there yet"));
             }
         }))
+    }
+
+    fn over_stream(&self, input: &Relation, partition: &[Expr], order: &[SortKey], calls: &[OverCall]) -> Result<Stage, EngineError> {
+        if self.query.mode == OutputMode::Complete || (self.query.mode == OutputMode::Update && has_aggregate(input)) {
+            return Err(
+                self.unsupported("OVER works over rows and groups that come once: in append mode, and in update mode below aggregates")
+            );
+        }
+        let over = OverStream::new(partition, order, calls, input.schema(), self.settings).map_err(|what| self.unsupported(what))?;
+        Ok(Stage::OverStream(Box::new(over)))
     }
 
     fn state_function(&self, plan: &plan::StateFunction) -> Result<Stage, EngineError> {

@@ -4,8 +4,10 @@ use crate::batch::{Column, Values};
 use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::{Lane, Operand, valid_in_all};
-use crate::plan::Function;
+use crate::plan::{Function, MathFunction};
 use crate::types::DataType;
+
+const TRY_REMAINDER: Function = Function::Math(MathFunction::TryRemainder);
 
 /// `+ - *` and their `try_` forms, which give NULL on overflow.
 pub(super) fn exact(function: Function, operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
@@ -71,14 +73,14 @@ fn doubles(operands: &[Operand<'_>], a: Lane<'_, f64>, b: Lane<'_, f64>, f: impl
 pub(super) fn division(function: Function, operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
     let [left, right] = operands else { return None };
     let zero = match function {
-        Function::TryDivide => Ok(()),
+        Function::TryDivide | TRY_REMAINDER => Ok(()),
         Function::Remainder | Function::Pmod => Err(Failure::new(Problem::RemainderByZero)),
         _ => Err(Failure::new(Problem::DivideByZero)),
     };
     if let (Some(a), Some(b)) = (left.doubles(), right.doubles()) {
         let divide = match function {
             Function::Divide | Function::TryDivide => |a: f64, b: f64| a / b,
-            Function::Remainder => |a: f64, b: f64| a % b,
+            Function::Remainder | TRY_REMAINDER => |a: f64, b: f64| a % b,
             Function::Pmod => pmod_double,
             _ => return None,
         };
@@ -93,7 +95,7 @@ pub(super) fn division(function: Function, operands: &[Operand<'_>], frame: &mut
     if let (Some(a), Some(b)) = (left.floats(), right.floats()) {
         let (a, b) = (|row| f64::from(a.get(row)), |row| f64::from(b.get(row)));
         return Some(match function {
-            Function::Remainder | Function::Pmod => frame.try_map(operands, Values::Float, |row| {
+            Function::Remainder | Function::Pmod | TRY_REMAINDER => frame.try_map(operands, Values::Float, |row| {
                 let divide = if function == Function::Pmod { pmod_double(a(row), b(row)) } else { a(row) % b(row) };
                 if b(row) == 0.0 { zero.clone().map(|()| None) } else { Ok(Some(divide as f32)) }
             }),
@@ -125,7 +127,7 @@ fn integer_division(
         }
         match function {
             Function::IntegerDivide => a.checked_div(b).map(Some).ok_or_else(|| Problem::Overflow(DataType::BigInt).into()),
-            Function::Remainder => Ok(Some(a.wrapping_rem(b))),
+            Function::Remainder | TRY_REMAINDER => Ok(Some(a.wrapping_rem(b))),
             _ => Ok(Some(pmod(a, b))),
         }
     };

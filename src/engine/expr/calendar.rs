@@ -115,6 +115,11 @@ pub fn iso_week(days: i64) -> u32 {
     (Day::from_days(thursday).of_year() - 1) / 7 + 1
 }
 
+/// The year that the ISO week of a day belongs to.
+pub fn iso_year(days: i64) -> i64 {
+    Day::from_days(days - i64::from(weekday(days)) + 3).year
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,12 @@
 //! From a function's name to its kernel.
 
-use crate::engine::expr::error::Problem;
+use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::Operand;
-use crate::engine::expr::{arithmetic, bits, collections, comparison, interval, mathematics, pattern, rounding, strings, time};
-use crate::plan::Function;
+use crate::engine::expr::{
+    arithmetic, bits, bytes, collections, comparison, interval, mathematics, numbers, pattern, rounding, scripted, strings, time,
+};
+use crate::plan::{BytesFunction, Function, MathFunction, TextFunction};
 
 /// Whether the function is NULL where any argument is, so that arguments after a NULL are not evaluated.
 pub(super) fn is_strict(function: Function) -> bool {
@@ -22,12 +24,24 @@ pub(super) fn is_strict(function: Function) -> bool {
             | Function::ConcatWs
             | Function::Locate
             | Function::MakeStruct
+            | Function::RaiseError
+            | Function::Text(TextFunction::FormatString | TextFunction::Elt | TextFunction::Mask)
+            | Function::Bytes(BytesFunction::Murmur3 | BytesFunction::Xxhash64)
+            | Function::Scripted(_)
     )
 }
 
 /// Divisions look at the divisor first, as in Spark: where it is NULL the dividend is not evaluated.
 pub(super) fn evaluates_last_first(function: Function) -> bool {
-    matches!(function, Function::Divide | Function::IntegerDivide | Function::Remainder | Function::Pmod | Function::TryDivide)
+    matches!(
+        function,
+        Function::Divide
+            | Function::IntegerDivide
+            | Function::Remainder
+            | Function::Pmod
+            | Function::TryDivide
+            | Function::Math(MathFunction::TryRemainder)
+    )
 }
 
 /// The function's value for `frame.rows`. Operands are evaluated; for strict functions none is a NULL constant.
@@ -75,10 +89,24 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
         | F::Hex => strings::apply(function, operands, frame),
         F::Collection(collection) => collections::apply(collection, operands, frame),
         F::MultiplyInterval | F::DivideInterval | F::TimeDifference => interval::apply(function, operands, frame),
+        F::Scripted(id) => Some(scripted::apply(id, operands, frame)),
         F::MakeStruct => Some(make_struct(operands, frame)),
+        F::Text(function) => strings::apply_further(function, operands, frame),
+        F::Bytes(function) => bytes::apply(function, operands, frame),
+        F::Math(function) => numbers::apply(function, operands, frame),
+        F::Time(function) => time::apply_further(function, operands, frame),
+        F::RaiseError => raise_error(operands, frame),
         _ => mathematics::apply(function, operands, frame).or_else(|| time::apply(function, operands, frame)),
     };
     result.unwrap_or_else(|| frame.fail_all(&Problem::Types(function).into()))
+}
+
+/// Fails for each row with its text.
+fn raise_error(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
+    let text = operands.first()?;
+    let texts = text.texts();
+    let shown = |row: usize| texts.filter(|_| !text.is_null(row)).map_or("null", |texts| texts.get(row));
+    Some(frame.text_rows(None, |row, _| Err(Failure::with_text(Problem::Raised, shown(row)))))
 }
 
 fn make_struct(operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Operand<'static> {

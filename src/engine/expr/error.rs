@@ -58,6 +58,10 @@ pub enum Problem {
     TimeText,
     /// An argument outside of what the function takes.
     Argument(&'static str),
+    /// `raise_error`: the text is the offending value.
+    Raised,
+    /// A call of the user's own function failed: which, where in the script, why.
+    Script(Box<str>),
     /// The planner let through types that the function does not take.
     Types(Function),
     /// The planner referred to a column, a member or a cast that does not exist.
@@ -115,6 +119,7 @@ impl fmt::Display for EvalError {
             Problem::TextTooLong(limit) => write!(f, "the resulting string is longer than {limit} bytes")?,
             Problem::TooManyElements(limit) => write!(f, "an array or map has more than {limit} elements")?,
             Problem::CollectionTooLarge(limit) => write!(f, "the arrays and maps of the batch take more than {limit} bytes")?,
+            Problem::Script(message) => f.write_str(message)?,
             Problem::TooManySteps => f.write_str("the lambdas take more steps than one batch has")?,
             Problem::DuplicateMapKey => f.write_str("a key is in the map twice")?,
             Problem::NullMapKey => f.write_str("a map's key is NULL")?,
@@ -123,6 +128,7 @@ impl fmt::Display for EvalError {
             Problem::TimePattern => f.write_str("the date-time pattern is not understood")?,
             Problem::TimeText => f.write_str("the text does not match the date-time pattern")?,
             Problem::Argument(rule) => f.write_str(rule)?,
+            Problem::Raised => return f.write_str(value),
             Problem::Types(function) => write!(f, "{function:?} does not take arguments of these types")?,
             Problem::Plan(rule) => write!(f, "the plan is inconsistent: {rule}")?,
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::batch::{Bitmap, Column, ColumnBuilder, Strings, Values};
+use crate::batch::{Binaries, Bitmap, Column, ColumnBuilder, Strings, Values};
 use crate::engine::expr::error::{Failure, Problem, RowError};
 use crate::engine::expr::operand::{Lane, Operand, valid_in_all};
 use crate::engine::expr::{Context, Selection, TEXT_BYTES_MAX, TEXT_COLUMN_BYTES_MAX};
@@ -123,6 +123,41 @@ impl Frame<'_> {
         Operand::owned(Column { values: Values::String(strings), valid })
     }
 
+    /// A BINARY column; `f` appends row's bytes to an empty buffer. `Ok(false)` is NULL.
+    pub fn bytes_map(
+        &mut self,
+        operands: &[Operand<'_>],
+        mut f: impl FnMut(usize, &mut Vec<u8>) -> Result<bool, Failure>,
+    ) -> Operand<'static> {
+        let mut valid = valid_in_all(operands);
+        let mut binaries = Binaries::new();
+        let mut buffer = Vec::new();
+        let rows = self.rows;
+        for row in rows.iter().map(|row| row as usize) {
+            while binaries.len() < row {
+                binaries.push(&[]);
+            }
+            buffer.clear();
+            let skipped = valid.as_ref().is_some_and(|valid| !valid.get(row));
+            let made = if skipped { Ok(false) } else { f(row, &mut buffer) };
+            match made.and_then(|some| room_for_bytes(binaries.bytes(), buffer.len()).map(|()| some)) {
+                Ok(true) => binaries.push(&buffer),
+                Ok(false) => {
+                    binaries.push(&[]);
+                    valid.get_or_insert_with(|| Bitmap::filled(self.count, true)).set(row, false);
+                }
+                Err(failure) => {
+                    binaries.push(&[]);
+                    self.fail(row, failure);
+                }
+            }
+        }
+        while binaries.len() < self.count {
+            binaries.push(&[]);
+        }
+        Operand::owned(Column { values: Values::Binary(binaries), valid })
+    }
+
     /// An operand as a column. A text constant is written out only for the selected rows, and only up to the limit.
     pub fn column<'a>(&mut self, operand: Operand<'a>, data_type: &DataType) -> Cow<'a, Column> {
         match operand {
@@ -213,10 +248,14 @@ fn fill(strings: &mut Strings, rows: usize) {
 
 /// Whether one more value fits into the limits of a value and of a column.
 fn room_for(strings: &Strings, text: &str) -> Result<(), Failure> {
-    if text.len() > TEXT_BYTES_MAX {
+    room_for_bytes(strings.bytes(), text.len())
+}
+
+fn room_for_bytes(held: usize, added: usize) -> Result<(), Failure> {
+    if added > TEXT_BYTES_MAX {
         return Err(Problem::TextTooLong(TEXT_BYTES_MAX).into());
     }
-    if strings.bytes() + text.len() > TEXT_COLUMN_BYTES_MAX {
+    if held + added > TEXT_COLUMN_BYTES_MAX {
         return Err(Problem::TextTooLong(TEXT_COLUMN_BYTES_MAX).into());
     }
     Ok(())

@@ -11,6 +11,7 @@
 
 mod arithmetic;
 mod bits;
+mod bytes;
 pub(super) mod calendar;
 mod call;
 mod cast;
@@ -27,6 +28,7 @@ mod lambda;
 mod list;
 mod logic;
 mod mathematics;
+mod numbers;
 mod operand;
 mod pattern;
 #[cfg(test)]
@@ -34,6 +36,7 @@ mod random;
 #[cfg(test)]
 mod recorded;
 mod rounding;
+mod scripted;
 mod selection;
 mod strings;
 #[cfg(test)]
@@ -46,7 +49,7 @@ use std::borrow::Cow;
 pub use cast::show;
 pub use error::{EvalError, Failure, OFFENDING_BYTES_MAX, Problem, RowError};
 pub use filter::{Filtered, filter};
-pub use pattern::check_regex;
+pub use scripted::Scripts;
 pub use selection::Selection;
 
 use crate::batch::{Column, Table};
@@ -87,10 +90,17 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// What evaluation keeps from batch to batch: compiled patterns. Never part of a result.
+/// What evaluation keeps from batch to batch: compiled patterns and scripts. Never part of a result.
 #[derive(Debug, Default)]
 pub struct Context {
     patterns: pattern::Patterns,
+    scripts: Scripts,
+}
+
+impl Context {
+    pub fn with_scripts(scripts: Scripts) -> Context {
+        Context { scripts, ..Context::default() }
+    }
 }
 
 /// A column with one entry for each row of the input, and the rows that failed.

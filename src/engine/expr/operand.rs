@@ -89,6 +89,14 @@ impl<'a> Operand<'a> {
         }
     }
 
+    /// The value at `row`; copied.
+    pub fn value(&self, row: usize) -> Value {
+        match self {
+            Operand::Constant(value) => value.clone(),
+            Operand::Column(column) => column.value(row),
+        }
+    }
+
     pub fn is_null(&self, row: usize) -> bool {
         match self {
             Operand::Constant(value) => *value == Value::Null,

@@ -20,6 +20,10 @@ enum Half {
     Up,
     /// To the even neighbour.
     Even,
+    /// No half counts: towards minus infinity.
+    Down,
+    /// No half counts: towards plus infinity.
+    Above,
 }
 
 pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
@@ -101,11 +105,17 @@ fn round_digits(x: f64, scientific: &str, scale: i64, half: Half) -> Option<Stri
     if kept >= digits.len() as i64 {
         return None;
     }
-    let Ok(kept) = usize::try_from(kept) else { return Some("0".to_owned()) };
+    let away = (half == Half::Down && x < 0.0) || (half == Half::Above && x > 0.0);
+    let Ok(kept) = usize::try_from(kept) else {
+        return Some(if away { format!("{}1e{}", if x < 0.0 { "-" } else { "" }, -scale) } else { "0".to_owned() });
+    };
     let (head, tail) = digits.split_at(kept);
     let last_is_odd = head.last().is_some_and(|digit| digit % 2 == 1);
     let beyond_half = tail[0] > b'5' || (tail[0] == b'5' && tail[1..].iter().any(|digit| *digit != b'0'));
-    let up = beyond_half || (tail[0] == b'5' && (half == Half::Up || last_is_odd));
+    let up = match half {
+        Half::Up | Half::Even => beyond_half || (tail[0] == b'5' && (half == Half::Up || last_is_odd)),
+        Half::Down | Half::Above => away,
+    };
     let mut text = String::from(if x < 0.0 { "-" } else { "" });
     text.push_str(&increment(head, up));
     text.push_str(&format!("e{}", -scale));
@@ -132,14 +142,34 @@ fn round_integer(x: i64, scale: i64, half: Half) -> i128 {
     if scale >= 0 {
         return x;
     }
+    let away = (half == Half::Down && x < 0) || (half == Half::Above && x > 0);
     if scale < -19 {
-        return 0;
+        // Beyond what fits.
+        return if away { i128::MAX } else { 0 };
     }
     let unit = 10i128.pow(scale.unsigned_abs() as u32);
     let (quotient, rest) = (x.abs() / unit, x.abs() % unit);
     let twice = rest * 2;
-    let up = twice > unit || (twice == unit && (half == Half::Up || quotient % 2 == 1));
+    let up = match half {
+        Half::Up | Half::Even => twice > unit || (twice == unit && (half == Half::Up || quotient % 2 == 1)),
+        Half::Down | Half::Above => away && rest > 0,
+    };
     (quotient + i128::from(up)) * unit * x.signum()
+}
+
+/// floor and ceil to a number of decimal places.
+pub(super) fn to_scale(down: bool, operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
+    let [input, scale] = operands else { return None };
+    let (scale, half) = (scale.integers()?, if down { Half::Down } else { Half::Above });
+    if let Some(x) = input.doubles() {
+        return Some(frame.try_map(operands, Values::Double, |row| {
+            let x = x.get(row);
+            let rounded = round_digits(x, &format!("{x:e}"), scale.get(row), half);
+            Ok(x.is_finite().then(|| rounded.map_or(x, |text| text.parse().unwrap_or(x)) + 0.0))
+        }));
+    }
+    let x = input.integers()?;
+    Some(frame.try_map(operands, Values::BigInt, |row| fit::<i64>(round_integer(x.get(row), scale.get(row), half), DataType::BigInt)))
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(super) struct Building {
     keys: Vec<Option<Box<[u8]>>>,
     bytes: usize,
     bytes_max: usize,
+    /// Rows that found no room.
+    pub rejected: u64,
 }
 
 /// A whole side.
@@ -35,6 +37,7 @@ pub(super) struct Build {
     /// Whether the column has NULLs of its own.
     nullable: Vec<bool>,
     rows: usize,
+    bytes: usize,
     /// The first row of each key, and from each row the next of its key.
     first: HashMap<Box<[u8]>, u32, FixedState>,
     next: Vec<u32>,
@@ -43,7 +46,16 @@ pub(super) struct Build {
 impl Building {
     pub fn new(fields: &[Field], bytes_max: usize) -> Building {
         let builders = fields.iter().map(|field| ColumnBuilder::new(&field.data_type, 0)).collect();
-        Building { builders, keys: Vec::new(), bytes: 0, bytes_max }
+        Building { builders, keys: Vec::new(), bytes: 0, bytes_max, rejected: 0 }
+    }
+
+    pub fn rows(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Estimated memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Adds a chunk's rows; those whose key fails or that have no room are rejected.
@@ -55,6 +67,7 @@ impl Building {
             let matches = keys.encode(&evaluated.columns, row, &mut key);
             let more = ROW_OVERHEAD_BYTES + key.len() + row_bytes(chunk, row);
             if self.keys.len() + 1 >= ROWS_MAX || self.bytes + more > self.bytes_max {
+                self.rejected += 1;
                 let limit = self.bytes_max;
                 env.reject_row(port, chunk, row, || {
                     format!("a side of a join holds at most {} rows and {limit} bytes; filter or group it first", ROWS_MAX - 1)
@@ -69,7 +82,7 @@ impl Building {
 
     /// The side, whole. `hash_seed`: of its index; results do not depend on it.
     pub fn finish(self, hash_seed: u64) -> Build {
-        let rows = self.keys.len();
+        let (rows, bytes) = (self.keys.len(), self.bytes);
         let mut first: HashMap<Box<[u8]>, u32, FixedState> = HashMap::with_capacity_and_hasher(rows, FixedState::with_seed(hash_seed));
         let mut next = vec![NONE; rows];
         // From the back, so that a key's rows come out in their order.
@@ -84,7 +97,7 @@ impl Building {
             builder.push_null();
             columns.push(builder.finish());
         }
-        Build { columns, nullable, rows, first, next }
+        Build { columns, nullable, rows, bytes, first, next }
     }
 }
 
@@ -96,6 +109,11 @@ impl Build {
 
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Estimated memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Stands for no row in [`Build::gather`].

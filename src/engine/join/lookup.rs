@@ -7,11 +7,13 @@
 
 use super::build::{Build, Building, whole_table};
 use super::{MATCHES_MAX, Matcher};
+use crate::batch::ROWS_MAX;
 use crate::engine::EngineSettings;
 use crate::engine::chunk::Chunk;
 use crate::engine::error::EngineError;
 use crate::engine::query::Query;
 use crate::engine::stage::{Env, Flow};
+use crate::engine::state_limits::OperatorStatus;
 use crate::engine::tables::Tables;
 use crate::plan::{Join, JoinKind, OutputMode, Program, Query as PlannedQuery, Relation};
 use crate::types::Field;
@@ -21,6 +23,7 @@ pub(in crate::engine) struct Lookup {
     matcher: Matcher,
     build: Build,
     built: bool,
+    rejected: u64,
     fields: Vec<Field>,
     /// The reference tables that the other side reads.
     tables: Vec<usize>,
@@ -45,10 +48,11 @@ impl Lookup {
             root: (*join.right).clone(),
             output: fields.clone(),
         };
-        let program = Program { tables: program.tables.clone(), queries: vec![side], ..Program::default() };
+        let program =
+            Program { tables: program.tables.clone(), functions: program.functions.clone(), queries: vec![side], ..Program::default() };
         Query::new(&program, &program.queries[0], settings)?;
         let build = Build::empty(&fields);
-        Ok(Lookup { matcher: Matcher::new(join), build, built: false, fields, tables, program, settings: settings.clone() })
+        Ok(Lookup { matcher: Matcher::new(join), build, built: false, rejected: 0, fields, tables, program, settings: settings.clone() })
     }
 
     /// Runs the other side anew where it may have changed.
@@ -66,6 +70,7 @@ impl Lookup {
             let chunk = whole_table(&result.table).expect("a result has all its columns");
             building.add(&chunk, &self.matcher.right, 0, &mut env);
         }
+        self.rejected = building.rejected;
         self.build = building.finish(self.settings.hash_seed);
         self.built = true;
     }
@@ -87,6 +92,19 @@ impl Lookup {
             chunks.push(self.matcher.slice(&chunk, &[], &self.build, None, env).1);
         }
         if chunks.len() == 1 { Flow::One(chunks.remove(0)) } else { Flow::Several(chunks) }
+    }
+
+    /// How the side that is looked up in stands to its limits; a key is a row here.
+    pub fn status(&self) -> OperatorStatus {
+        OperatorStatus {
+            operator: "JOIN",
+            keys: self.build.rows(),
+            keys_max: ROWS_MAX,
+            bytes: self.build.bytes(),
+            bytes_max: self.settings.state_bytes_max,
+            rejected: self.rejected,
+            evicted: 0,
+        }
     }
 
     /// Whether a side that does not stream can stand on the right of such a join.

@@ -69,7 +69,7 @@ pub(in crate::engine) struct StreamJoin {
     pub(super) stored: bool,
     rows_max: usize,
     bytes_max: usize,
-    /// Rows that were not kept for want of room.
+    /// Rows that found no room.
     rejected: u64,
 }
 
@@ -339,11 +339,21 @@ impl StreamJoin {
         self.sides.iter().zip(&self.specs).filter_map(close).min()
     }
 
-    /// How it stands to its limits; its keys are rows. The limits of both sides together.
+    /// Rows that are buffered.
+    pub fn rows(&self) -> usize {
+        self.sides.iter().map(|side| side.rows.len()).sum()
+    }
+
+    /// Stored entries that they are in.
+    pub fn parts(&self) -> usize {
+        self.sides.iter().map(|side| side.parts.len()).sum()
+    }
+
+    /// How both sides together stand to their limits; a key is a row here.
     pub fn status(&self) -> OperatorStatus {
-        let (keys, bytes) = self.sides.iter().fold((0, 0), |(rows, bytes), side| (rows + side.rows.len(), bytes + side.bytes()));
-        let (keys_max, bytes_max, rejected) = (2 * self.rows_max, 2 * self.bytes_max, self.rejected);
-        OperatorStatus { operator: "JOIN", keys, keys_max, bytes, bytes_max, rejected, evicted: 0 }
+        let (keys, bytes) = (self.rows(), self.sides.iter().map(Side::bytes).sum());
+        let (keys_max, bytes_max) = (2 * self.rows_max, 2 * self.bytes_max);
+        OperatorStatus { operator: "JOIN", keys, keys_max, bytes, bytes_max, rejected: self.rejected, evicted: 0 }
     }
 }
 

@@ -6,11 +6,12 @@
 
 use super::Matcher;
 use super::build::{Build, Building, row_bytes, whole_table};
-use crate::batch::{Bitmap, Table};
+use crate::batch::{Bitmap, ROWS_MAX, Table};
 use crate::engine::EngineSettings;
 use crate::engine::chunk::Chunk;
 use crate::engine::expr::Selection;
 use crate::engine::stage::Env;
+use crate::engine::state_limits::OperatorStatus;
 use crate::plan::{Join, JoinKind};
 
 /// The operator. Ports: left, right.
@@ -25,6 +26,7 @@ pub(in crate::engine) struct Whole {
     right: Option<Building>,
     joining: Option<Joining>,
     done: bool,
+    rejected: u64,
 }
 
 /// The result on its way out.
@@ -47,6 +49,7 @@ impl Whole {
             right: Some(Building::new(&join.right.schema(), settings.state_bytes_max)),
             joining: None,
             done: false,
+            rejected: 0,
         }
     }
 
@@ -61,6 +64,7 @@ impl Whole {
         for row in all.iter() {
             let more = row_bytes(&chunk, row);
             if self.left_bytes + more > self.bytes_max {
+                self.rejected += 1;
                 let limit = self.bytes_max;
                 env.reject_row(0, &chunk, row, || format!("the left side of a join holds at most {limit} bytes; filter or group it first"));
             } else {
@@ -104,5 +108,19 @@ impl Whole {
 
     pub fn has_more(&self) -> bool {
         !self.done
+    }
+
+    /// How both sides together stand to their limits; a key is a row here.
+    pub fn status(&self) -> OperatorStatus {
+        let right = self.right.as_ref().map_or((0, 0, 0), |right| (right.rows(), right.bytes(), right.rejected));
+        OperatorStatus {
+            operator: "JOIN",
+            keys: self.left.iter().map(|table| table.rows).sum::<usize>() + right.0,
+            keys_max: ROWS_MAX,
+            bytes: self.left_bytes + right.1,
+            bytes_max: 2 * self.bytes_max,
+            rejected: self.rejected + right.2,
+            evicted: 0,
+        }
     }
 }

@@ -17,8 +17,9 @@ impl Lane {
     /// At most how many bytes row `row` adds to a cell.
     pub fn growth(&self, input: &Input<'_>, row: usize) -> usize {
         match self {
-            Lane::Kept(..) | Lane::List { .. } => (input.value_len(row) + FRAME_BYTES).max(ELEMENT_BYTES_MIN),
-            Lane::Set(_) => input.value_len(row) + ENTRY_BYTES,
+            Lane::Kept(..) => input.twice_len(row) + FRAME_BYTES,
+            Lane::List { .. } => (input.kept_len(row) + FRAME_BYTES).max(ELEMENT_BYTES_MIN),
+            Lane::Set(_) => input.kept_len(row) + ENTRY_BYTES,
             Lane::Tally(_) => 2 * value_len(input.column(), row) + ENTRY_BYTES,
             Lane::Numbers(_) => NUMBER_BYTES,
             Lane::Quantiles(..) | Lane::Registers(..) | Lane::Histogram(..) => SKETCH_BYTES,

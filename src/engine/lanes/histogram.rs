@@ -53,6 +53,12 @@ impl Histogram {
         }
         self.bins.extend_from_slice(&other.bins);
         self.bins.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // Bins of one centre are one bin, as if the rows had come to one histogram.
+        self.bins.dedup_by(|next, before| {
+            let same = next.0 == before.0;
+            before.1 += if same { next.1 } else { 0.0 };
+            same
+        });
         self.trim(bins_max);
     }
 

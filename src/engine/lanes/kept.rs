@@ -13,9 +13,12 @@ use crate::engine::value_codec::put_value;
 pub(in crate::engine) enum Keep {
     First,
     Last,
-    /// At the least or greatest key; of equal ones the last, as in Spark.
+    /// At the least or greatest key; of equal ones the last, as Spark's max_by.
     Least,
     Greatest,
+    /// The same, of equal ones the first, as Spark's max.
+    FirstLeast,
+    FirstGreatest,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -47,7 +50,7 @@ impl Kept {
         let stays = match keep {
             Keep::First => self.arrival > 0,
             Keep::Last => false,
-            Keep::Least | Keep::Greatest => {
+            _ => {
                 put_ordered(scratch, key, row);
                 self.arrival > 0 && stays(keep, self.key(), scratch)
             }
@@ -71,7 +74,8 @@ impl Kept {
                 Keep::First => self.arrival < other.arrival,
                 Keep::Last => self.arrival > other.arrival,
                 Keep::Least | Keep::Greatest if self.key() == other.key() => self.arrival > other.arrival,
-                Keep::Least | Keep::Greatest => stays(keep, self.key(), other.key()),
+                _ if self.key() == other.key() => self.arrival < other.arrival,
+                _ => stays(keep, self.key(), other.key()),
             };
         if !stays {
             self.clone_from(other);
@@ -80,7 +84,14 @@ impl Kept {
 }
 
 fn stays(keep: Keep, old: &[u8], new: &[u8]) -> bool {
-    if keep == Keep::Least { old < new } else { old > new }
+    match keep {
+        Keep::First => true,
+        Keep::Last => false,
+        Keep::Least => old < new,
+        Keep::Greatest => old > new,
+        Keep::FirstLeast => old <= new,
+        Keep::FirstGreatest => old >= new,
+    }
 }
 
 impl Loose for Kept {

@@ -178,11 +178,6 @@ impl RowWindows {
         self.keys.bytes() + self.cells.len() * self.cell_bytes + self.loose_bytes
     }
 
-    /// Live keys.
-    pub fn keys(&self) -> usize {
-        self.keys.len()
-    }
-
     /// Open windows (of count windows: blocks).
     pub fn windows(&self) -> usize {
         self.windows

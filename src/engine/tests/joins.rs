@@ -14,9 +14,9 @@ fn meta_columns() -> Vec<TableColumn> {
 fn joined(mode: OutputMode, text: &str) -> Program {
     let tables = vec![TableSchema { name: "meta".into(), columns: meta_columns(), event_time: None }];
     let sources = sources();
-    let catalog = Catalog { sources: &sources, queries: &[], tables: &tables };
+    let catalog = Catalog { sources: &sources, tables: &tables, ..Catalog::default() };
     let query = plan_query("q", text, mode, &catalog).unwrap_or_else(|error| panic!("{}", error.in_text(text)));
-    Program { sources, tables, queries: vec![query] }
+    Program { sources, tables, queries: vec![query], ..Program::default() }
 }
 
 fn engine_of(mode: OutputMode, text: &str) -> Engine {

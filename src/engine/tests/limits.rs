@@ -1,7 +1,7 @@
 //! Rows that fail, and limits.
 
 use super::*;
-use crate::engine::{REJECT_BYTES_MAX, ROW_BYTES_MAX};
+use crate::engine::{OperatorStatus, REJECT_BYTES_MAX, ROW_BYTES_MAX, StateLimits};
 
 const SUMS: &str = "SELECT device, count(*) AS n, sum(number) AS s, sum(10 / temperature) AS q FROM readings GROUP BY device";
 
@@ -89,4 +89,33 @@ fn the_text_of_rejects_is_bounded_and_all_are_counted() {
     assert!(bytes < REJECT_BYTES_MAX + 4096);
     assert_eq!(output.rejects.len() as u64 + output.rejects_uncounted, 20_000);
     assert!(output.rejects_uncounted > 0);
+}
+
+#[test]
+fn the_status_says_how_operators_stand_to_their_limits() {
+    let text = "SELECT window.start AS start, device, count(*) AS n FROM readings GROUP BY device, window(ts, '10 seconds')";
+    let own = StateLimits { keys_max: 1, bytes_max: 100_000 };
+    let limited = EngineSettings { query_limits: [("b".to_owned(), own)].into(), ..settings() };
+    let program = program(&[("a", OutputMode::Append, text), ("b", OutputMode::Append, text)]);
+    let mut engine = Engine::new(&program, limited).unwrap();
+    let output = step(&mut engine, &[reading(1.0, "a", 1.0), reading(1.0, "b", 1.0), reading(1.0, "c", 1.0)]);
+    assert_eq!(output.rejects.iter().map(|reject| reject.query).collect::<Vec<_>>(), [1, 1]);
+    let status = engine.status();
+    let of = |query: usize| (status[query].operators[0].keys, status[query].operators[0].keys_max, status[query].operators[0].rejected);
+    assert_eq!((of(0), of(1)), ((3, 1_000_000, 0), (1, 1, 2)));
+    let OperatorStatus { operator, bytes, bytes_max, evicted, .. } = status[1].operators[0];
+    assert!((operator, bytes_max, evicted) == ("GROUP BY", 100_000, 0) && bytes > 0 && status[1].bytes == bytes);
+}
+
+#[test]
+fn rows_that_wait_for_their_order_are_limited_in_bytes() {
+    let limited = EngineSettings { state_bytes_max: 1_000, ..settings() };
+    let program = program(&[("q", OutputMode::Batch, "SELECT device FROM readings ORDER BY device")]);
+    let mut engine = Engine::new(&program, limited).unwrap();
+    let long: &'static str = Box::leak("x".repeat(400).into_boxed_str());
+    let output = step(&mut engine, &[reading(1.0, long, 1.0), reading(1.0, long, 1.0), reading(1.0, long, 1.0), reading(1.0, "a", 1.0)]);
+    assert_eq!(output.rejects.len(), 1);
+    assert!(output.rejects[0].reason.contains("1000 bytes"), "{:?}", output.rejects);
+    assert_eq!((engine.status()[0].operators[0].operator, engine.status()[0].operators[0].rejected), ("ORDER BY", 1));
+    assert_eq!(shown(&engine.finish()).len(), 3);
 }

@@ -216,8 +216,8 @@ fn settings_that_cannot_be_decoded_by() {
         "there is no time zone `Mars/Olympus`; write a name such as Europe/Berlin or an offset such as +01:00"
     );
     assert_eq!(
-        error(&with_column(settings("a INT"), "d", DataType::Date, Origin::Payload(vec!["d".into()]))).unwrap(),
-        "column `d` cannot be of type DATE"
+        error(&with_column(settings("a INT"), "d", DataType::Interval, Origin::Payload(vec!["d".into()]))).unwrap(),
+        "column `d` cannot be of type INTERVAL DAY TO SECOND"
     );
     assert_eq!(error(&with_column(settings("a INT"), "t", DataType::Int, Origin::WholeTopic)).unwrap(), "column `t` cannot be of type INT");
     assert_eq!(

@@ -20,6 +20,14 @@ pub fn optimize(relation: Relation) -> Relation {
     bound_joins(prune::exactly(relation, &needed))
 }
 
+/// The relation with the watermarks' inputs in their places: the columns are the same.
+pub fn without_watermarks(mut relation: Relation) -> Relation {
+    while let Relation::Watermark { input, .. } = relation {
+        relation = *input;
+    }
+    map_input(relation, without_watermarks)
+}
+
 /// Takes a relation out of its place.
 fn take(input: &mut Relation) -> Relation {
     std::mem::replace(input, Relation::Values { rows: vec![], schema: vec![] })

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use tidemill::batch::Stamp;
 use tidemill::config::settings::{Settings, SinkKind, SourceKind, WhenFull};
-use tidemill::gateway::{Action, Event, Gateway, Seeds};
+use tidemill::gateway::{Action, Discard, Event, Gateway, Seeds};
 use tidemill::mqtt::{Publisher, PublisherEvent, Session, SessionEvent, SessionSettings, Subscription};
 use tidemill::store::{ChangeSet, LogName};
 use tidemill::uplink::delivery::{Delivery, Outcome};
@@ -67,7 +67,7 @@ impl Process {
     pub fn start(settings: &Settings, store: &MemoryStore, seed: u64, stamp: Stamp) -> Process {
         let loaded = store.load();
         let seeds = Seeds { epoch: seed as u32, hash: seed };
-        let gateway = Gateway::start(settings, &loaded, seeds, &[], stamp).expect("the store was written by this gateway");
+        let gateway = Gateway::start(settings, &loaded, seeds, &Discard::default(), stamp).expect("the store was written by this gateway");
         let SourceKind::Mqtt(source) = &settings.sources[0].kind;
         let session = Session::new(SessionSettings {
             broker: source.broker.clone(),

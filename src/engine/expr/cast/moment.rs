@@ -1,9 +1,10 @@
 //! Text to TIMESTAMP and DATE, in the forms that Spark's CAST takes; a text without zone is UTC.
 //!
-//! Limits: zones are `Z`, `UTC`, `GMT`, `UT` and offsets; names such as `Europe/Paris` are refused, and so is a time without a date.
+//! Limits: a time without a date is refused.
 
 use crate::engine::expr::calendar::{Day, MICROS_PER_DAY, MICROS_PER_SECOND, Time, days_in_month};
 use crate::engine::expr::cast::number::trimmed;
+use crate::engine::expr::time::Zone;
 
 /// Java's greatest offset.
 const OFFSET_SECONDS_MAX: i64 = 18 * 3600;
@@ -16,7 +17,7 @@ pub fn timestamp(text: &str) -> Option<i64> {
     let (month, rest) = field(rest, '-', 1)?;
     let (day, rest) = if rest.is_some() { field(rest?, '-', 1)? } else { (1, None) };
     let mut time = Time::default();
-    let mut offset_seconds = 0;
+    let mut zone = Zone::Fixed(0);
     if let Some(rest) = rest {
         let rest = rest.strip_prefix([' ', 'T'])?;
         let (hour, rest) = number(rest, 1, 2)?;
@@ -27,10 +28,10 @@ pub fn timestamp(text: &str) -> Option<i64> {
             if !rest.is_empty() {
                 let (second, rest) = number(rest.strip_prefix(':')?, 1, 2)?;
                 time.second = second;
-                let (micros, zone) = fraction(rest);
+                let (micros, name) = fraction(rest);
                 time.micros = micros;
-                if !zone.is_empty() {
-                    offset_seconds = zone_offset(zone.trim())?;
+                if !name.is_empty() {
+                    zone = Zone::of_name(name.trim())?;
                 }
             }
         }
@@ -40,8 +41,11 @@ pub fn timestamp(text: &str) -> Option<i64> {
     }
     let days = valid_day(sign * i64::from(year), month, day)?;
     // The first day of all times begins before them.
-    let start = i128::from(days) * i128::from(MICROS_PER_DAY);
-    i64::try_from(start + i128::from(time.to_micros() - offset_seconds * MICROS_PER_SECOND)).ok()
+    let local = i128::from(days) * i128::from(MICROS_PER_DAY) + i128::from(time.to_micros());
+    match zone {
+        Zone::Fixed(offset_seconds) => i64::try_from(local - i128::from(offset_seconds * MICROS_PER_SECOND)).ok(),
+        zone => zone.to_utc(i64::try_from(local).ok()?),
+    }
 }
 
 /// `[+-]y[-m[-d[( |T)…]]]`, four to seven digits of year, anything after the day's space or T; days since the epoch.
@@ -165,7 +169,8 @@ mod tests {
             ("26-01-01", None),
             ("12:00:00", None),
             ("", None),
-            ("2026-01-01 10:00:00 Europe/Paris", None),
+            ("2026-01-01 10:00:00 Europe/Paris", Some(day + ten - 3600 * MICROS_PER_SECOND)),
+            ("2026-01-01 10:00:00 Europe/Nowhere", None),
             ("2026-01-01 10:00:00+19:00", None),
             ("größe", None),
         ];

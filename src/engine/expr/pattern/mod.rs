@@ -1,28 +1,24 @@
 //! LIKE, RLIKE, regexp_extract, regexp_replace.
 //!
-//! Limits: a compiled regular expression takes at most [`REGEX_BYTES_MAX`] bytes; see [`java`] for what differs from Java's.
+//! Limits: those of [`java_regex`](crate::java_regex).
 
-mod java;
+mod further;
 mod like;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use regex::{Captures, Regex, RegexBuilder};
+use regex::{Captures, Regex};
 
 use crate::batch::Values;
 use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::{Integers, Lane, Operand, Texts};
 use crate::engine::expr::{PATTERNS_MAX, TEXT_BYTES_MAX};
+use crate::java_regex::compile;
 use crate::plan::Function;
+pub(super) use further::apply as apply_further;
 use like::Like;
-
-/// Bytes of one compiled regular expression.
-pub const REGEX_BYTES_MAX: usize = 512 << 10;
-
-/// Groups within groups of a regular expression.
-const REGEX_DEPTH_MAX: u32 = 64;
 
 /// Compiled regular expressions by their text. When [`PATTERNS_MAX`] are held, all are dropped.
 #[derive(Debug, Default)]
@@ -42,20 +38,6 @@ impl Patterns {
         let result = compiled.entry(pattern.into()).or_insert_with(|| compile(pattern));
         result.clone().map_err(|reason| Failure::with_text(Problem::Regex(reason), pattern))
     }
-}
-
-/// Whether a regular expression in Java's syntax can be used here; for the planner, which sees literal patterns. `Err` says why not.
-pub fn check_regex(pattern: &str) -> Result<(), String> {
-    compile(pattern).map(|_| ()).map_err(String::from)
-}
-
-fn compile(pattern: &str) -> Compiled {
-    let translated = java::translate(pattern).map_err(Box::<str>::from)?;
-    let built = RegexBuilder::new(&translated).crlf(true).size_limit(REGEX_BYTES_MAX).nest_limit(REGEX_DEPTH_MAX).build();
-    built.map_err(|error| match error {
-        regex::Error::CompiledTooBig(limit) => format!("compiled it would take more than {limit} bytes").into(),
-        error => error.to_string().lines().last().unwrap_or("not valid").trim_start_matches("error: ").into(),
-    })
 }
 
 /// The pattern argument: compiled once where it is the same for all rows.
@@ -243,7 +225,7 @@ mod tests {
         let patterns = Patterns::default();
         (0..PATTERNS_MAX * 2 + 1).for_each(|i| assert!(patterns.get(&format!("a{{{i}}}")).is_ok()));
         assert!(patterns.compiled.borrow().len() <= PATTERNS_MAX);
-        assert!(check_regex("(((a{500}){500}){500}){500}").is_err());
-        assert!(check_regex(&"(".repeat(100_000)).is_err());
+        assert!(crate::java_regex::check("(((a{500}){500}){500}){500}").is_err());
+        assert!(crate::java_regex::check(&"(".repeat(100_000)).is_err());
     }
 }

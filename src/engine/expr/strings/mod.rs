@@ -2,7 +2,17 @@
 //!
 //! Limits: a value longer than [`TEXT_BYTES_MAX`](crate::engine::expr::TEXT_BYTES_MAX) fails before it is built.
 
+mod decimal_format;
+mod digits;
+mod distance;
+mod fields;
+mod further;
+mod number_format;
 mod pieces;
+mod printf;
+mod url;
+
+pub(super) use further::apply as apply_further;
 
 use crate::batch::{Bitmap, Values};
 use crate::engine::expr::TEXT_BYTES_MAX;

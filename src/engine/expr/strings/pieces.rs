@@ -66,7 +66,7 @@ fn characters(text: &str, start: i64, end: i64) -> &str {
 }
 
 /// From `start` (from 1; 0 is 1; negative from the end, and then perhaps before the beginning), `length` characters.
-fn substring(text: &str, start: i64, length: i64) -> &str {
+pub(super) fn substring(text: &str, start: i64, length: i64) -> &str {
     let start = match start {
         1.. => start - 1,
         0 => 0,

@@ -79,18 +79,23 @@ impl Unit {
 
     /// The beginning of the unit that holds `time`; `None` where it lies before all times.
     pub fn truncate(self, time_us: i64) -> Option<i64> {
-        let days = time_us.div_euclid(MICROS_PER_DAY);
-        let day = match self {
-            Unit::Fixed(unit_us) => return time_us.checked_sub(time_us.rem_euclid(unit_us)),
-            Unit::Week => return (days - i64::from(weekday(days))).checked_mul(MICROS_PER_DAY),
-            _ => Day::from_days(days),
-        };
+        match self {
+            Unit::Fixed(unit_us) => time_us.checked_sub(time_us.rem_euclid(unit_us)),
+            _ => self.truncate_days(time_us.div_euclid(MICROS_PER_DAY)).checked_mul(MICROS_PER_DAY),
+        }
+    }
+
+    /// The first day of the unit that holds a day.
+    pub fn truncate_days(self, days: i64) -> i64 {
+        let day = Day::from_days(days);
         let month = match self {
+            Unit::Fixed(_) => return days,
+            Unit::Week => return days - i64::from(weekday(days)),
             Unit::Year => 1,
             Unit::Quarter => (day.month - 1) / 3 * 3 + 1,
             _ => day.month,
         };
-        Day { year: day.year, month, day: 1 }.to_days().checked_mul(MICROS_PER_DAY)
+        Day { year: day.year, month, day: 1 }.to_days()
     }
 }
 

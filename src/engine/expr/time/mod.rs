@@ -2,8 +2,12 @@
 
 mod fields;
 mod format;
+mod make;
 mod parse;
+mod parts;
 mod pattern;
+mod units;
+mod zone;
 
 use crate::batch::{Bitmap, Column, Values};
 use crate::engine::expr::calendar::{Day, MICROS_PER_DAY, MICROS_PER_SECOND};
@@ -11,9 +15,10 @@ use crate::engine::expr::cast;
 use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::{Integers, Lane, Operand, Texts};
-use crate::plan::Function;
+use crate::plan::{Function, TimeFunction};
 pub(super) use format::write_year;
 use pattern::Pattern;
+pub(super) use zone::Zone;
 
 /// The pattern of `from_unixtime` and `unix_timestamp` where none is given.
 const DEFAULT_PATTERN: &str = "yyyy-MM-dd HH:mm:ss";
@@ -40,6 +45,18 @@ pub(super) fn apply(function: Function, operands: &[Operand<'_>], frame: &mut Fr
         Function::WindowOf => window_of(operands, frame),
         Function::WindowTime => window_time(operands, frame),
         _ => fields::apply(function, operands, frame),
+    }
+}
+
+/// The functions of [`TimeFunction`].
+pub(super) fn apply_further(function: TimeFunction, operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
+    use TimeFunction as T;
+    match function {
+        T::MakeDate | T::MakeTimestamp | T::TryMakeTimestamp | T::MakeInterval => make::apply(function, operands, frame),
+        T::FromUtc | T::ToUtc => zone::apply(function, operands, frame),
+        T::TimestampAdd | T::TimestampDiff | T::TimeBucket => units::apply(function, operands, frame),
+        T::TryToTimestamp | T::TryToDate => try_parse_time(function, operands, frame),
+        _ => parts::apply(function, operands, frame),
     }
 }
 
@@ -145,6 +162,22 @@ fn parse_time(function: Function, operands: &[Operand<'_>], frame: &mut Frame<'_
         }
         // Towards zero, as in Spark; unix_seconds rounds down.
         _ => frame.try_map(operands, Values::BigInt, |row| parse(row).map(|time| Some(time / MICROS_PER_SECOND))),
+    })
+}
+
+/// try_to_timestamp and try_to_date: NULL for text that does not match; a wrong pattern still fails.
+fn try_parse_time(function: TimeFunction, operands: &[Operand<'_>], frame: &mut Frame<'_>) -> Option<Operand<'static>> {
+    let (input, rest) = operands.split_first()?;
+    let text = input.texts()?;
+    let patterns = Patterns::new(rest.first(), true)?;
+    let parse = |row: usize| match patterns.with(row, true, |pattern| parse::read(pattern, text.get(row))) {
+        Ok(time) => Ok(Some(time)),
+        Err(failure) if failure.problem == Problem::TimeText => Ok(None),
+        Err(failure) => Err(failure),
+    };
+    Some(match function {
+        TimeFunction::TryToTimestamp => frame.try_map(operands, Values::Timestamp, parse),
+        _ => frame.try_map(operands, Values::Date, |row| Ok(parse(row)?.map(|time| time.div_euclid(MICROS_PER_DAY) as i32))),
     })
 }
 

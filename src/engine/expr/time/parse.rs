@@ -1,16 +1,17 @@
 //! Reading times by a pattern. The whole text must match; fields that the pattern lacks are those of 1970-01-01T00:00:00Z.
 
-use crate::engine::expr::calendar::{Day, MICROS_PER_DAY, MICROS_PER_SECOND, Time, days_in_month};
+use crate::engine::expr::calendar::{Day, MICROS_PER_DAY, Time, days_in_month};
 use crate::engine::expr::cast::moment::zone_offset;
 use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::time::format::MONTHS;
-use crate::engine::expr::time::pattern::{Item, NumberField, Pattern};
+use crate::engine::expr::time::pattern::{Item, NumberField, Pattern, ZoneStyle};
+use crate::engine::expr::time::zone::Zone;
 
 /// Digits of a number whose width the pattern leaves open.
 const DIGITS_MAX: usize = 10;
 
 /// Fields as they were read.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Fields {
     year: Option<i64>,
     month: Option<u32>,
@@ -23,7 +24,8 @@ struct Fields {
     minute: Option<u32>,
     second: Option<u32>,
     micros: Option<u32>,
-    offset_seconds: Option<i64>,
+    before_christ: bool,
+    zone: Option<Zone>,
 }
 
 /// Microseconds since the epoch.
@@ -41,7 +43,7 @@ fn read_items<'t>(items: &[Item], text: &'t str, fields: &mut Fields) -> Option<
         rest = match item {
             Item::Text(literal) => strip_folded(rest, literal)?,
             Item::Optional(inner) => {
-                let mut tried = *fields;
+                let mut tried = fields.clone();
                 match read_items(inner, rest, &mut tried) {
                     Some(after) => {
                         *fields = tried;
@@ -61,10 +63,10 @@ fn read_items<'t>(items: &[Item], text: &'t str, fields: &mut Fields) -> Option<
                 fields.afternoon = Some(rest.as_bytes()[0].eq_ignore_ascii_case(&b'p'));
                 after
             }
-            Item::Zone(_) => {
-                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-:".contains(c))).unwrap_or(rest.len());
-                fields.offset_seconds = Some(zone_offset(&rest[..end])?);
-                &rest[end..]
+            Item::Zone(style) => {
+                let (zone, after) = read_zone(*style, rest)?;
+                fields.zone = Some(zone);
+                after
             }
             Item::Fraction(digits) => {
                 let length = digit_count(rest).min(*digits);
@@ -87,10 +89,31 @@ fn read_items<'t>(items: &[Item], text: &'t str, fields: &mut Fields) -> Option<
                 fields.set(*field, u32::try_from(number).ok()?)?;
                 after
             }
-            Item::DayName { .. } | Item::QuarterName { .. } | Item::Era { .. } => return None,
+            Item::Era { full } => {
+                let names = if *full { ["Anno Domini", "Before Christ"] } else { ["AD", "BC"] };
+                let (era, after) = names.iter().enumerate().find_map(|(era, name)| Some((era, strip_folded(rest, name)?)))?;
+                fields.before_christ = era == 1;
+                after
+            }
+            Item::DayName { .. } | Item::QuarterName { .. } => return None,
         };
     }
     Some(rest)
+}
+
+/// A zone in the form of its letters: a name where they are `V` or `z`, else an offset.
+fn read_zone(style: ZoneStyle, text: &str) -> Option<(Zone, &str)> {
+    let named = matches!(style, ZoneStyle::Id | ZoneStyle::Name);
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "+-:".contains(c) || (named && "/_".contains(c)))).unwrap_or(text.len());
+    let (name, after) = text.split_at(end);
+    if let ZoneStyle::Offset { z_for_utc, .. } = style
+        && (name == "Z") != z_for_utc
+        && !name.starts_with(['+', '-'])
+    {
+        return None;
+    }
+    let zone = if named { Zone::of_name(name) } else { zone_offset(name).map(Zone::Fixed) };
+    Some((zone?, after))
 }
 
 /// Digits that the numbers of fixed width directly after this place take: an open number before them leaves them over.
@@ -169,13 +192,19 @@ impl Fields {
     }
 
     fn resolve(&self) -> Option<i64> {
-        let mut day = Day { year: self.year.unwrap_or(1970), month: self.month.unwrap_or(1), day: self.day.unwrap_or(1) };
+        let year = self.year.unwrap_or(1970);
+        let year = if self.before_christ { 1 - year } else { year };
+        let mut day = Day { year, month: self.month.unwrap_or(1), day: self.day.unwrap_or(1) };
         if let Some(of_year) = self.day_of_year {
             let found = Day::from_days(Day { month: 1, day: 1, ..day }.to_days() + i64::from(of_year) - 1);
             let agrees = self.month.is_none_or(|month| month == found.month) && self.day.is_none_or(|day| day == found.day);
             day = Some(found).filter(|found| agrees && found.year == day.year)?;
         }
         if day.day > days_in_month(day.year, day.month) || day.year.abs() > 300_000 {
+            return None;
+        }
+        // AM or PM beside an hour of the whole day must agree with it.
+        if self.hour.is_some_and(|hour| self.afternoon.is_some_and(|afternoon| afternoon != (hour >= 12))) {
             return None;
         }
         let half_hour = self.half_hour.map(|hour| hour + if self.afternoon == Some(true) { 12 } else { 0 });
@@ -186,7 +215,10 @@ impl Fields {
             micros: self.micros.unwrap_or(0),
         };
         let local = day.to_days().checked_mul(MICROS_PER_DAY)?.checked_add(time.to_micros())?;
-        local.checked_sub(self.offset_seconds.unwrap_or(0) * MICROS_PER_SECOND)
+        match &self.zone {
+            None => Some(local),
+            Some(zone) => zone.to_utc(local),
+        }
     }
 }
 

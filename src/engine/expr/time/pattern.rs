@@ -1,6 +1,6 @@
 //! Date-time patterns in the letters of Java's DateTimeFormatter, as far as Spark takes them.
 //!
-//! Formatting: `G y M L d D Q q E F a h H k K m s S V z O X x Z`, `'text'`, `[optional]`. Parsing: the same without `G Q q E F`.
+//! Formatting: `G y M L d D Q q E F a h H k K m s S V z O X x Z`, `'text'`, `[optional]`. Parsing: the same without `Q q E F`.
 
 use crate::engine::expr::error::{Failure, Problem};
 
@@ -153,7 +153,7 @@ fn field(letter: char, length: usize, parsing: bool) -> Option<Item> {
         _ => None,
     };
     match (letter, length) {
-        ('G' | 'Q' | 'q' | 'E' | 'F', _) if parsing => None,
+        ('Q' | 'q' | 'E' | 'F', _) if parsing => None,
         ('y', 2) => Some(Item::ShortYear),
         ('y', 1..=10) => Some(Item::Year(length)),
         ('M' | 'L', 3 | 4) => Some(Item::MonthName { full: length == 4 }),

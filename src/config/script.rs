@@ -1,0 +1,57 @@
+//! Scripts in the configuration: `script` (a file) or `script_text`, compiled to see whether they are right.
+
+use super::reader::{Context, Reader};
+use super::text::Text;
+use crate::script::{Script, TEXT_BYTES_MAX};
+
+/// A script that compiles.
+pub struct ScriptText {
+    pub text: Text,
+    pub compiled: Script,
+}
+
+/// The table's script; `None` if it is missing or wrong, which has then been reported.
+pub fn read(context: &mut Context, reader: &mut Reader) -> Option<ScriptText> {
+    let (file, inline) = (reader.text(context, "script"), reader.text(context, "script_text"));
+    if file.is_some() && inline.is_some() {
+        context.error(reader.key_place("script_text"), format!("[{}] has both `script` and `script_text`", reader.path), "keep one");
+        return None;
+    }
+    if !reader.has("script") && !reader.has("script_text") {
+        let message = format!("[{}] needs `script` or `script_text`", reader.path);
+        context.error(reader.place, message, "for example: script = \"alarm.rhai\"");
+    }
+    let text = match file {
+        Some(path) => context.read_file(&path, TEXT_BYTES_MAX)?,
+        None => inline?,
+    };
+    match Script::compile(&text.value) {
+        Ok(compiled) => Some(ScriptText { text, compiled }),
+        Err(error) => {
+            let at = error.place.map_or(0, |(line, column)| offset(&text.value, line, column));
+            let end = text.value[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+            context.error(text.place_of(at..end), format!("the script: {error}"), "scripts are written in Rhai");
+            None
+        }
+    }
+}
+
+/// The byte at which column `column` of line `line` begins, both from 1.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let line = text[start.min(text.len())..].lines().next().unwrap_or_default();
+    start + line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_become_offsets() {
+        let text = "fn f() {\n  größer x\n}\n";
+        assert_eq!(&text[offset(text, 2, 3)..][.."größer".len()], "größer");
+        assert_eq!(&text[offset(text, 2, 10)..][..1], "x");
+        assert_eq!((offset(text, 9, 9), offset(text, 1, 99), offset("", 1, 1)), (text.len(), 8, 0));
+    }
+}
