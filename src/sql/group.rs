@@ -46,7 +46,7 @@ fn is_window_call(expr: &ast::Expr) -> bool {
 pub fn plan_keys(exprs: &mut ExprPlanner<'_>, select: &ast::Select, items: &[NamedExpr]) -> Result<Keys, SqlError> {
     exprs.clause = Clause::GroupBy;
     let mut keys: Vec<NamedExpr> = Vec::new();
-    let mut sets = None;
+    let mut sets: Option<Vec<Vec<usize>>> = None;
     match &select.group_by {
         GroupByExpr::All(modifiers) if modifiers.is_empty() => {
             for item in items.iter().filter(|item| !has_aggregate(&item.expr)) {
@@ -70,6 +70,8 @@ pub fn plan_keys(exprs: &mut ExprPlanner<'_>, select: &ast::Select, items: &[Nam
             sets = written_sets.map(|sets| sets.iter().map(|set| set.iter().map(place_of).collect()).collect());
         }
     }
+    // One empty set is an aggregation of all rows, of none too.
+    let sets = sets.filter(|sets| !(keys.is_empty() && sets.len() == 1));
     if keys.len() > KEYS_MAX {
         return Err(SqlError::new(place(&select.group_by), format!("GROUP BY has more than {KEYS_MAX} keys")));
     }

@@ -22,6 +22,7 @@ mod functions;
 mod generate;
 mod group;
 mod grouping;
+mod inline_values;
 mod intervals;
 mod join;
 mod join_time;
@@ -36,8 +37,10 @@ mod optimize;
 mod over;
 mod over_stream;
 mod parse;
+mod pivot;
 mod places;
 mod planner;
+mod references;
 mod row_window;
 mod schema;
 mod scope;
@@ -46,6 +49,7 @@ mod select;
 mod set;
 mod signatures;
 mod subquery;
+mod subquery_join;
 mod tree;
 mod unknown;
 mod wildcard;
@@ -58,7 +62,7 @@ pub use crate::types::duration::parse_duration;
 pub use error::{InText, SqlError};
 pub use explain::explain;
 pub use lex::TEXT_BYTES_MAX;
-pub use parse::{TableReference, referenced_tables};
+pub use references::{TableReference, referenced_tables};
 pub use schema::{SchemaColumn, parse_schema};
 pub use unknown::is_function;
 
@@ -121,7 +125,7 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
             SqlError::new(end, "complete mode needs an aggregation: it emits the whole result each time").help("use mode = \"append\"")
         );
     }
-    let output = output(&planned.scope, end)?;
+    let output = output(&planned.scope, mode, end)?;
     let root = without_void(planned, &output);
     // A table has no watermark.
     let root = if mode == OutputMode::Batch { optimize::without_watermarks(root) } else { root };
@@ -139,11 +143,11 @@ fn without_void(planned: planner::Planned, output: &[Field]) -> Relation {
     Relation::Project { input: Box::new(planned.relation), columns }
 }
 
-/// Names and types of the result; names must differ.
-fn output(scope: &scope::Scope, span: Span) -> Result<Vec<Field>, SqlError> {
+/// Names and types of the result. The names of a stream's result must differ.
+fn output(scope: &scope::Scope, mode: OutputMode, span: Span) -> Result<Vec<Field>, SqlError> {
     let mut output: Vec<Field> = Vec::with_capacity(scope.columns.len());
     for column in &scope.columns {
-        if output.iter().any(|field| field.name.eq_ignore_ascii_case(&column.name)) {
+        if mode != OutputMode::Batch && output.iter().any(|field| field.name.eq_ignore_ascii_case(&column.name)) {
             return Err(
                 SqlError::new(span, format!("two columns of the result are called `{}`", column.name)).help("name one of them with AS")
             );

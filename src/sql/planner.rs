@@ -12,8 +12,7 @@ use super::parse::{Alias, WatermarkClause};
 use super::scope::Scope;
 use super::subquery::Correlation;
 use super::{optimize, tree};
-use crate::plan::{DEPTH_MAX, ExprNode, NamedExpr, OutputMode, Relation, SortKey, Span};
-use crate::types::Value;
+use crate::plan::{DEPTH_MAX, NamedExpr, OutputMode, Relation, SortKey, Span};
 
 /// A relation and the names of its columns.
 #[derive(Clone)]
@@ -56,7 +55,7 @@ impl Planner<'_> {
         reject_clauses(query)?;
         let outer = self.ctes.borrow().len();
         if let Some(with) = &query.with {
-            self.plan_with(with)?;
+            self.plan_with(with, outer)?;
         }
         let planned = self.plan_body(query);
         self.ctes.borrow_mut().truncate(outer);
@@ -67,15 +66,21 @@ impl Planner<'_> {
         Ok(planned)
     }
 
-    fn plan_with(&self, with: &ast::With) -> Result<(), SqlError> {
+    /// What WITH defines, behind the first `outer` definitions, which stand around it.
+    fn plan_with(&self, with: &ast::With, outer: usize) -> Result<(), SqlError> {
         if with.recursive {
             return Err(SqlError::unsupported(place(with), "WITH RECURSIVE"));
         }
         for cte in &with.cte_tables {
             let mut planned = self.plan_subquery(&cte.query)?;
             let alias = Alias::of(Some(&cte.alias));
-            if alias.columns.len() > planned.scope.columns.len() {
-                return Err(SqlError::new(place(cte), "the WITH clause names more columns than there are"));
+            let name = &cte.alias.name.value;
+            let (named, columns) = (alias.columns.len(), planned.scope.columns.len());
+            if named > 0 && named != columns {
+                return Err(SqlError::new(place(cte), format!("`{name}` has {columns} columns, but is given {named} names")));
+            }
+            if self.ctes.borrow()[outer..].iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                return Err(SqlError::new(place(cte), format!("WITH defines `{name}` twice")));
             }
             planned.scope.columns.iter_mut().zip(alias.columns).for_each(|(column, name)| column.name = name);
             self.ctes.borrow_mut().push((cte.alias.name.value.clone(), planned));
@@ -163,11 +168,7 @@ impl Planner<'_> {
     pub fn row_count(&self, written: &ast::Expr, what: &str) -> Result<u64, SqlError> {
         let nothing = Scope::default();
         let planned = ExprPlanner::new(self, &nothing, Clause::Values).plan(written)?;
-        let rows = match planned.node {
-            ExprNode::Literal(Value::Int(rows)) => u64::try_from(rows).ok(),
-            ExprNode::Literal(Value::BigInt(rows)) => u64::try_from(rows).ok(),
-            _ => None,
-        };
+        let rows = tree::whole_number(&planned).and_then(|rows| u64::try_from(rows).ok());
         rows.ok_or_else(|| SqlError::new(place(written), format!("{what} takes a whole number that is not negative")))
     }
 

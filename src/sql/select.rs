@@ -80,7 +80,7 @@ impl Planner<'_> {
         let mut keys = super::group::plan_keys(&mut exprs, select, &items)?;
         add_output_names(&mut exprs, &items)?;
         exprs.clause = Clause::Having;
-        let having = select.having.as_ref().map(|having| exprs.plan_boolean(having)).transpose()?;
+        let mut having = select.having.as_ref().map(|having| exprs.plan_boolean(having)).transpose()?;
         exprs.clause = Clause::Qualify;
         let qualify = select.qualify.as_ref().map(|qualify| exprs.plan_boolean(qualify)).transpose()?;
         exprs.clause = Clause::OrderBy;
@@ -89,7 +89,8 @@ impl Planner<'_> {
         keys.counts = aggregates.iter().map(|call| call.function == AggregateFunction::Count).collect();
         let visible = items.len();
         let grouped = grouping || !aggregates.is_empty() || having.is_some();
-        let correlation = subquery::correlate(pulled, &mut items, grouped.then_some((&mut keys, grouping)), &input.scope)?;
+        let keyed = grouped.then_some((&mut keys, grouping));
+        let correlation = subquery::correlate(pulled, &mut items, &mut having, keyed, &input.scope)?;
         let (overs, generators) = (std::mem::take(&mut exprs.overs), std::mem::take(&mut exprs.generators));
         let subqueries = std::mem::take(&mut exprs.subqueries);
         let mut computed = Computed { items, having, qualify, order, overs, generators, subqueries };
@@ -286,7 +287,12 @@ pub fn plan_order(exprs: &mut ExprPlanner<'_>, order_by: OrderBy<'_>, items: &[N
 
 /// The item of the SELECT list that a whole number stands for.
 pub fn ordinal<'i>(expr: &ast::Expr, items: &'i [NamedExpr]) -> Result<Option<&'i NamedExpr>, SqlError> {
+    let (expr, sign) = match expr {
+        ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => (&**expr, "-"),
+        expr => (expr, ""),
+    };
     let ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(text, _), span }) = expr else { return Ok(None) };
+    let text = format!("{sign}{text}");
     let index = text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
     match index.and_then(|index| items.get(index)) {
         Some(item) => Ok(Some(item)),

@@ -22,5 +22,6 @@ mod spark_aggregates;
 mod spark_calls;
 mod spark_collections;
 mod spark_functions;
+mod spark_relations;
 mod spark_types;
 mod sql_hostile;
