@@ -68,7 +68,8 @@ impl ExprPlanner<'_> {
         if self.in_aggregate
             || self.in_generator
             || self.in_over
-            || matches!(self.clause, Clause::On | Clause::GroupBy | Clause::Generator | Clause::Values | Clause::Watermark) {
+            || matches!(self.clause, Clause::On | Clause::GroupBy | Clause::Generator | Clause::Values | Clause::Watermark)
+        {
             let error = SqlError::new(span, "a subquery cannot stand here");
             return Err(error.help("compute it in the SELECT list of a subquery in FROM, or join it"));
         }
@@ -91,8 +92,7 @@ impl ExprPlanner<'_> {
             return Err(SqlError::new(span, format!("the subquery yields {width} columns, but {wanted} is needed here")));
         }
         let data_type = if asked == Asked::Scalar { planned.scope.columns[0].data_type.clone() } else { DataType::Boolean };
-        let mut subquery =
-            Subquery { asked, negated, planned, keys: vec![], rest: vec![], default: correlation.default, span };
+        let mut subquery = Subquery { asked, negated, planned, keys: vec![], rest: vec![], default: correlation.default, span };
         for (index, value) in values.into_iter().enumerate() {
             let column = tree::column(index, subquery.planned.scope.columns[index].data_type.clone(), span);
             let ExprNode::Call { args, .. } = comparison(Function::Equal, value, column)?.node else { continue };
@@ -115,7 +115,8 @@ impl ExprPlanner<'_> {
 fn equality(condition: &Expr) -> Option<(Expr, Expr)> {
     let ExprNode::Call { function: Function::Equal, args } = &condition.node else { return None };
     let outer_only = |expr: &Expr| {
-        is_correlated(expr) && !tree::any(expr, &mut |node| matches!(node.node, ExprNode::Column(index) if matches!(Stand::of(index), Stand::Input(_))))
+        is_correlated(expr)
+            && !tree::any(expr, &mut |node| matches!(node.node, ExprNode::Column(index) if matches!(Stand::of(index), Stand::Input(_))))
     };
     let (outer, inner) = match (&args[0], &args[1]) {
         (outer, inner) if outer_only(outer) && !is_correlated(inner) => (outer, inner),
@@ -223,8 +224,10 @@ impl Planner<'_> {
         let mut stray = None;
         planned.relation.visit(&mut |relation| stray = stray.or(relation.exprs().into_iter().find(|expr| is_correlated(expr))));
         match stray {
-            Some(expr) => Err(SqlError::new(expr.span, "a column of the outer query can stand in the WHERE of the subquery's own SELECT only")
-                .help("write a join instead")),
+            Some(expr) => {
+                Err(SqlError::new(expr.span, "a column of the outer query can stand in the WHERE of the subquery's own SELECT only")
+                    .help("write a join instead"))
+            }
             None => Ok((planned, correlation)),
         }
     }
@@ -369,7 +372,15 @@ fn once(planned: Planned, keys: Vec<Expr>, asked: Asked, span: Span) -> Planned 
     let input = Relation::Project { input: Box::new(planned.relation), columns };
     let column = |index: usize| tree::column(index, types[index].clone(), span);
     let group_keys = (0..count).map(|index| GroupKey::Expr(named(index, column(index)))).collect();
-    let call = |function, args: Vec<Expr>, data_type| AggregateCall { function, args, filter: None, distinct: false, order: vec![], data_type, span };
+    let call = |function, args: Vec<Expr>, data_type| AggregateCall {
+        function,
+        args,
+        filter: None,
+        distinct: false,
+        order: vec![],
+        data_type,
+        span,
+    };
     let keep_nulls = tree::literal(Value::Boolean(false), DataType::Boolean, span);
     let aggregates = vec![
         call(AggregateFunction::First, vec![column(count), keep_nulls], value_type.clone()),
@@ -383,15 +394,21 @@ fn once(planned: Planned, keys: Vec<Expr>, asked: Asked, span: Span) -> Planned 
         // The only failure that an expression can be made to have.
         let failure = cast(tree::text("more than one row returned by a subquery used as a value", span), &DataType::Int);
         let failure = if value_type == DataType::Int { failure } else { cast(cast(failure, &DataType::String), &value_type) };
-        value = Expr { node: ExprNode::Case { branches: vec![(more(1), failure)], otherwise: Some(Box::new(value)) }, data_type: value_type, span };
+        value = Expr {
+            node: ExprNode::Case { branches: vec![(more(1), failure)], otherwise: Some(Box::new(value)) },
+            data_type: value_type,
+            span,
+        };
     }
     let marker = Expr {
         node: ExprNode::Case { branches: vec![(more(0), tree::literal(Value::Boolean(true), DataType::Boolean, span))], otherwise: None },
         data_type: DataType::Boolean,
         span,
     };
-    let columns: Vec<NamedExpr> = (0..count).map(column).chain([value, marker]).enumerate().map(|(index, expr)| named(index, expr)).collect();
-    let scope = Scope { columns: columns.iter().map(|column| ScopeColumn::new(column.name.clone(), column.expr.data_type.clone())).collect() };
+    let columns: Vec<NamedExpr> =
+        (0..count).map(column).chain([value, marker]).enumerate().map(|(index, expr)| named(index, expr)).collect();
+    let scope =
+        Scope { columns: columns.iter().map(|column| ScopeColumn::new(column.name.clone(), column.expr.data_type.clone())).collect() };
     Planned { relation: Relation::Project { input: Box::new(grouped), columns }, scope }
 }
 
