@@ -115,7 +115,12 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
     let sinks: Vec<SinkSettings> = sinks.into_iter().map(|(sink, _)| sink).collect();
     let gateway = gateway.with_store_limit(context, &sinks);
     let queries = planned.queries.iter().filter_map(|query| queries.iter().find(|text| text.name == query.name));
-    let settings = |text: &query::QueryText| QuerySettings { name: text.name.clone(), limits: text.limits, on_change: text.on_change };
+    let settings = |text: &query::QueryText| QuerySettings {
+        name: text.name.clone(),
+        emit_every: text.emit_every,
+        limits: text.limits,
+        on_change: text.on_change,
+    };
     let queries = queries.map(settings).collect();
     let program = Program { sources: schemas, queries: planned.queries, functions, ..Program::default() };
     Some(Settings { gateway, sources, queries, sinks, program, warnings: Vec::new() })

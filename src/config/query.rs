@@ -1,6 +1,7 @@
 //! `[query.<name>]`: SQL over sources and other queries. Queries are planned in an order in which each one stands after those it reads.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::diagnostic::Place;
 use super::document::FILE_BYTES_MAX;
@@ -29,6 +30,7 @@ pub struct QueryText {
     pub mode: OutputMode,
     /// `None` if it is wrong, which has then been reported.
     pub sql: Option<Text>,
+    pub emit_every: Option<Duration>,
     pub state: Option<StateText>,
     pub limits: QueryLimits,
     pub on_change: OnChange,
@@ -57,11 +59,23 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader) -> QueryText 
     let state = reader.table(context, "state").map(|reader| state::read(context, reader));
     let modes = if context.for_test { &MODES[..] } else { &MODES[..MODES.len() - 1] };
     let mode = reader.choice(context, "mode", modes).unwrap_or(OutputMode::Append);
+    let emit_every = emit_every(context, &mut reader, mode);
     let limits = limits(context, &mut reader);
     let choices = [("refuse", OnChange::Refuse), ("discard", OnChange::Discard)];
     let on_change = reader.choice(context, "on_change", &choices).unwrap_or_default();
     reader.finish(context, &[("from", "a sink; a query names its tables in the SQL")]);
-    QueryText { name: name.to_owned(), place, mode, sql, state, limits, on_change }
+    QueryText { name: name.to_owned(), place, mode, sql, emit_every, state, limits, on_change }
+}
+
+/// How long changed groups are withheld at most.
+fn emit_every(context: &mut Context, reader: &mut Reader, mode: OutputMode) -> Option<Duration> {
+    let place = reader.has("emit_every").then(|| reader.key_place("emit_every"))?;
+    let every = reader.duration(context, "emit_every", Duration::from_secs(1)..=Duration::from_secs(86_400));
+    if !matches!(mode, OutputMode::Update | OutputMode::Complete) {
+        let help = "in append mode each row comes once: remove `emit_every`, or use mode = \"update\"";
+        context.error(place, "`emit_every` works in update and complete mode", help);
+    }
+    every
 }
 
 fn limits(context: &mut Context, reader: &mut Reader) -> QueryLimits {

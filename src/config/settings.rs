@@ -68,6 +68,8 @@ pub struct MqttSourceSettings {
 #[derive(Clone, Debug)]
 pub struct QuerySettings {
     pub name: String,
+    /// How long changed groups are withheld at most, in update and complete mode.
+    pub emit_every: Option<Duration>,
     pub limits: QueryLimits,
     pub on_change: OnChange,
 }
@@ -125,12 +127,16 @@ pub struct OutboxSettings {
     pub bytes_max: u64,
     pub age_max: Duration,
     pub when_full: WhenFull,
+    /// Columns that tell results of one topic apart, for [`WhenFull::KeepLatest`].
+    pub key: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
     DropOldest,
     DropNewest,
+    /// Drops what a later result of the same key has superseded.
+    KeepLatest,
     /// Stops acknowledging input until there is room.
     Block,
 }

@@ -14,6 +14,16 @@ use super::units::DURATION_MAX;
 use crate::plan::Query;
 use crate::types::{DataType, Field};
 
+/// Columns of a key.
+const KEY_COLUMNS_MAX: usize = 16;
+
+const POLICIES: [(&str, WhenFull); 4] = [
+    ("drop_oldest", WhenFull::DropOldest),
+    ("drop_newest", WhenFull::DropNewest),
+    ("keep_latest", WhenFull::KeepLatest),
+    ("block", WhenFull::Block),
+];
+
 /// Queries that one sink takes.
 pub const FROM_MAX: usize = 256;
 
@@ -37,6 +47,9 @@ enum Type {
 pub struct Sink {
     pub settings: SinkSettings,
     from: Vec<Text>,
+    /// `outbox.key`, and where the policy that needs it is named.
+    key: Vec<Text>,
+    latest: Option<Place>,
     /// The text of the topic, for a sink that has one.
     topic: Option<Text>,
     /// Where its broker or file is named, for messages.
@@ -57,7 +70,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let mut topic = None;
     let errors_before = context.diagnostics.len();
     let from = from(context, &mut reader);
-    let outbox = outbox(context, &mut reader);
+    let Outbox { settings: outbox, key, latest } = outbox(context, &mut reader);
     let (kind, elsewhere) = match sink_type {
         Type::Mqtt => {
             place = reader.key_place("broker");
@@ -79,7 +92,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         return None;
     }
     let settings = SinkSettings { name: name.to_owned(), kind: kind?, queries: Vec::new(), outbox };
-    Some(Sink { settings, from: from?, topic, place })
+    Some(Sink { settings, from: from?, key, latest, topic, place })
 }
 
 /// The queries that it takes; none of a retired one, whatever it says.
@@ -126,20 +139,32 @@ fn file(context: &mut Context, reader: &mut Reader) -> Option<SinkKind> {
     })
 }
 
-fn outbox(context: &mut Context, reader: &mut Reader) -> OutboxSettings {
-    let mut outbox = OutboxSettings { bytes_max: OUTBOX_BYTES_DEFAULT, age_max: OUTBOX_AGE_DEFAULT, when_full: WhenFull::DropOldest };
+/// `outbox` as it was read.
+struct Outbox {
+    settings: OutboxSettings,
+    key: Vec<Text>,
+    latest: Option<Place>,
+}
+
+fn outbox(context: &mut Context, reader: &mut Reader) -> Outbox {
+    let when_full = WhenFull::DropOldest;
+    let settings = OutboxSettings { bytes_max: OUTBOX_BYTES_DEFAULT, age_max: OUTBOX_AGE_DEFAULT, when_full, key: Vec::new() };
+    let mut outbox = Outbox { settings, key: Vec::new(), latest: None };
     let Some(mut reader) = reader.table(context, "outbox") else {
         return outbox;
     };
-    outbox.bytes_max = reader.size(context, "max_bytes", (64 << 10)..=(1 << 44)).unwrap_or(outbox.bytes_max);
-    outbox.age_max = reader.duration(context, "max_age", Duration::from_secs(1)..=DURATION_MAX).unwrap_or(outbox.age_max);
-    if reader.is_text("when_full", "keep_latest") {
-        let help = "use \"drop_oldest\": the newest results stay";
-        context.error(reader.value_place("when_full"), "\"keep_latest\" is not yet supported", help);
-        reader.text(context, "when_full");
-    } else {
-        let choices = [("drop_oldest", WhenFull::DropOldest), ("drop_newest", WhenFull::DropNewest), ("block", WhenFull::Block)];
-        outbox.when_full = reader.choice(context, "when_full", &choices).unwrap_or(outbox.when_full);
+    let settings = &mut outbox.settings;
+    settings.bytes_max = reader.size(context, "max_bytes", (64 << 10)..=(1 << 44)).unwrap_or(settings.bytes_max);
+    settings.age_max = reader.duration(context, "max_age", Duration::from_secs(1)..=DURATION_MAX).unwrap_or(settings.age_max);
+    let when_full_place = reader.value_place("when_full");
+    settings.when_full = reader.choice(context, "when_full", &POLICIES).unwrap_or(settings.when_full);
+    let key_place = reader.has("key").then(|| reader.key_place("key"));
+    outbox.key = reader.texts(context, "key", KEY_COLUMNS_MAX).unwrap_or_default();
+    if settings.when_full == WhenFull::KeepLatest {
+        settings.key = outbox.key.iter().map(|text| text.value.clone()).collect();
+        outbox.latest = Some(when_full_place);
+    } else if let Some(place) = key_place {
+        context.error(place, "`key` belongs to when_full = \"keep_latest\"", "remove it, or keep the latest result of each key");
     }
     reader.finish(context, &[]);
     outbox
@@ -157,13 +182,48 @@ impl Sink {
                 Some(query) => {
                     self.settings.queries.push(query);
                     self.check_topic(context, &names.planned[query]);
+                    self.check_key(context, &names.planned[query]);
                 }
                 // It could not be planned, which has been reported there.
                 None if names.all.contains("query", &text.value) => {}
                 None => unknown_query(context, text, names),
             }
         }
+        self.check_latest(context);
         (self.settings, self.place)
+    }
+
+    /// Each query has the columns of the key.
+    fn check_key(&self, context: &mut Context, query: &Query) {
+        for text in &self.key {
+            let columns = || query.output.iter().map(|field| field.name.as_str());
+            if columns().all(|name| name != text.value) {
+                let help = match nearest(&text.value, columns()) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => format!("its columns are {}", columns().collect::<Vec<_>>().join(", ")),
+                };
+                context.error(text.place, format!("the query `{}` has no column `{}`", query.name, shown(&text.value)), help);
+            }
+        }
+    }
+
+    /// What `keep_latest` needs to tell results apart.
+    fn check_latest(&self, context: &mut Context) {
+        let Some(place) = self.latest else { return };
+        let parts: &[TopicPart] = match &self.settings.kind {
+            SinkKind::Mqtt(mqtt) => &mqtt.topic.parts,
+            SinkKind::File { .. } | SinkKind::Stdout => &[],
+        };
+        let by_row = parts.iter().any(|part| matches!(part, TopicPart::Column(_))) || !self.key.is_empty();
+        if !by_row && !self.settings.queries.is_empty() {
+            let help = "name the columns that do, as in key = [\"device\"]";
+            context.error(place, "\"keep_latest\" must know what tells results apart", help);
+        }
+        let by_query = parts.iter().any(|part| matches!(part, TopicPart::Query));
+        if self.settings.queries.len() > 1 && !by_query {
+            let help = "put {query} into the topic, or give each query a sink of its own";
+            context.error(place, "\"keep_latest\" would take results of one query for later ones of another", help);
+        }
     }
 
     fn check_topic(&self, context: &mut Context, query: &Query) {

@@ -18,18 +18,20 @@ use tokio::task::JoinSet;
 
 use self::clock::Clock;
 use self::core::{Core, EVENTS_MAX};
-use crate::config::settings::Settings;
+use crate::config::settings::{Settings, SinkSettings};
 use crate::gateway::{Discard, Event, Gateway, Seeds, StartError};
 use crate::source::{self, SourceControl};
 use crate::status::Status;
 use crate::store::service::{self, REQUESTS_MAX, StoreNotice, StoreRequest};
-use crate::store::{CommitError, DiskStore, LogName, SegmentMeta, StoreError, StoreSettings};
+use crate::store::{CommitError, DiskStore, LogName, ReadError, SegmentMeta, StoreError, StoreSettings};
 use crate::uplink::{self, Control, Link};
 
 pub use self::hooks::Hooks;
 
 /// How long the core may take to make its last batch durable when the store is well.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Read at once of what waits at the start.
+const WAITING_READ_BYTES: u64 = 1 << 20;
 
 /// Why the daemon ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -104,8 +106,9 @@ impl Running {
         }
         tell_of_forgotten_sinks(&settings, &loaded.segments, &options.discard);
         let seeds = draw_seeds().map_err(DaemonError::Random)?;
-        let gateway = Gateway::start(&settings, &loaded, seeds, &options.discard, stamp)?;
+        let mut gateway = Gateway::start(&settings, &loaded, seeds, &options.discard, stamp)?;
         drop(loaded);
+        take_up_waiting(&settings, &store, &mut gateway);
 
         let (events, core_events) = mpsc::channel(EVENTS_MAX);
         // Each sink has one read at a time, and an aborted one's may still lie there: the core's commit always finds room.
@@ -245,6 +248,28 @@ fn start_sinks(
         Arc::new(tell)
     };
     (0..settings.sinks.len()).map(start).collect()
+}
+
+/// Has the core know what waits for the sinks that keep the latest of each key.
+fn take_up_waiting(settings: &Settings, store: &DiskStore, gateway: &mut Gateway) {
+    for (sink, SinkSettings { name, .. }) in settings.sinks.iter().enumerate() {
+        let log = LogName::outbox(name);
+        let mut next = gateway.wants_waiting(sink);
+        while let Some(from) = next {
+            match store.read_log(&log, from, WAITING_READ_BYTES) {
+                Ok(chunks) => {
+                    let end = chunks.last().map(|stored| stored.end);
+                    gateway.take_up(sink, chunks);
+                    next = end.filter(|_| gateway.wants_waiting(sink).is_some());
+                }
+                Err(ReadError::Damaged { next: sound, .. }) => next = Some(sound),
+                Err(error) => {
+                    tracing::error!(sink = %name, %error, "the outbox can't be read: when it is full, the oldest results go, not the superseded ones");
+                    break;
+                }
+            }
+        }
+    }
 }
 
 fn tell_started(settings: &Settings, gateway: &Gateway) {

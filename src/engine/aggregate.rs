@@ -19,6 +19,7 @@ use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
 use crate::engine::output::Complaints;
 use crate::engine::overflow::overflowing;
+use crate::engine::pace::Pace;
 use crate::engine::pane::{NO_SLOT, PANE_OVERHEAD_BYTES, Pane};
 use crate::engine::placement::{Placement, place};
 use crate::engine::prepare::{Prepared, prepare};
@@ -54,6 +55,8 @@ pub(super) struct Aggregate {
     pub(super) combined: Pane,
     /// Input came in this step.
     pub(super) fed: bool,
+    /// Where changed groups are withheld for a while.
+    pub(super) pace: Option<Pace>,
     /// Rows taken in so far: numbers them in order of arrival.
     pub(super) arrivals: u64,
     keys_max: usize,
@@ -89,6 +92,7 @@ impl Aggregate {
             running: None,
             combined: Pane::new(&kinds),
             fed: false,
+            pace: spec.emit_every_us.map(Pace::new),
             arrivals: 0,
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,

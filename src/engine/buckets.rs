@@ -102,6 +102,11 @@ impl Buckets {
         self.dirty.insert((ring, bucket));
     }
 
+    /// Everything is to be written anew, layout too.
+    pub fn rewrite(&mut self) {
+        self.split = true;
+    }
+
     /// Whether so many keys want more buckets.
     pub fn crowded(&self, keys: usize) -> bool {
         keys > KEYS_PER_BUCKET_MAX << self.bits && self.bits < BITS_MAX

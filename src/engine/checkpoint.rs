@@ -6,6 +6,7 @@
 //! | `s/<query>/<n>/meta` | text: the operator's fingerprint; varints: log2 of the buckets, rings |
 //! | `s/<query>/<n>/<bucket>.<ring>` (hex), `….<part>` from part 1 on | sections; each: signed varint: the pane's ordinal, varint: cells; each: varint key number, key, lanes |
 //! | `s/<query>/<n>/arrivals` | varint: rows that the operator has numbered, where aggregates depend on the order of arrival |
+//! | `s/<query>/<n>/pace` | varint period, signed varint µs of the last emission, whether something is withheld; see [`crate::engine::pace`] |
 //! | `s/<query>/<n>/count` | varint: rows that a LIMIT has let through |
 //!
 //! `n` counts a query's stateful operators from the source up. A cell is its number of rows as a varint, then each lane's value. Panes
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::aggregate::Aggregate;
 use crate::engine::buckets::ring_of;
 use crate::engine::key_codec::check_key;
+use crate::engine::pace::Pace;
 use crate::engine::pane::{NO_SLOT, Pane};
 use crate::engine::spec::Emission;
 use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
@@ -33,6 +35,18 @@ pub(super) const KEY_NUMBERS_MAX: u64 = 1 << 24;
 
 /// Length of a value from which on a further part begins. With the limits on keys and texts no value is near the store's 16 MiB.
 pub(super) const PART_BYTES: usize = 1 << 20;
+
+/// At the end of `meta`: cells have a mark for what is withheld, entries the number of their period.
+const PACED: u8 = 1;
+
+/// What the marks of an entry's cells say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    None,
+    Count,
+    /// Of a period that is over.
+    Void,
+}
 
 /// A changed entry: key and value.
 pub(super) type Entry = (Vec<u8>, Option<Vec<u8>>);
@@ -67,6 +81,9 @@ impl Aggregate {
         if self.spec.emission == Emission::AtEnd {
             return;
         }
+        if let Some(value) = self.pace.as_mut().and_then(|pace| pace.take_changed(VERSION)) {
+            out.push((format!("{prefix}pace").into_bytes(), Some(value)));
+        }
         let (buckets, panes, time) = (&mut self.buckets, &self.panes, &self.spec.time);
         let rings = buckets.rings();
         let ring_of = |pane: i64| ring_of(rings, time.ring_number(pane));
@@ -76,6 +93,9 @@ impl Aggregate {
             put_bytes(&mut value, self.spec.fingerprint.as_bytes());
             put_varint(&mut value, u64::from(self.buckets.bits()));
             put_varint(&mut value, self.buckets.rings());
+            if self.pace.is_some() {
+                value.push(PACED);
+            }
             out.push((format!("{prefix}meta").into_bytes(), Some(value)));
         }
         if dirty.is_empty() {
@@ -113,7 +133,11 @@ impl Aggregate {
     /// The cells of a bucket in these panes, in one part or more.
     fn encode_entry(&self, bucket: u32, panes: &[(i64, &Pane)]) -> Vec<Vec<u8>> {
         let members = self.buckets.members(bucket);
-        let mut parts = vec![vec![VERSION]];
+        let mut head = vec![VERSION];
+        if let Some(pace) = &self.pace {
+            put_varint(&mut head, pace.period());
+        }
+        let mut parts = vec![head.clone()];
         for (ordinal, pane) in panes {
             let (mut cells, mut bytes) = (0, Vec::new());
             for key in &members {
@@ -123,16 +147,19 @@ impl Aggregate {
                 }
                 put_varint(&mut bytes, u64::from(*key));
                 put_bytes(&mut bytes, self.keys.bytes_of(*key));
+                if self.pace.is_some() {
+                    bytes.push(u8::from(pane.is_touched(slot)));
+                }
                 pane.put_cell(slot, &mut bytes);
                 cells += 1;
                 if bytes.len() + parts[parts.len() - 1].len() >= PART_BYTES {
                     put_section(&mut parts, *ordinal, std::mem::take(&mut cells), &std::mem::take(&mut bytes));
-                    parts.push(vec![VERSION]);
+                    parts.push(head.clone());
                 }
             }
             put_section(&mut parts, *ordinal, cells, &bytes);
         }
-        if parts.len() > 1 && parts[parts.len() - 1].len() == 1 {
+        if parts.len() > 1 && parts[parts.len() - 1].len() == head.len() {
             parts.pop();
         }
         parts
@@ -144,31 +171,54 @@ impl Aggregate {
             return Ok(());
         }
         let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
-        self.restore_layout(meta).map_err(|unfit| ("meta", unfit))?;
+        let paced = self.restore_layout(meta).map_err(|unfit| ("meta", unfit))?;
+        let period = self.restore_pace(entries)?.filter(|_| paced);
         if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "arrivals") {
             self.arrivals = open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?;
         }
-        for (name, value) in entries.iter().filter(|(name, _)| !["meta", "arrivals"].contains(name)) {
-            self.restore_entry(value, watermark_us).map_err(|unfit| (*name, unfit))?;
+        for (name, value) in entries.iter().filter(|(name, _)| !["meta", "arrivals", "pace"].contains(name)) {
+            self.restore_entry(value, watermark_us, period).map_err(|unfit| (*name, unfit))?;
             self.restore_part(name).ok_or((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))))?;
         }
+        if paced != self.pace.is_some() {
+            self.buckets.rewrite();
+        }
+        self.touched.sort_unstable();
         self.count_loose_bytes();
         Ok(())
     }
 
-    fn restore_layout(&mut self, value: &[u8]) -> Result<(), Unfit> {
+    /// The period whose marks count.
+    fn restore_pace<'e>(&mut self, entries: &[(&'e str, &'e [u8])]) -> Result<Option<u64>, (&'e str, Unfit)> {
+        let mut stored = Pace::new(0);
+        let pace = self.pace.as_mut().unwrap_or(&mut stored);
+        if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "pace") {
+            open(value).and_then(|mut reader| pace.restore(&mut reader)).map_err(|unfit| (*name, unfit))?;
+        }
+        Ok(Some(pace.period()))
+    }
+
+    /// Whether cells are stored with a mark for what is withheld.
+    fn restore_layout(&mut self, value: &[u8]) -> Result<bool, Unfit> {
         let mut reader = open(value)?;
         let fingerprint = reader.text()?;
         let (bits, rings) = (reader.varint()?, reader.varint()?);
+        let paced = reader.remaining() > 0 && reader.byte()? == PACED;
         reader.end()?;
         if fingerprint != self.spec.fingerprint {
             return Err(Unfit::Changed(format!("stored: {fingerprint}; now: {}", self.spec.fingerprint)));
         }
-        if self.buckets.restore(bits, rings) { Ok(()) } else { Err(Malformed("its numbers are out of range").into()) }
+        if self.buckets.restore(bits, rings) { Ok(paced) } else { Err(Malformed("its numbers are out of range").into()) }
     }
 
-    fn restore_entry(&mut self, value: &[u8], watermark_us: i64) -> Result<(), Unfit> {
+    /// `period`: the one whose marks count, where cells have marks.
+    fn restore_entry(&mut self, value: &[u8], watermark_us: i64, period: Option<u64>) -> Result<(), Unfit> {
         let mut reader = open(value)?;
+        let marks = match period {
+            None => Marks::None,
+            Some(period) if reader.varint()? == period => Marks::Count,
+            Some(_) => Marks::Void,
+        };
         while reader.remaining() > 0 {
             let ordinal = reader.signed()?;
             let start = self.spec.time.pane_at(ordinal).ok_or(Malformed("a pane's number is out of range"))?;
@@ -179,9 +229,12 @@ impl Aggregate {
                 _ => Pane::new(&self.kinds),
             };
             for _ in 0..cells {
-                self.restore_cell(&mut pane, &mut reader, closed)?;
+                self.restore_cell(&mut pane, &mut reader, closed, marks)?;
             }
             if !closed && pane.len() > 0 {
+                if pane.has_touched() && !self.touched.contains(&start) {
+                    self.touched.push(start);
+                }
                 self.panes.insert(start, pane);
             }
         }
@@ -199,9 +252,10 @@ impl Aggregate {
         Some(())
     }
 
-    fn restore_cell(&mut self, pane: &mut Pane, reader: &mut Reader<'_>, closed: bool) -> Result<(), Malformed> {
+    fn restore_cell(&mut self, pane: &mut Pane, reader: &mut Reader<'_>, closed: bool, marks: Marks) -> Result<(), Malformed> {
         let id = reader.varint()?;
         let bytes = reader.bytes()?;
+        let marked = marks != Marks::None && reader.byte()? != 0 && marks == Marks::Count;
         if closed {
             // Read into a pane that is dropped: the key's number may be another key's by now.
             pane.add(pane.len() as u32, pane.len() + 1);
@@ -226,8 +280,11 @@ impl Aggregate {
         if pane.slot(id) != NO_SLOT {
             return Err(Malformed("a cell is there twice"));
         }
-        self.new_cell(pane, id);
+        let slot = self.new_cell(pane, id);
         pane.grow();
+        if marked {
+            pane.touch(&[slot]);
+        }
         pane.read_last_cell(reader)?;
         pane.lanes().iter().zip(&self.lane_types).try_for_each(|(lane, types)| lane.check_last_cell(types, self.arrivals))
     }

@@ -17,6 +17,7 @@ use crate::engine::keys::KeyId;
 use crate::engine::lanes::LaneKind;
 use crate::engine::local_window::LocalWindows;
 use crate::engine::output::Complaints;
+use crate::engine::pace::Pace;
 use crate::engine::pane::{NO_SLOT, Pane};
 use crate::engine::reading::{ReadError, read};
 use crate::engine::render::render_row;
@@ -44,12 +45,15 @@ impl Running {
 
 impl Aggregate {
     /// What comes out when the watermark goes from `from` to `to`, µs; then drops what is not needed any more. `ended`: the input is over.
-    pub fn emit(&mut self, from: i64, to: i64, ended: bool, complaints: &mut Complaints<'_>) -> Vec<Chunk<'static>> {
+    /// `now_us`: the wall clock.
+    pub fn emit(&mut self, (from, to): (i64, i64), ended: bool, now_us: i64, complaints: &mut Complaints<'_>) -> Vec<Chunk<'static>> {
         let mut out = Emitter::new(self);
+        let due = self.pace.as_ref().is_none_or(|pace| pace.is_due(now_us));
+        let withheld = self.pace.as_ref().is_some_and(Pace::withholds);
         match self.spec.emission {
             Emission::Closed => self.emit_frames(from, to, &mut out, complaints),
-            Emission::Changed => self.emit_changed(from, &mut out, complaints),
-            Emission::All if self.fed => self.emit_frames(i64::MIN, i64::MAX, &mut out, complaints),
+            Emission::Changed => self.emit_changed(from, if due { i64::MAX } else { to }, &mut out, complaints),
+            Emission::All if due && (self.fed || withheld) => self.emit_frames(i64::MIN, i64::MAX, &mut out, complaints),
             Emission::AtEnd if ended => {
                 self.emit_frames(i64::MIN, i64::MAX, &mut out, complaints);
                 if self.spec.plain.is_empty() && matches!(self.spec.time, TimeKey::None) && self.panes.is_empty() {
@@ -65,13 +69,39 @@ impl Aggregate {
         if self.spec.evicts_after_us.is_some() {
             self.evict(to);
         }
-        for pane in std::mem::take(&mut self.touched) {
-            if let Some(pane) = self.panes.get_mut(&pane) {
-                pane.forget_touched();
+        self.end_emission(due, now_us);
+        out.chunks
+    }
+
+    /// Forgets what changed, or keeps it for later.
+    fn end_emission(&mut self, due: bool, now_us: i64) {
+        let all = self.spec.emission == Emission::All;
+        let fed = std::mem::take(&mut self.fed);
+        if !due {
+            self.touched.sort_unstable();
+            self.touched.dedup();
+            self.touched.retain(|pane| self.panes.contains_key(pane));
+        }
+        if let Some(pace) = &mut self.pace {
+            let changed = if all { fed } else { !self.touched.is_empty() };
+            match due {
+                true if changed || pace.withholds() => pace.emitted(now_us),
+                false if changed => pace.withhold(),
+                _ => {}
             }
         }
-        self.fed = false;
-        out.chunks
+        if due || all {
+            for pane in std::mem::take(&mut self.touched) {
+                if let Some(pane) = self.panes.get_mut(&pane) {
+                    pane.forget_touched();
+                }
+            }
+        }
+    }
+
+    /// When, by the wall clock µs, what is withheld comes out.
+    pub fn next_wall(&self) -> Option<i64> {
+        self.pace.as_ref().and_then(Pace::next_us)
     }
 
     /// When the first open frame closes; `None` without state that closes.
@@ -118,12 +148,17 @@ impl Aggregate {
         }
     }
 
-    fn emit_changed(&mut self, from: i64, out: &mut Emitter, complaints: &mut Complaints<'_>) {
-        let from = if self.spec.evicts_after_us.is_some() { from } else { i64::MIN };
+    /// The frames of changed cells that close after `from` and not after `to`.
+    fn emit_changed(&mut self, from: i64, to: i64, out: &mut Emitter, complaints: &mut Complaints<'_>) {
+        let evicts = self.spec.evicts_after_us.is_some();
+        let from = if evicts { from } else { i64::MIN };
+        if !evicts && to != i64::MAX {
+            return;
+        }
         let mut changed: BTreeMap<i64, BTreeSet<KeyId>> = BTreeMap::new();
         for start in &self.touched {
             let Some(pane) = self.panes.get(start) else { continue };
-            for frame in self.spec.time.frames(*start, from, i64::MAX) {
+            for frame in self.spec.time.frames(*start, from, to) {
                 let keys = changed.entry(frame).or_default();
                 pane.for_each_touched(|_, key| {
                     keys.insert(key);

@@ -15,7 +15,7 @@
 //! | `row_windows` | GROUP BY sessions, counts of rows, states |
 //! | `keys`, `keyer`, `key_codec`, `pane`, `lanes` | keys to numbers, cells of a pane, accumulators |
 //! | `ordered`, `value_codec`, `hash` | values as bytes: in order, exactly, hashed |
-//! | `emit`, `reading`, `distinct_rows` | cells out as result rows |
+//! | `emit`, `pace`, `reading`, `distinct_rows` | cells out as result rows |
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `generate`, `expand`, `over` | rows made of rows; analytic functions |
 //! | `join`, `tables` | joins; the reference tables |
@@ -59,6 +59,7 @@ mod output;
 mod over;
 mod over_stream;
 mod overflow;
+mod pace;
 mod pane;
 mod placement;
 mod prepare;
@@ -117,6 +118,8 @@ pub struct EngineSettings {
     pub state_bytes_max: usize,
     /// The limits of queries that have their own, by name.
     pub query_limits: BTreeMap<String, StateLimits>,
+    /// `emit_every` of the queries that have one, by name, µs.
+    pub emit_every_us: BTreeMap<String, i64>,
     /// For each source of the program: how long it must be silent before the watermark follows the clock, µs. Missing: 0.
     pub idle_timeout_us: Vec<i64>,
 }
@@ -128,6 +131,7 @@ impl Default for EngineSettings {
             keys_max: KEYS_MAX_DEFAULT,
             state_bytes_max: STATE_BYTES_MAX_DEFAULT,
             query_limits: BTreeMap::new(),
+            emit_every_us: BTreeMap::new(),
             idle_timeout_us: Vec::new(),
         }
     }

@@ -174,6 +174,16 @@ impl Pane {
         slots.iter().for_each(|slot| self.touched[*slot as usize / 64] |= 1 << (slot % 64));
     }
 
+    /// Whether the cell is marked as changed.
+    pub fn is_touched(&self, slot: u32) -> bool {
+        self.touched.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
+    }
+
+    /// Whether any is.
+    pub fn has_touched(&self) -> bool {
+        self.touched.iter().any(|word| *word != 0)
+    }
+
     /// Calls `visit` with each changed cell and its key.
     pub fn for_each_touched(&self, mut visit: impl FnMut(u32, KeyId)) {
         for (word_index, word) in self.touched.iter().enumerate() {

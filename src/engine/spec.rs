@@ -158,6 +158,8 @@ pub(super) struct AggregateSpec {
     pub emission: Emission,
     /// The watermark's delay in µs where panes go when the watermark has passed them; `None`: nothing goes.
     pub evicts_after_us: Option<i64>,
+    /// How long changed groups are withheld at most, µs.
+    pub emit_every_us: Option<i64>,
     /// What must be the same for stored state to be taken up.
     pub fingerprint: String,
     pub output: Vec<Field>,

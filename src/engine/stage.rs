@@ -158,7 +158,7 @@ impl Stage {
     pub fn release(&mut self, env: &mut Env<'_, '_>) -> Vec<Chunk<'static>> {
         match self {
             Stage::Over(over) if env.ended => over.emit(env).into_iter().collect(),
-            Stage::Aggregate(aggregate) => aggregate.emit(env.before_us, env.after_us, env.ended, env.complaints),
+            Stage::Aggregate(aggregate) => aggregate.emit((env.before_us, env.after_us), env.ended, env.stamp.wall_us, env.complaints),
             Stage::RowWindows(windows) => windows.emit(env.after_us, env.ended, env.complaints),
             Stage::Sort(sort) if env.ended || env.mode == OutputMode::Complete => {
                 let text = env.text;
@@ -185,11 +185,8 @@ impl Stage {
 
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
-        match self {
-            Stage::Aggregate(_) | Stage::Limit(_) | Stage::RowWindows(_) | Stage::Join(_) => true,
-            Stage::StateFunction(_) | Stage::OverStream(_) => true,
-            _ => false,
-        }
+        use Stage::{Aggregate, Join, Limit, OverStream, RowWindows, StateFunction};
+        matches!(self, Aggregate(_) | Limit(_) | RowWindows(_) | Join(_) | StateFunction(_) | OverStream(_))
     }
 
     /// Whether what it does depends on the watermark, so that this must be stored.
@@ -233,6 +230,7 @@ impl Stage {
     /// When, by the wall clock µs, it wants a step, whether rows come or not.
     pub fn next_wall(&self) -> Option<i64> {
         match self {
+            Stage::Aggregate(aggregate) => aggregate.next_wall(),
             Stage::StateFunction(function) => function.next_wall(),
             _ => None,
         }

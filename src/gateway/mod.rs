@@ -13,6 +13,7 @@ mod closing;
 mod dead_letters;
 mod event;
 mod intake;
+mod latest;
 mod outbox;
 mod redelivery;
 mod restore;
@@ -28,7 +29,7 @@ use crate::batch::Stamp;
 use crate::engine::Engine;
 use crate::sabotage::{Fault, planted};
 use crate::status::{DeadLetterStatus, QueryStatus, Status};
-use crate::store::LogName;
+use crate::store::{LogName, StoredChunk};
 use dead_letters::DeadLetters;
 use intake::{Intake, Receipt};
 use outbox::Outbox;
@@ -157,6 +158,16 @@ impl Gateway {
     pub fn delivery_start(&self, sink: usize) -> (Cursor, u64) {
         let books = &self.sinks[sink].outbox;
         (books.cursor(), books.end())
+    }
+
+    /// Before the first event: from which offset on a sink's log is to be read and handed to [`Gateway::take_up`], if it is.
+    pub fn wants_waiting(&self, sink: usize) -> Option<u64> {
+        self.sinks[sink].outbox.wants_waiting()
+    }
+
+    /// Takes in what waits for a sink, chunk by chunk in order; none where no more can be read.
+    pub fn take_up(&mut self, sink: usize, chunks: Vec<StoredChunk>) {
+        self.sinks[sink].outbox.take_up(chunks);
     }
 
     pub fn epoch(&self) -> u64 {

@@ -7,15 +7,18 @@
 //!
 //! - A change set appends to no segment that it drops, and drops none that the store does not have.
 //!
+//! Under `keep_latest` a full log is written anew: what waits goes, and the last result of each key comes back at the end, with its number.
+//!
 //! Limits: `bytes_max` counts undelivered bytes; one batch's results may pass it under `block`, and one segment of delivered bytes is kept.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::latest::Latest;
 use crate::config::settings::{OutboxSettings, WhenFull};
 use crate::store::chunk;
-use crate::store::{Append, ChangeSet, Chunk, LogName, SegmentMeta};
+use crate::store::{Append, ChangeSet, Chunk, LogName, SegmentMeta, StoredChunk};
 
 /// Bytes at which a new segment file begins: small enough that dropping the oldest drops little.
 const SEGMENT_BYTES_MAX: u64 = 4 << 20;
@@ -39,6 +42,8 @@ pub struct Cursor {
 pub enum DropReason {
     Full,
     Age,
+    /// A later result of the same key is there. Of the range, what is the latest of its key comes all the same.
+    Superseded,
 }
 
 /// A range of records that were dropped: (epoch, seq) of the first and of the last.
@@ -63,6 +68,8 @@ pub struct Outbox {
     epoch: u64,
     next_seq: u64,
     dropped: Vec<Tombstone>,
+    /// Under `keep_latest`.
+    latest: Option<Latest>,
 }
 
 impl Outbox {
@@ -72,7 +79,22 @@ impl Outbox {
         let start = segments.first().map_or(end, |segment| segment.base);
         let cursor = if cursor.offset < start { Cursor { offset: start, index: 0 } } else { cursor };
         let cursor = if cursor.offset > end { Cursor { offset: end, index: 0 } } else { cursor };
-        Outbox { log, settings, segments: segments.into(), end, cursor, epoch, next_seq: 1, dropped: Vec::new() }
+        let latest = (settings.when_full == WhenFull::KeepLatest).then(|| Latest::new(settings.key.clone(), settings.bytes_max, end));
+        Outbox { log, settings, segments: segments.into(), end, cursor, epoch, next_seq: 1, dropped: Vec::new(), latest }
+    }
+
+    /// From where on the log is to be read and handed to [`Outbox::take_up`], where the policy must know what waits.
+    pub fn wants_waiting(&self) -> Option<u64> {
+        self.latest.as_ref().filter(|latest| !latest.is_whole(self.cursor)).map(|_| self.cursor.offset)
+    }
+
+    /// Takes in chunks that the log holds, in order; none where it holds no more that can be read.
+    pub fn take_up(&mut self, chunks: Vec<StoredChunk>) {
+        let Some(latest) = &mut self.latest else { return };
+        if chunks.is_empty() {
+            latest.taken_up();
+        }
+        chunks.into_iter().for_each(|stored| latest.take_up(stored, self.cursor));
     }
 
     pub fn log(&self) -> &LogName {
@@ -115,6 +137,13 @@ impl Outbox {
     /// Moves the cursor; one that lies behind is old news.
     pub fn delivered(&mut self, cursor: Cursor) {
         self.cursor = self.cursor.max(cursor).min(Cursor { offset: self.end, index: 0 });
+        self.forget_delivered();
+    }
+
+    fn forget_delivered(&mut self) {
+        if let Some(latest) = &mut self.latest {
+            latest.delivered(self.cursor);
+        }
     }
 
     /// Tombstones made since the last call.
@@ -143,40 +172,64 @@ impl Outbox {
     }
 
     fn append_chunk(&mut self, records: Vec<Vec<u8>>, created_ms: i64, changes: &mut ChangeSet) {
-        let count = records.len() as u64;
-        let first = (self.epoch, self.next_seq);
-        let last = (self.epoch, self.next_seq + count - 1);
-        self.next_seq += count;
-        let bytes = chunk::encode(&Chunk { epoch: first.0, first_seq: first.1, created_ms, records });
-        let bytes = bytes.expect("records are shorter than RECORD_BYTES_MAX, chunks than CHUNK_BYTES_MAX and one record");
-        let size = bytes.len() as u64;
-        if self.waiting_bytes() + size > self.settings.bytes_max && !self.make_room(size, created_ms, changes) {
-            self.bury(Tombstone { first, last, records: count, reason: DropReason::Full, at_ms: created_ms });
+        let chunk = Chunk { epoch: self.epoch, first_seq: self.next_seq, created_ms, records };
+        self.next_seq += chunk.records.len() as u64;
+        let size = chunk::encoded_len(chunk.records.iter().map(Vec::len)) as u64;
+        if self.waiting_bytes() + size > self.settings.bytes_max && !self.make_room(size, &chunk, changes) {
+            let (first, last) = (chunk.first(), chunk.last());
+            self.bury(Tombstone { first, last, records: chunk.records.len() as u64, reason: DropReason::Full, at_ms: created_ms });
             return;
         }
-        let segment = self.segment_for(size, first, created_ms);
+        self.put(&chunk, changes);
+    }
+
+    /// Puts a chunk at the end of the log.
+    fn put(&mut self, chunk: &Chunk, changes: &mut ChangeSet) {
+        let bytes = chunk::encode(chunk);
+        let bytes = bytes.expect("records are shorter than RECORD_BYTES_MAX, chunks than CHUNK_BYTES_MAX and one record");
+        let size = bytes.len() as u64;
+        let segment = self.segment_for(size, chunk.first(), chunk.created_ms);
         segment.end += size;
-        segment.records += count;
-        segment.last = last;
-        segment.newest_ms = segment.newest_ms.max(created_ms);
+        segment.records += chunk.records.len() as u64;
+        segment.last = chunk.last();
+        segment.newest_ms = segment.newest_ms.max(chunk.created_ms);
         let segment = segment.clone();
         changes.appends.push(Append { log: self.log.clone(), offset: self.end, bytes, segment });
+        if let Some(latest) = &mut self.latest {
+            latest.note(self.end, chunk);
+        }
         self.end += size;
     }
 
-    /// Whether there is room for `size` bytes, after dropping the oldest segments where the policy allows.
-    fn make_room(&mut self, size: u64, at_ms: i64, changes: &mut ChangeSet) -> bool {
+    /// Whether there is room for `size` bytes, those of `coming`, after dropping what the policy allows.
+    fn make_room(&mut self, size: u64, coming: &Chunk, changes: &mut ChangeSet) -> bool {
         match self.settings.when_full {
-            WhenFull::Block => true,
-            WhenFull::DropNewest => false,
-            WhenFull::DropOldest => {
-                if size > self.settings.bytes_max {
-                    return false; // No room helps: the others stay.
-                }
-                while self.waiting_bytes() + size > self.settings.bytes_max && !self.segments.is_empty() {
-                    self.drop_front(Some(DropReason::Full), at_ms, changes);
-                }
-                true
+            WhenFull::Block => return true,
+            WhenFull::DropNewest => return false,
+            // No room helps: the others stay.
+            WhenFull::DropOldest | WhenFull::KeepLatest if size > self.settings.bytes_max => return false,
+            WhenFull::DropOldest => {}
+            WhenFull::KeepLatest => self.write_anew(coming, changes),
+        }
+        while self.waiting_bytes() + size > self.settings.bytes_max && !self.segments.is_empty() {
+            self.drop_front(Some(DropReason::Full), coming.created_ms, changes);
+        }
+        true
+    }
+
+    /// Leaves of what waits the last of each key, less what `coming` supersedes.
+    fn write_anew(&mut self, coming: &Chunk, changes: &mut ChangeSet) {
+        let Some(latest) = self.latest.as_mut().filter(|latest| latest.is_whole(self.cursor)) else { return };
+        let (kept, given_up) = latest.take_all(&coming.records, CHUNK_BYTES_MAX);
+        let range = self.segments.front().zip(self.segments.back()).map(|(front, back)| (front.first, back.last));
+        while !self.segments.is_empty() {
+            self.drop_front(None, 0, changes);
+        }
+        kept.iter().for_each(|chunk| self.put(chunk, changes));
+        let Some((first, last)) = range else { return };
+        for (records, reason) in [(given_up.superseded, DropReason::Superseded), (given_up.forgotten, DropReason::Full)] {
+            if records > 0 {
+                self.bury(Tombstone { first, last, records, reason, at_ms: coming.created_ms });
             }
         }
     }
@@ -206,6 +259,7 @@ impl Outbox {
         }
         if self.cursor.offset < segment.end {
             self.cursor = Cursor { offset: segment.end, index: 0 };
+            self.forget_delivered();
             if let Some(reason) = reason {
                 self.bury(Tombstone { first: segment.first, last: segment.last, records: segment.records, reason, at_ms });
             }
@@ -259,7 +313,7 @@ mod tests {
     const RECORD_BYTES: usize = 10_000;
 
     fn outbox(when_full: WhenFull) -> Outbox {
-        let settings = OutboxSettings { bytes_max: 1 << 20, age_max: Duration::from_secs(60), when_full };
+        let settings = OutboxSettings { bytes_max: 1 << 20, age_max: Duration::from_secs(60), when_full, key: Vec::new() };
         Outbox::restore(LogName::outbox("s"), settings, Vec::new(), Cursor::default(), 5)
     }
 

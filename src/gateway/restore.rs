@@ -107,6 +107,7 @@ impl Gateway {
             bytes_max: settings.gateway.dead_letter_bytes_max,
             age_max: std::time::Duration::MAX,
             when_full: WhenFull::DropOldest,
+            key: Vec::new(),
         };
         let stream_us: i64 = records.get(&keys::meta("stream_time"))?.unwrap_or(i64::MIN);
         let queries = settings.program.queries.iter().map(|query| QueryStatus { name: query.name.clone(), ..QueryStatus::default() });
@@ -154,9 +155,14 @@ pub fn engine_settings(settings: &Settings, hash_seed: u64) -> EngineSettings {
         let limits = StateLimits { keys_max: keys_max.unwrap_or(default.keys_max), bytes_max: bytes_max.unwrap_or(default.bytes_max) };
         (limits != default).then(|| (query.name.clone(), limits))
     };
+    let emit_every = |query: &QuerySettings| {
+        let every = query.emit_every?;
+        Some((query.name.clone(), i64::try_from(every.as_micros()).unwrap_or(i64::MAX)))
+    };
     EngineSettings {
         hash_seed,
         idle_timeout_us: idle_timeout_us.collect(),
+        emit_every_us: settings.queries.iter().filter_map(emit_every).collect(),
         query_limits: settings.queries.iter().filter_map(limits).collect(),
         ..EngineSettings::default()
     }

@@ -2,7 +2,7 @@
 
 use super::closing::encode;
 use super::dead_letters::{DeadLetter, DeadLetters};
-use super::outbox::{Cursor, Outbox, Tombstone};
+use super::outbox::{Cursor, DropReason, Outbox, Tombstone};
 use crate::batch::{Stamp, Table};
 use crate::config::settings::{SinkKind, SinkSettings, TopicTemplate};
 use crate::engine::QueryResult;
@@ -138,7 +138,14 @@ impl SinkBooks {
         }
         for tombstone in dropped {
             let Tombstone { first, last, records, reason, .. } = &tombstone;
-            tracing::warn!(sink = %self.name, ?first, ?last, records, ?reason, "results were dropped from the outbox by its policy");
+            match reason {
+                DropReason::Superseded => {
+                    tracing::info!(sink = %self.name, ?first, ?last, records, "results in the full outbox were superseded by later ones")
+                }
+                _ => {
+                    tracing::warn!(sink = %self.name, ?first, ?last, records, ?reason, "results were dropped from the outbox by its policy")
+                }
+            }
             self.status.dropped += records;
             self.stored.dropped += records;
             self.stored.tombstones.push(tombstone);

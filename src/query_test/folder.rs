@@ -186,12 +186,10 @@ impl Step {
         let Some(stem) = name.strip_suffix(".jsonl") else {
             return Err("a step holds <source>.jsonl, <source>.messages.jsonl, step.toml, expected.jsonl and status.json".to_owned());
         };
-        if let Some(query) = stem.strip_prefix("expected") {
-            if query.is_empty() || query.starts_with('.') {
-                let rows = rows(&text(bytes)?)?;
-                self.expected.insert(query.trim_start_matches('.').to_owned(), rows);
-                return Ok(());
-            }
+        if let Some(query) = stem.strip_prefix("expected").filter(|query| query.is_empty() || query.starts_with('.')) {
+            let rows = rows(&text(bytes)?)?;
+            self.expected.insert(query.trim_start_matches('.').to_owned(), rows);
+            return Ok(());
         }
         let (source, input) = match stem.strip_suffix(".messages") {
             Some(source) => (source, messages(&text(bytes)?)?),

@@ -150,7 +150,7 @@ impl Planner<'_> {
             (true, true, LeftAnti) => {
                 refused("LEFT ANTI JOIN does not work with a stream on the right", "use LEFT JOIN and WHERE … IS NULL")
             }
-            (true, true, _) if !matches!(self.mode, OutputMode::Append) && !(kind == Inner && self.mode == OutputMode::Update) => {
+            (true, true, _) if self.mode != OutputMode::Append && (kind != Inner || self.mode != OutputMode::Update) => {
                 refused("a join of two streams works in append mode only", "use mode = \"append\"")
             }
             (true, true, _) if !conditions.iter().any(|condition| is_equality(condition, left.schema().len())) => {

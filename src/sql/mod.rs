@@ -113,7 +113,13 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
         );
     }
     let budget = budget::Budget::default();
-    let planner = planner::Planner { text, mode, catalog, budget: &budget, watermarks: &parsed.watermarks, ctes: Default::default(),
+    let planner = planner::Planner {
+        text,
+        mode,
+        catalog,
+        budget: &budget,
+        watermarks: &parsed.watermarks,
+        ctes: Default::default(),
         outer: Default::default(),
         correlation: Default::default(),
     };

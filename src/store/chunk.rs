@@ -190,7 +190,7 @@ impl SegmentMeta {
             end,
             records: chunk.records.len() as u64,
             first,
-            last: last_of(chunk),
+            last: chunk.last(),
             oldest_ms: chunk.created_ms,
             newest_ms: chunk.created_ms,
         }
@@ -200,14 +200,22 @@ impl SegmentMeta {
     pub fn extend(&mut self, chunk: &Chunk, end: u64) {
         self.end = end;
         self.records = self.records.saturating_add(chunk.records.len() as u64);
-        self.last = last_of(chunk);
+        self.last = chunk.last();
         self.oldest_ms = self.oldest_ms.min(chunk.created_ms);
         self.newest_ms = self.newest_ms.max(chunk.created_ms);
     }
 }
 
-fn last_of(chunk: &Chunk) -> (u64, u64) {
-    (chunk.epoch, chunk.first_seq.saturating_add((chunk.records.len() as u64).saturating_sub(1)))
+impl Chunk {
+    /// Epoch and number of the first record.
+    pub fn first(&self) -> (u64, u64) {
+        (self.epoch, self.first_seq)
+    }
+
+    /// Those of the last.
+    pub fn last(&self) -> (u64, u64) {
+        (self.epoch, self.first_seq.saturating_add((self.records.len() as u64).saturating_sub(1)))
+    }
 }
 
 /// CRC32 of everything but the CRC itself.

@@ -63,7 +63,10 @@ impl Compiler<'_> {
         let retention = if evicts_after_us.is_none() { ", kept for ever" } else { "" };
         let fingerprint = format!("keys [{text}], time {}, aggregates [{}]{retention}", time_text(&time, &fields), lanes.text);
         let output = relation.schema();
-        let spec = AggregateSpec { time, plain, columns, plan: lanes, emission: self.emission(), evicts_after_us, fingerprint, output };
+        let emission = self.emission();
+        let emit_every_us = self.settings.emit_every_us.get(&self.query.name).copied();
+        let emit_every_us = emit_every_us.filter(|_| matches!(emission, Emission::Changed | Emission::All));
+        let spec = AggregateSpec { time, plain, columns, plan: lanes, emission, evicts_after_us, emit_every_us, fingerprint, output };
         Ok(Stage::Aggregate(Box::new(Aggregate::new(spec, self.settings))))
     }
 

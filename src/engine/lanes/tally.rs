@@ -11,10 +11,13 @@ use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_varint};
 /// What a number takes in a tally, roughly.
 pub(in crate::engine) const NUMBER_BYTES: usize = 24;
 
+/// How often a value occurred, and its exact bytes.
+type Counted = (u64, Box<[u8]>);
+
 /// Values in their order, by their ordered bytes, with their exact bytes.
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Tally {
-    counts: BTreeMap<Box<[u8]>, (u64, Box<[u8]>)>,
+    counts: BTreeMap<Box<[u8]>, Counted>,
     bytes: usize,
 }
 

@@ -1,6 +1,7 @@
 //! Tests of whole queries over the engine: planned from SQL, fed with tables, compared row by row.
 
 mod aggregates;
+mod batching;
 mod clock;
 mod joins;
 mod keyed;
@@ -8,6 +9,7 @@ mod limits;
 mod model;
 mod modes;
 mod over;
+mod pacing;
 mod restart;
 mod row_windows;
 mod sessions;

@@ -53,7 +53,7 @@ proptest! {
         for (device, x) in &values {
             let numbers = &mut seen[*device];
             numbers.push(i64::from(*x));
-            if numbers.len() >= size && numbers.len() % every == 0 {
+            if numbers.len() >= size && numbers.len().is_multiple_of(every) {
                 let last = &numbers[numbers.len() - size..];
                 expected.push(format!("{} {size} {} {}", ["a", "b", "c"][*device], last.iter().sum::<i64>(), last.iter().min().unwrap()));
             }

@@ -89,3 +89,38 @@ fn block_stops_acknowledging_and_loses_nothing() {
     world.stop();
     assert_eq!(world.accepted_numbers(), (0..READINGS).collect::<Vec<_>>(), "in order, each once");
 }
+
+/// Its record in the store.
+fn stored_sink(world: &World) -> StoredSink {
+    let stored = Stored::open(&world.data_dir);
+    stored.record(&keys::log(&LogName::outbox("central"))).expect("the tombstones are durable")
+}
+
+#[test]
+fn keep_latest_keeps_the_last_result_of_each_key_over_restarts() {
+    let policy = r#"outbox = { max_bytes = "64 KiB", when_full = "keep_latest", key = ["text"] }"#;
+    let mut world = World::prepare(&Keys { sink: policy, ..Keys::default() }, Script::new(VERSION));
+    world.central_proxy.refuse(true);
+    world.gateway.start();
+    world.local.wait_for_subscription("sensors/+/climate");
+    // A key that never changes again, and one that changes all the time: several outboxes full, before a kill and after it.
+    world.publish_numbers(0..1, TEXT_BYTES / 2);
+    world.publish_numbers(1..READINGS, TEXT_BYTES);
+    world.wait_acknowledged(READINGS as usize);
+    world.gateway.kill();
+    world.gateway.start();
+    world.publish_numbers(READINGS..2 * READINGS, TEXT_BYTES);
+    world.wait_acknowledged(2 * READINGS as usize);
+    world.stop();
+    let stored = stored_sink(&world);
+    assert!(stored.tombstones.iter().all(|tombstone| tombstone.reason == DropReason::Superseded), "{:?}", stored.tombstones);
+
+    world.central_proxy.refuse(false);
+    world.gateway.start();
+    world.wait_for_numbers(2 * READINGS - 1..2 * READINGS);
+    world.stop();
+    let numbers = world.accepted_numbers();
+    assert_eq!(numbers[0], 0, "the key that changed longest ago is there: {numbers:?}");
+    assert!(numbers.is_sorted() && numbers.len() < 60, "in order, and no more than fits: {numbers:?}");
+    assert_eq!(numbers.len() as u64 + stored.dropped, 2 * READINGS, "each came or was counted: {numbers:?}");
+}

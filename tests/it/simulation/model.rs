@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tidemill::gateway::{DropReason, SinkRecord};
 use tidemill::store::LogName;
 
 use super::store::MemoryStore;
@@ -130,25 +131,46 @@ impl Consumed {
         let tombstones = store.tombstones.get(&log).map(Vec::as_slice).unwrap_or_default();
         let appended = store.appended.get(&log).cloned().unwrap_or_default();
         let buried = |id: (u64, u64)| tombstones.iter().any(|tombstone| tombstone.first <= id && id <= tombstone.last);
-        if let Some(missing) = appended.iter().find(|id| !self.ids.contains(id) && !buried(**id)) {
+        if let Some(missing) = appended.keys().find(|id| !self.ids.contains(id) && !buried(**id)) {
             return Err(format!("{sink}: {missing:?} was committed, and neither came nor is in a tombstone: {tombstones:?}"));
         }
-        if let Some(kept) = store.stored(&log).find(|id| buried(*id)) {
+        // A range of superseded results holds the latest of each key, which stay.
+        if let Some(kept) = store.stored(&log).find(|id| !store.anew && buried(*id)) {
             return Err(format!("{sink}: {kept:?} is in a tombstone and in the log"));
         }
-        if let Some(unknown) = self.ids.iter().find(|id| !appended.contains(id)) {
+        if let Some(unknown) = self.ids.iter().find(|id| !appended.contains_key(id)) {
             return Err(format!("{sink}: {unknown:?} came and was never committed"));
         }
         let mut last: BTreeMap<u64, u64> = BTreeMap::new();
-        for (epoch, seq) in appended.iter().copied().chain(tombstones.iter().map(|tombstone| tombstone.last)) {
+        for (epoch, seq) in appended.keys().copied().chain(tombstones.iter().map(|tombstone| tombstone.last)) {
             let known = last.entry(epoch).or_default();
             *known = seq.max(*known);
         }
         for (epoch, last) in last {
-            if let Some(gap) = (1..=last).find(|seq| !appended.contains(&(epoch, *seq)) && !buried((epoch, *seq))) {
+            if let Some(gap) = (1..=last).find(|seq| !appended.contains_key(&(epoch, *seq)) && !buried((epoch, *seq))) {
                 return Err(format!("{sink}: the number {gap} of epoch {epoch:x} was left out without a tombstone"));
             }
         }
         if whole && !tombstones.is_empty() { Err(format!("{sink}: results were dropped: {tombstones:?}")) } else { Ok(()) }
+    }
+
+    /// Of each key the last record came, unless it went for want of room.
+    pub fn has_latest(&self, sink: &str, by_window: bool, store: &MemoryStore) -> Result<(), String> {
+        let log = LogName::outbox(sink);
+        let mut last = BTreeMap::new();
+        for (id, record) in store.appended.get(&log).into_iter().flatten() {
+            let SinkRecord { topic, payload } = SinkRecord::decode(record).ok_or("no record")?;
+            let row: serde_json::Value = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
+            last.insert((topic, by_window.then(|| row["start_ms"].to_string())), *id);
+        }
+        // A later one may have gone for want of room before it was ever in the log.
+        let full = |id: &(u64, u64)| {
+            let mut tombstones = store.tombstones.get(&log).into_iter().flatten();
+            tombstones.any(|tombstone| tombstone.reason == DropReason::Full && *id <= tombstone.last)
+        };
+        match last.into_iter().find(|(_, id)| !self.ids.contains(id) && !full(id)) {
+            Some((key, id)) => Err(format!("{sink}: {id:?}, the last of {key:?}, never came: {:?}", store.tombstones.get(&log))),
+            None => Ok(()),
+        }
     }
 }

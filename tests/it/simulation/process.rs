@@ -67,7 +67,13 @@ impl Process {
     pub fn start(settings: &Settings, store: &MemoryStore, seed: u64, stamp: Stamp) -> Process {
         let loaded = store.load();
         let seeds = Seeds { epoch: seed as u32, hash: seed };
-        let gateway = Gateway::start(settings, &loaded, seeds, &Discard::default(), stamp).expect("the store was written by this gateway");
+        let mut gateway =
+            Gateway::start(settings, &loaded, seeds, &Discard::default(), stamp).expect("the store was written by this gateway");
+        for (sink, sink_settings) in settings.sinks.iter().enumerate() {
+            if let Some(from) = gateway.wants_waiting(sink) {
+                gateway.take_up(sink, store.read(&LogName::outbox(&sink_settings.name), from));
+            }
+        }
         let SourceKind::Mqtt(source) = &settings.sources[0].kind;
         let session = Session::new(SessionSettings {
             broker: source.broker.clone(),

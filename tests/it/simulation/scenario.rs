@@ -30,13 +30,17 @@ impl Scenario {
     pub fn draw(random: &mut Random) -> Scenario {
         let kind = Kind { v5: random.below(2) == 0, by_clock: random.below(3) == 0, long: random.below(3) == 0 };
         let Kind { v5, by_clock, long } = kind;
-        let policy = [WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Block][random.below(3) as usize];
+        let policies = [WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::KeepLatest, WhenFull::KeepLatest, WhenFull::Block];
+        let policy = policies[random.below(5) as usize];
         let mut settings = settings(kind);
         settings.sources[0].max_future = None;
         settings.gateway.batch_interval = Duration::from_millis([100, 500, 500, 4_000][random.below(4) as usize]);
         let small = &mut settings.sinks[1].outbox;
         // Smaller than a configuration may make it: a few results. Long ones take several segments.
         (small.bytes_max, small.when_full) = (if long { 6_000 + random.below(40_000) } else { 300 + random.below(3_000) }, policy);
+        if policy == WhenFull::KeepLatest && random.below(2) == 0 {
+            small.key = vec!["start_ms".to_owned()];
+        }
         // By the clock, rows may be late: few enough at a time for all of them to be among the dead letters.
         let windows = if by_clock { [1, 2, 5, 5] } else { [1, 5, 20, 100] };
         Scenario {

@@ -56,7 +56,8 @@ impl World {
     fn new(seed: u64) -> World {
         let mut random = Random::new(seed);
         let scenario = Scenario::draw(&mut random);
-        let store = MemoryStore::default();
+        let mut store = MemoryStore::default();
+        store.anew = scenario.policy == WhenFull::KeepLatest;
         let began = Stamp { wall_us: BEGAN_US, mono_us: 1_000_000, synchronised: true };
         let process = Process::start(&scenario.settings, &store, random.next(), began);
         let centrals = scenario.settings.sinks.iter().map(|_| CentralBroker { v5: scenario.v5, arrived: Vec::new() });
@@ -396,6 +397,9 @@ impl World {
         central.accounts_for("central", &self.store, true)?;
         let small = Consumed::of(&self.centrals[1].arrived)?;
         small.accounts_for("small", &self.store, self.scenario.policy == WhenFull::Block)?;
+        if self.scenario.policy == WhenFull::KeepLatest {
+            small.has_latest("small", !self.scenario.settings.sinks[1].outbox.key.is_empty(), &self.store)?;
+        }
         let differs = small.windows.iter().find(|(window, values)| central.windows.get(*window) != Some(values));
         if let Some((window, values)) = differs {
             return Err(format!("small: {window:?} came as {values:?}, and to the other sink as {:?}", central.windows.get(window)));
