@@ -18,6 +18,7 @@ pub struct Status {
     pub rows: u64,
     pub dead_letters: DeadLetterStatus,
     pub sources: Vec<SourceStatus>,
+    pub tables: Vec<TableStatus>,
     pub queries: Vec<QueryStatus>,
     pub sinks: Vec<SinkStatus>,
 }
@@ -56,6 +57,22 @@ pub struct SourceStatus {
     /// Received and not proven acknowledged.
     pub unproven: u64,
     pub idle: bool,
+}
+
+/// A reference table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TableStatus {
+    pub name: String,
+    /// Of the version that is in use from the next batch on.
+    pub rows: u64,
+    /// Of its text.
+    pub bytes: u64,
+    /// How many versions have been taken since the start, the first included.
+    pub versions: u64,
+    /// How often the file could not be taken.
+    pub refused: u64,
+    /// Why it could not, while it cannot: an older version is in use.
+    pub trouble: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]

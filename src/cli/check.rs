@@ -15,10 +15,21 @@ pub fn run(files: &ConfigFiles) -> Result<(), CliError> {
         say(&format!("warning: {warning}\n"));
     }
     let count = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    if let Some(table) = settings.tables.iter().find(|table| table.trouble.is_some()) {
+        let what = format!(
+            "error: the file of the table `{}` is bad; a gateway that has taken it before would start with the last good one",
+            table.name
+        );
+        return Err(CliError::Failed(what));
+    }
+    let tables = match settings.tables.len() {
+        0 => String::new(),
+        number => format!("{}, ", count(number, "table", "tables")),
+    };
     let sources = count(settings.sources.len(), "source", "sources");
     let queries = count(settings.queries.len(), "query", "queries");
     let sinks = count(settings.sinks.len(), "sink", "sinks");
-    print(&format!("{}: {sources}, {queries}, {sinks}: ok\n", settings.gateway.id));
+    print(&format!("{}: {sources}, {tables}{queries}, {sinks}: ok\n", settings.gateway.id));
     Ok(())
 }
 

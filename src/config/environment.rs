@@ -53,14 +53,25 @@ impl Files {
     pub fn read(&self, path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
         let contents = match self {
             Files::Disk => {
-                let file = std::fs::File::open(path).map_err(reason)?;
+                let file = std::fs::File::open(path).map_err(file_problem)?;
                 let mut contents = Vec::new();
-                file.take(bytes_max as u64 + 1).read_to_end(&mut contents).map_err(reason)?;
+                file.take(bytes_max as u64 + 1).read_to_end(&mut contents).map_err(file_problem)?;
                 contents
             }
             Files::Memory(files) => files.get(path).cloned().ok_or_else(|| "no such file".to_owned())?,
         };
         if contents.len() > bytes_max { Err(format!("it is longer than {bytes_max} bytes")) } else { Ok(contents) }
+    }
+
+    /// As [`Files::read`], only for what is a file: a pipe could keep its reader waiting for ever.
+    pub fn read_regular(&self, path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
+        if matches!(self, Files::Disk) {
+            let meta = std::fs::metadata(path).map_err(file_problem)?;
+            if !meta.is_file() && !meta.is_dir() {
+                return Err("it is not a regular file".to_owned());
+            }
+        }
+        self.read(path, bytes_max)
     }
 
     /// As [`Files::read`], for text.
@@ -70,7 +81,8 @@ impl Files {
     }
 }
 
-fn reason(error: std::io::Error) -> String {
+/// Why a file cannot be had, for people.
+pub fn file_problem(error: std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such file".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

@@ -1,7 +1,7 @@
 //! TOML files to validated [`settings`].
 //!
 //! The way of a configuration: [`document`] reads and merges the files into a tree whose every key and string knows its place; [`reader`] takes
-//! tables apart key by key; one file a section ([`gateway`], [`source`], [`query`], [`sink`]) checks them; this file puts the sections together.
+//! tables apart key by key; one file a section ([`gateway`], [`source`], [`table`], [`query`], [`sink`]) checks them; this file puts the sections together.
 //! Nothing stops at the first error: all of them come back as [`ConfigErrors`], in the order of the text. The machine is seen only through
 //! [`Environment`].
 
@@ -21,6 +21,7 @@ pub mod settings;
 mod sink;
 mod source;
 mod state;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -31,16 +32,20 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Sources};
-pub use environment::{Environment, Files};
+pub use environment::{Environment, Files, file_problem};
 pub use settings::Settings;
 
 use crate::plan::{Program, ScriptFunction, TableSchema};
+use crate::sql::Catalog;
 use document::Table;
 use names::TableNames;
 use reader::{Context, Reader};
 use settings::{QuerySettings, SinkKind, SinkSettings, SourceKind, SourceSettings};
 
-/// Sources, queries and sinks, of each kind.
+/// Where in the data directory the last good file of each reference table is kept.
+const KEPT_TABLES: &str = "tables";
+
+/// Sources, tables, queries and sinks, of each kind.
 pub const SECTIONS_MAX: usize = 256;
 
 /// Reads and merges `paths` in their order, later ones over earlier ones, and checks the whole.
@@ -67,6 +72,7 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
     let mut top = Reader::top(merged);
     let gateway_reader = top.table(context, "gateway");
     let source_tables = sections(context, &mut top, "source");
+    let reference_tables = sections(context, &mut top, "table");
     let query_tables = sections(context, &mut top, "query");
     let sink_tables = sections(context, &mut top, "sink");
     let function_tables = sections(context, &mut top, "function");
@@ -85,6 +91,15 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
             None => _ = broken.insert(name.to_owned()),
         }
     }
+    let kept_in = gateway.settings.data_dir.join(KEPT_TABLES);
+    let mut tables = Vec::new();
+    for (name, reader) in reference_tables {
+        table_names.add(context, "table", name, reader.place);
+        match table::read(context, name, reader, &kept_in) {
+            Some(table) => tables.push(table),
+            None => _ = broken.insert(name.to_owned()),
+        }
+    }
     let functions = functions(context, function_tables);
     let mut queries = Vec::new();
     for (name, reader) in query_tables {
@@ -94,8 +109,11 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
             queries.push(query);
         }
     }
+    let dedup: Vec<Vec<usize>> = sources.iter().map(|source| source.dedup.clone()).collect();
     let (sources, schemas, mut clients) = unzip_sources(sources);
-    let planned = query::plan_all(context, &queries, &schemas, &functions, broken.clone());
+    let (tables, table_schemas): (Vec<_>, Vec<_>) = tables.into_iter().map(|table| (table.settings, table.schema)).unzip();
+    let catalog = Catalog { sources: &schemas, tables: &table_schemas, dedup: &dedup, functions: &functions, ..Catalog::default() };
+    let planned = query::plan_all(context, &queries, &catalog, broken.clone());
 
     let mut sinks = Vec::new();
     for (name, reader) in sink_tables {
@@ -122,8 +140,8 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
         on_change: text.on_change,
     };
     let queries = queries.map(settings).collect();
-    let program = Program { sources: schemas, queries: planned.queries, functions, ..Program::default() };
-    Some(Settings { gateway, sources, queries, sinks, program, warnings: Vec::new() })
+    let program = Program { sources: schemas, tables: table_schemas, queries: planned.queries, functions };
+    Some(Settings { gateway, sources, tables, queries, sinks, program, warnings: Vec::new() })
 }
 
 /// The user's functions; of two whose names differ in case, or go by one number, the first.
@@ -190,7 +208,7 @@ fn warn_unused(context: &mut Context, names: &TableNames, used: &BTreeSet<String
     }
     for (name, what, place) in names.iter().filter(|(name, ..)| !used.contains(*name)) {
         let message = match what {
-            "source" => format!("no query reads the source `{name}`"),
+            "source" | "table" => format!("no query reads the {what} `{name}`"),
             _ => format!("no sink and no query takes the results of `{name}`"),
         };
         context.report(Diagnostic::warning(place, message));

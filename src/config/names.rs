@@ -8,21 +8,21 @@ use super::reader::{Context, shown};
 /// Bytes of a name.
 pub const NAME_BYTES_MAX: usize = 64;
 
-/// The tables of SQL by name: sources and queries share one space.
+/// The tables of SQL by name: sources, reference tables and queries share one space.
 #[derive(Default)]
 pub struct TableNames {
     places: BTreeMap<String, (&'static str, Place)>,
 }
 
 impl TableNames {
-    /// Checks the name of a source or query (`what`). False, and reported, if the name is taken.
+    /// Checks the name of a source, table or query (`what`). False, and reported, if the name is taken.
     pub fn add(&mut self, context: &mut Context, what: &'static str, name: &str, place: Place) -> bool {
         check(context, what, name, place, false);
         match self.places.get(name) {
             Some((other, first)) => {
                 let message = format!("the {what} `{name}` has the name of a {other}");
                 let diagnostic = Diagnostic::error(place, message).related(*first, format!("the {other}"));
-                context.report(diagnostic.help("sources and queries are tables of the same SQL: rename one"));
+                context.report(diagnostic.help("sources, tables and queries are tables of the same SQL: rename one"));
                 false
             }
             None => {
@@ -36,7 +36,7 @@ impl TableNames {
         self.places.get(name).is_some_and(|(known, _)| *known == what)
     }
 
-    /// Name, "source" or "query", place.
+    /// Name, "source", "table" or "query", place.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'static str, Place)> {
         self.places.iter().map(|(name, (what, place))| (name.as_str(), *what, *place))
     }

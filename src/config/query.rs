@@ -9,7 +9,7 @@ use super::reader::{Context, Reader};
 use super::settings::{OnChange, QueryLimits};
 use super::state::{self, StateText};
 use super::text::Text;
-use crate::plan::{OutputMode, Query, ScriptFunction, TableSchema};
+use crate::plan::{OutputMode, Query};
 use crate::sql::{self, Catalog, TableReference};
 
 /// The last one is for tests only.
@@ -86,14 +86,8 @@ fn limits(context: &mut Context, reader: &mut Reader) -> QueryLimits {
     QueryLimits { keys_max, bytes_max }
 }
 
-/// Plans the queries. Those that read a table in `broken` are left out: what is wrong has been reported there.
-pub fn plan_all(
-    context: &mut Context,
-    texts: &[QueryText],
-    sources: &[TableSchema],
-    functions: &[ScriptFunction],
-    mut broken: BTreeSet<String>,
-) -> Planned {
+/// Plans the queries over the catalog's tables. Those that read a table in `broken` are left out: what is wrong has been reported there.
+pub fn plan_all(context: &mut Context, texts: &[QueryText], base: &Catalog<'_>, mut broken: BTreeSet<String>) -> Planned {
     let mut planned = Planned::default();
     let reads = tables_read(context, texts);
     planned.read = reads.iter().flatten().flatten().map(|table| table.name.clone()).collect();
@@ -107,7 +101,7 @@ pub fn plan_all(
         let query = &texts[index];
         let plan = match (&query.sql, &reads[index]) {
             (Some(text), Some(tables)) if !tables.iter().any(|table| broken.contains(&table.name)) => {
-                let catalog = Catalog { sources, queries: &planned.queries, functions, ..Catalog::default() };
+                let catalog = Catalog { queries: &planned.queries, ..*base };
                 let plan = sql::plan_query(&query.name, &text.value, query.mode, &catalog);
                 let plan = plan.map_err(|error| context.report_sql(text, error)).ok();
                 match &query.state {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::format::DecodeSettings;
+use crate::format::reference::{ReferenceContents, ReferenceSettings};
 pub use crate::format::{TopicPart, TopicTemplate};
 use crate::mqtt::BrokerSettings;
 use crate::plan::Program;
@@ -13,6 +14,8 @@ use crate::plan::Program;
 pub struct Settings {
     pub gateway: GatewaySettings,
     pub sources: Vec<SourceSettings>,
+    /// In the order of `program.tables`.
+    pub tables: Vec<TableSettings>,
     pub queries: Vec<QuerySettings>,
     pub sinks: Vec<SinkSettings>,
     pub program: Program,
@@ -63,6 +66,20 @@ pub struct MqttSourceSettings {
     pub retained_used: bool,
     /// Payloads above this are dead-lettered with their topic.
     pub payload_bytes_max: usize,
+}
+
+/// A reference table: its file, and what was in it when the configuration was read.
+#[derive(Clone, Debug)]
+pub struct TableSettings {
+    pub name: String,
+    pub path: PathBuf,
+    pub read: ReferenceSettings,
+    pub check_interval: Duration,
+    pub contents: ReferenceContents,
+    /// Where the last good file is kept.
+    pub kept: PathBuf,
+    /// Why the file was bad and `kept` was read in its place.
+    pub trouble: Option<String>,
 }
 
 #[derive(Clone, Debug)]

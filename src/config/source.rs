@@ -17,13 +17,16 @@ use crate::types::{DataType, Field};
 /// Topic filters of one source.
 pub const TOPICS_MAX: usize = 256;
 
+/// Columns that tell rows apart.
+const DEDUP_COLUMNS_MAX: usize = 16;
+
 const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 const FUTURE_DEFAULT: Duration = Duration::from_secs(86_400);
 const PAYLOAD_BYTES_DEFAULT: u64 = 256 << 10;
 const PAYLOAD_BYTES_MAX: u64 = 16 << 20;
 
 const FORMATS: [(&str, Format); 2] = [("json", Format::Json), ("value", Format::Value)];
-const TIMESTAMP_UNITS: [(&str, TimestampUnit); 3] =
+pub const TIMESTAMP_UNITS: [(&str, TimestampUnit); 3] =
     [("s", TimestampUnit::Seconds), ("ms", TimestampUnit::Millis), ("us", TimestampUnit::Micros)];
 const BAD_RECORDS: [(&str, BadRecords); 2] = [("dead_letter", BadRecords::DeadLetter), ("null_row", BadRecords::NullRow)];
 const COERCE: [(&str, Coerce); 2] = [("strict", Coerce::Strict), ("lenient", Coerce::Lenient)];
@@ -42,6 +45,8 @@ const HIDDEN_COLUMNS: [(&str, DataType, Origin); 4] = [
 pub struct Source {
     pub settings: SourceSettings,
     pub schema: TableSchema,
+    /// The columns that tell rows apart where repeats are dropped; none: they are not.
+    pub dedup: Vec<usize>,
     /// Where its broker is named, for messages.
     pub place: Place,
 }
@@ -72,6 +77,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let columns = columns(context, &mut reader, format, topics.as_ref());
     let watermark = reader.duration(context, "watermark", Duration::ZERO..=DURATION_MAX);
     let event_time = event_time(context, &mut reader, columns.as_deref());
+    let dedup = dedup(context, &mut reader, columns.as_deref(), watermark);
     let decode = decode_settings(context, &mut reader, format, columns.clone(), topics.as_ref());
     let idle_timeout = reader.duration(context, "idle_timeout", Duration::from_millis(100)..=DURATION_MAX).unwrap_or(IDLE_TIMEOUT_DEFAULT);
     let max_future = max_future(context, &mut reader);
@@ -98,7 +104,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         retained_used,
         payload_bytes_max: payload_bytes_max as usize,
     });
-    Some(Source { settings: SourceSettings { name: name.to_owned(), kind, decode, idle_timeout, max_future }, schema, place })
+    Some(Source { settings: SourceSettings { name: name.to_owned(), kind, decode, idle_timeout, max_future }, schema, dedup, place })
 }
 
 fn table_column(column: &ColumnLayout) -> TableColumn {
@@ -238,6 +244,51 @@ fn event_time(context: &mut Context, reader: &mut Reader, columns: Option<&[Colu
         return None;
     }
     Some(index)
+}
+
+/// The columns of `dedup`.
+fn dedup(context: &mut Context, reader: &mut Reader, columns: Option<&[ColumnLayout]>, watermark: Option<Duration>) -> Vec<usize> {
+    let Some(texts) = reader.texts(context, "dedup", DEDUP_COLUMNS_MAX) else { return Vec::new() };
+    if watermark.map_or(!reader.has("watermark"), |delay| delay.is_zero()) {
+        let help = "add a watermark: it is also for how long a row may be repeated";
+        context.error(reader.key_place("dedup"), "`dedup` without `watermark`", help);
+    }
+    if texts.is_empty() {
+        context.error(reader.key_place("dedup"), "`dedup` names no column", "for example: dedup = [\"device\", \"seq\"]");
+    }
+    let mut found = Vec::new();
+    for text in &texts {
+        let Some(columns) = columns else { break };
+        match columns.iter().position(|column| column.name.eq_ignore_ascii_case(&text.value)) {
+            None => {
+                let names = columns.iter().map(|column| column.name.as_str());
+                let help = match super::diagnostic::nearest(&text.value, names.clone()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the columns are {}", names.collect::<Vec<_>>().join(", ")),
+                };
+                context.error(text.place, format!("there is no column `{}`", shown(&text.value)), help);
+            }
+            Some(index) if found.contains(&index) => {
+                context.error(text.place, format!("`{}` stands twice in `dedup`", columns[index].name), "leave one out");
+            }
+            Some(index) if has_map(&columns[index].data_type) => {
+                let message = format!("`{}` is {}, which cannot be told apart", columns[index].name, columns[index].data_type);
+                context.error(text.place, message, "name a column of another type");
+            }
+            Some(index) => found.push(index),
+        }
+    }
+    found
+}
+
+/// Whether a value of the type holds a map: maps have no order of their own.
+fn has_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) => true,
+        DataType::Array(element) => has_map(element),
+        DataType::Struct(members) => members.iter().any(|member| has_map(&member.data_type)),
+        _ => false,
+    }
 }
 
 fn decode_settings(

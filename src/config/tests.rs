@@ -15,6 +15,7 @@ const EVERY_KIND: &str = r#"
 [gateway]
 [source.a]
 type = "mqtt"
+[table.a]
 [query.a]
 state = {}
 [function.a]
@@ -44,6 +45,7 @@ fn documented_keys() -> BTreeSet<String> {
     let kinds = [
         ("## `[gateway]`", "gateway"),
         ("## `[source.<name>]`", "source.*"),
+        ("## `[table.<name>]`", "table.*"),
         ("## `[query.<name>]`", "query.*"),
         ("## `[function.<name>]`", "function.*"),
         ("### `state`", "query.*.state"),
@@ -69,7 +71,7 @@ fn documented_keys() -> BTreeSet<String> {
 #[test]
 fn every_key_is_documented_and_every_documented_key_is_read() {
     let known = known_keys();
-    let sections = ["gateway", "source", "query", "function", "sink"].map(str::to_owned);
+    let sections = ["gateway", "source", "table", "query", "function", "sink"].map(str::to_owned);
     let known: BTreeSet<String> = known.difference(&BTreeSet::from(sections)).cloned().collect();
     assert!(known.len() > 40);
     let documented = documented_keys();

@@ -8,6 +8,7 @@ mod clock;
 mod core;
 mod hooks;
 mod report;
+mod tables;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -87,6 +88,8 @@ struct Running {
     sink_controls: Vec<Arc<watch::Sender<Control>>>,
     sources: JoinSet<()>,
     sinks: JoinSet<()>,
+    /// Those that watch files.
+    tables: JoinSet<()>,
 }
 
 impl Running {
@@ -118,6 +121,8 @@ impl Running {
         let mut sinks = JoinSet::new();
         let settings = Arc::new(settings);
         let source_controls = start_sources(&settings, &gateway, &events, &mut sources);
+        let mut tables = JoinSet::new();
+        tables::watch(&settings, &events, &mut tables);
         let sink_controls = start_sinks(&settings, &gateway, &events, &store_requests, &mut sinks);
         tell_started(&settings, &gateway);
         let (stopped_tell, stopped) = watch::channel(0);
@@ -146,6 +151,7 @@ impl Running {
             sink_controls,
             sources,
             sinks,
+            tables,
         })
     }
 
@@ -157,11 +163,13 @@ impl Running {
             _ = &mut self.core_ended => DaemonError::CoreGone,
             error = task_failure(&mut self.sources) => DaemonError::TaskGone(error),
             error = task_failure(&mut self.sinks) => DaemonError::TaskGone(error),
+            error = task_failure(&mut self.tables) => DaemonError::TaskGone(error),
         }
     }
 
     async fn stop(mut self) -> Result<(), DaemonError> {
         self.hooks.stopping();
+        self.tables.shutdown().await;
         self.settle().await?;
         self.source_controls.iter().for_each(|control| control.send_modify(|control| control.leave = true));
         let leaving = async { while self.sources.join_next().await.is_some() {} };
@@ -277,6 +285,7 @@ fn tell_started(settings: &Settings, gateway: &Gateway) {
         gateway = %settings.gateway.id,
         epoch = format_args!("{:016x}", gateway.epoch()),
         sources = settings.sources.len(),
+        tables = settings.tables.len(),
         queries = settings.queries.len(),
         sinks = settings.sinks.len(),
         data_dir = %settings.gateway.data_dir.display(),

@@ -19,6 +19,7 @@
 //! | `limit`, `sort` | LIMIT, ORDER BY |
 //! | `generate`, `expand`, `over` | rows made of rows; analytic functions |
 //! | `join`, `tables` | joins; the reference tables |
+//! | `dedup` | repeats dropped within the watermark |
 //! | `keyed` | what operators keep by key, with due times |
 //! | `over_stream`, `running` | OVER over a stream, row by row |
 //! | `state_function` | scripts with a state for each key |
@@ -36,6 +37,7 @@ mod buckets;
 mod checkpoint;
 mod chunk;
 mod compile;
+mod dedup;
 mod describe;
 mod distinct_rows;
 mod emit;

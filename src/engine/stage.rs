@@ -7,10 +7,11 @@
 //! - a *stateful* one of either kind says so in [`Stage::is_stateful`], hands out changed entries in [`Stage::put_changes`] and takes them up
 //!   in [`Stage::restore`], both below its own prefix `s/<query>/<n>/`; what its state closes by the clock it tells in [`Stage::next_close`].
 
-use crate::batch::{Stamp, Values};
+use crate::batch::{Column, Stamp, Values};
 use crate::engine::aggregate::Aggregate;
 use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::{Chunk, SharedColumn, without};
+use crate::engine::dedup::Deduplicate;
 use crate::engine::expand::expand;
 use crate::engine::expr::{Context, EvalError, RowError};
 use crate::engine::generate::Generate;
@@ -60,6 +61,7 @@ pub(super) enum Stage {
     OverStream(Box<OverStream>),
     /// Two streams.
     Join(Box<StreamJoin>),
+    Deduplicate(Box<Deduplicate>),
 }
 
 /// What becomes of a chunk that went into an operator.
@@ -144,6 +146,7 @@ impl Stage {
             }
             Stage::Lookup(lookup) => return lookup.push(chunk, env),
             Stage::Join(join) => return join.push(port, &chunk, env),
+            Stage::Deduplicate(dedup) => chunk = dedup.push(chunk, env),
             Stage::Whole(whole) => {
                 whole.absorb(port, chunk, env);
                 return Flow::Held;
@@ -167,6 +170,10 @@ impl Stage {
             Stage::Whole(whole) if env.ended => whole.release(env).into_iter().collect(),
             Stage::StateFunction(function) => function.release(env).into_iter().collect(),
             Stage::Join(join) => join.release(env),
+            Stage::Deduplicate(dedup) => {
+                dedup.release(env.after_us);
+                Vec::new()
+            }
             _ => Vec::new(),
         }
     }
@@ -185,14 +192,14 @@ impl Stage {
 
     /// Whether it has entries of its own in the store, and so a number.
     pub fn is_stateful(&self) -> bool {
-        use Stage::{Aggregate, Join, Limit, OverStream, RowWindows, StateFunction};
-        matches!(self, Aggregate(_) | Limit(_) | RowWindows(_) | Join(_) | StateFunction(_) | OverStream(_))
+        use Stage::{Aggregate, Deduplicate, Join, Limit, OverStream, RowWindows, StateFunction};
+        matches!(self, Aggregate(_) | Limit(_) | RowWindows(_) | Join(_) | StateFunction(_) | OverStream(_) | Deduplicate(_))
     }
 
     /// Whether what it does depends on the watermark, so that this must be stored.
     pub fn needs_watermark(&self) -> bool {
         match self {
-            Stage::Aggregate(_) | Stage::RowWindows(_) | Stage::Join(_) => true,
+            Stage::Aggregate(_) | Stage::RowWindows(_) | Stage::Join(_) | Stage::Deduplicate(_) => true,
             Stage::StateFunction(function) => function.needs_watermark(),
             _ => false,
         }
@@ -244,6 +251,7 @@ impl Stage {
             Stage::StateFunction(function) => function.put_changes(prefix, out),
             Stage::OverStream(over) => over.put_changes(prefix, out),
             Stage::Join(join) => join.put_changes(prefix, out),
+            Stage::Deduplicate(dedup) => dedup.put_changes(prefix, out),
             Stage::Limit(limit) => {
                 if let Some(passed) = limit.end_step() {
                     let mut value = vec![VERSION];
@@ -263,6 +271,7 @@ impl Stage {
             Stage::StateFunction(function) => function.restore(entries),
             Stage::OverStream(over) => over.restore(entries),
             Stage::Join(join) => join.restore(entries, watermark_us),
+            Stage::Deduplicate(dedup) => dedup.restore(entries, watermark_us),
             Stage::Limit(limit) => {
                 if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "count") {
                     limit.restore(open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?);
@@ -291,6 +300,7 @@ impl Stage {
                 status.panes += join.parts();
                 status.cells += join.rows();
             }
+            Stage::Deduplicate(dedup) => status.cells += dedup.keys(),
             _ => {}
         }
         if let Some(operator) = self.operator_status() {
@@ -311,6 +321,7 @@ impl Stage {
             Stage::StateFunction(function) => Some(function.status()),
             Stage::OverStream(over) => Some(over.status()),
             Stage::Join(join) => Some(join.status()),
+            Stage::Deduplicate(dedup) => Some(dedup.status()),
             _ => None,
         }
     }
@@ -359,4 +370,18 @@ fn event_times<'c>(chunk: &'c Chunk<'_>, column: usize) -> impl Iterator<Item = 
         .iter()
         .filter(move |row| column.is_some_and(|column| !column.is_null(*row as usize)))
         .filter_map(|row| times.get(row as usize).copied())
+}
+
+/// The times of a column by row, a window by its end; NULL is `None`.
+pub(super) fn moments(column: &Column) -> Vec<Option<i64>> {
+    let valid = |row: usize| !column.is_null(row);
+    match &column.values {
+        Values::Timestamp(times) => times.iter().enumerate().map(|(row, time)| valid(row).then_some(*time)).collect(),
+        // A window: its end.
+        Values::Struct(members) => match members.last().map(moments) {
+            Some(ends) => ends.into_iter().enumerate().map(|(row, end)| end.filter(|_| valid(row))).collect(),
+            None => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
 }

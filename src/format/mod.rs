@@ -12,6 +12,7 @@ mod encode;
 mod json;
 mod number;
 mod open_table;
+pub mod reference;
 mod row;
 pub mod timestamp;
 mod topic;

@@ -77,7 +77,7 @@ impl Gateway {
         }
         self.opened_us = None;
         self.last_step_us = stamp.mono_us;
-        let batch = Batch { number: self.number + 1, stamp, inputs, tables: Vec::new() };
+        let batch = Batch { number: self.number + 1, stamp, inputs, tables: self.tables.take() };
         let output = self.engine.step(&batch);
         let mut changes = self.apply(output, stamp);
         let bookkeeping = self.bookkeeping(stamp);

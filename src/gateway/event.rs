@@ -1,6 +1,7 @@
-//! What the core is told and what it asks for. Indices of sources, queries and sinks are those of the settings.
+//! What the core is told and what it asks for. Indices of sources, tables, queries and sinks are those of the settings.
 
 use super::outbox::Cursor;
+use crate::format::reference::ReferenceContents;
 use crate::mqtt::Inbound;
 use crate::store::ChangeSet;
 
@@ -38,6 +39,16 @@ pub enum Event {
     SourceTrouble {
         source: usize,
         text: String,
+    },
+    /// A reference table's file has changed, and this is in it now.
+    TableRead {
+        table: usize,
+        contents: ReferenceContents,
+    },
+    /// A reference table's file cannot be taken; the version before stays.
+    TableRefused {
+        table: usize,
+        reason: String,
     },
     /// The change set of this number is durable.
     Committed {

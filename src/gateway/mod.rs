@@ -19,6 +19,7 @@ mod redelivery;
 mod restore;
 mod sinks;
 mod stall;
+mod tables;
 
 pub use event::{Action, Event};
 pub use outbox::{Cursor, DropReason, Tombstone};
@@ -34,6 +35,7 @@ use dead_letters::DeadLetters;
 use intake::{Intake, Receipt};
 use outbox::Outbox;
 use sinks::SinkBooks;
+use tables::Tables;
 
 /// Delivered records after which the cursor is made durable without waiting.
 const CURSOR_RECORDS_MAX: u64 = 1_000;
@@ -53,6 +55,7 @@ pub struct Gateway {
     epoch: u64,
     intakes: Vec<Intake>,
     engine: Engine,
+    tables: Tables,
     sinks: Vec<SinkBooks>,
     dead_letters: DeadLetters,
     dead_letter_log: Outbox,
@@ -100,6 +103,8 @@ impl Gateway {
             Event::Proven { source, connection, through_seq } => self.intakes[source].redelivery.proven(connection, through_seq),
             Event::Subscribed { source, filters } => self.intakes[source].subscribed(filters),
             Event::SourceTrouble { source, text } => self.intakes[source].status.trouble = Some(text),
+            Event::TableRead { table, contents } => self.tables.read(table, &contents),
+            Event::TableRefused { table, reason } => self.tables.refused(table, reason),
             Event::Committed { number } => self.committed(number, stamp, &mut actions),
             Event::StoreDown { reason } => {
                 actions.push(Action::PauseSources);
@@ -184,6 +189,7 @@ impl Gateway {
             rows: self.intakes.iter().map(|intake| intake.status.decoded_rows).sum(),
             dead_letters: self.dead_letter_status.clone(),
             sources: self.intakes.iter().map(Intake::status).collect(),
+            tables: self.tables.status(),
             queries: self.queries.iter().zip(self.engine.status()).map(|(counted, held)| query_status(counted, held)).collect(),
             sinks: self.sinks.iter().map(SinkBooks::status).collect(),
         }

@@ -10,6 +10,7 @@ use super::intake::Intake;
 use super::outbox::{Cursor, Outbox};
 use super::redelivery::{Redelivery, StoredRedelivery};
 use super::sinks::{SinkBooks, StoredSink};
+use super::tables::Tables;
 use crate::batch::Stamp;
 use crate::config::settings::{OnChange, OutboxSettings, QueryLimits, QuerySettings, Settings, WhenFull};
 use crate::engine::{Engine, EngineSettings, RestoreError, StateLimits};
@@ -120,6 +121,7 @@ impl Gateway {
             epoch,
             intakes,
             engine,
+            tables: Tables::start(&settings.tables),
             sinks,
             dead_letters: DeadLetters::default(),
             dead_letter_log: outbox(&records, LogName::dead_letters(), letters, keys::cursor("/dead_letters"), epoch)?,

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::folder::{QueryCase, Step};
 use super::message::InputMessage;
-use crate::batch::{Batch, SourceInput, Stamp};
+use crate::batch::{Batch, SourceInput, Stamp, TableVersion};
 use crate::config::Settings;
 use crate::engine::{Engine, EngineSettings, StepOutput};
 use crate::format::{Decoder, Message, OpenTable, PatternLevel, TopicPattern, encode_row};
@@ -80,6 +80,7 @@ pub fn run(case: &QueryCase, options: &RunOptions) -> Result<Results, String> {
         settings,
         program,
         engine_settings,
+        tables: tables(settings),
         stored: BTreeMap::new(),
         number: 0,
         clock_us: FIRST_TIME_US - STEP_US,
@@ -116,6 +117,12 @@ fn inputs(settings: &Settings, program: &Program) -> Result<Vec<Input>, String> 
     settings.sources.iter().enumerate().map(input).collect()
 }
 
+/// The tables as their files have them.
+fn tables(settings: &Settings) -> Vec<TableVersion> {
+    let tables = settings.tables.iter().enumerate();
+    tables.map(|(table, settings)| TableVersion { table, rows: settings.contents.rows.clone() }).collect()
+}
+
 /// Some topic that the pattern matches.
 fn matching_topic(pattern: &TopicPattern) -> String {
     let level = |level: &PatternLevel| match level {
@@ -132,6 +139,8 @@ struct Running<'c> {
     engine_settings: EngineSettings,
     engine: Engine,
     inputs: Vec<Input>,
+    /// Versions of reference tables that the engine has not seen.
+    tables: Vec<TableVersion>,
     stored: BTreeMap<Vec<u8>, Vec<u8>>,
     number: u64,
     clock_us: i64,
@@ -158,7 +167,8 @@ impl Running<'_> {
             let inputs = self.inputs.iter_mut().enumerate();
             let inputs = inputs.map(|(source, input)| SourceInput { source, table: input.open.take(), idle: idle(source) }).collect();
             self.number += 1;
-            let output = self.engine.step(&Batch { number: self.number, stamp, inputs, ..Batch::default() });
+            let tables = std::mem::take(&mut self.tables);
+            let output = self.engine.step(&Batch { number: self.number, stamp, inputs, tables });
             self.collect(output)?;
             if options.restart && !batch_mode {
                 self.restart()?;
@@ -232,6 +242,7 @@ impl Running<'_> {
             return Err(format!("after a restart state is left over of {}", forgotten.join(", ")));
         }
         self.inputs = inputs(self.settings, &self.program)?;
+        self.tables = tables(self.settings);
         Ok(())
     }
 }

@@ -102,7 +102,7 @@ impl Planner<'_> {
             && let Some(delay_us) = event_time.delay_us
             && !has_clause
         {
-            relation = Relation::Watermark { input: Box::new(relation), column: event_time.column, delay_us };
+            relation = self.deduplicated(Relation::Watermark { input: Box::new(relation), column: event_time.column, delay_us });
         }
         Planned { relation, scope: scope_of(&table.columns) }
     }
@@ -175,9 +175,26 @@ impl Planner<'_> {
         };
         // On a reference table without effect; in a batch query it says, while it is planned, which column is event time.
         if streaming || self.mode == OutputMode::Batch && !planned.relation.has_watermark() {
-            planned.relation = Relation::Watermark { input: Box::new(planned.relation), column, delay_us: clause.delay_us };
+            let watermark = Relation::Watermark { input: Box::new(planned.relation), column, delay_us: clause.delay_us };
+            planned.relation = self.deduplicated(watermark);
         }
         Ok(planned)
+    }
+
+    /// A source under its watermark, without its repeats where they are to be dropped.
+    fn deduplicated(&self, relation: Relation) -> Relation {
+        let Relation::Watermark { input, delay_us, .. } = &relation else { return relation };
+        let delay_us = *delay_us;
+        let mut below = &**input;
+        if let Relation::Project { input, .. } = below {
+            // The expression of a WATERMARK clause, behind all columns of the source.
+            below = input;
+        }
+        let Relation::Scan { source, .. } = below else { return relation };
+        match self.catalog.dedup.get(*source) {
+            Some(keys) if !keys.is_empty() => Relation::Deduplicate { input: Box::new(relation), keys: keys.clone(), delay_us },
+            _ => relation,
+        }
     }
 }
 

@@ -84,6 +84,8 @@ pub struct Catalog<'a> {
     pub queries: &'a [Query],
     /// Reference tables: `Relation::ReferenceScan` refers to them by index. Their `event_time` has no meaning.
     pub tables: &'a [TableSchema],
+    /// By source: the columns whose values tell its rows apart, where repeats within the watermark are to be dropped. May be shorter.
+    pub dedup: &'a [Vec<usize>],
     /// The user's own; none has the name of another function.
     pub functions: &'a [ScriptFunction],
 }

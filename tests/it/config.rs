@@ -18,6 +18,12 @@ fn environment(configs: &[(&str, &str)]) -> Environment {
     let variables = [("BROKER", "mqtt://10.1.2.3"), ("SITE", "north"), ("CREDENTIALS_DIRECTORY", "/run/credentials/tidemill")];
     let files = [
         ("/run/credentials/tidemill/password", "geheim\n"),
+        ("devices.csv", "device,room,high\nkitchen,ground floor,24.5\n"),
+        ("/etc/short.csv", "device;room\nkitchen\n"),
+        ("/etc/header.csv", "sensor,room\n"),
+        ("/etc/values.jsonl", "{\"device\":\"a\",\"high\":1}\n{\"device\":\"b\",\"high\":\"hot\"}\n"),
+        ("/etc/nothing.json", ""),
+        ("/etc/long.csv", "device\na\nb\nc\n"),
         ("/etc/broken-ca.pem", "no certificate here\n"),
         ("/etc/query.sql", "SELECT *\nFROM nowhere\n"),
         ("/etc/broken.rhai", "fn update(key, state, rows, now) {\n    state = rows[0\n}\n"),

@@ -1,12 +1,8 @@
 //! Cases with Spark's own output, from `tests/golden` (its INDEX.md describes them), as `tidemill test` runs them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tidemill::query_test::{Outcome, QueryCase, RunOptions, check, load_all};
-
-/// Cases that ask for what is not there yet.
-const NOT_YET: &[(&str, &str)] =
-    &[("20_join_static_inner", "joins"), ("21_join_static_left_window", "joins"), ("33_stream_static_join", "joins")];
 
 fn cases() -> Vec<QueryCase> {
     let cases = load_all(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")], &[]).unwrap();
@@ -15,14 +11,10 @@ fn cases() -> Vec<QueryCase> {
     cases
 }
 
-fn is_not_yet(case: &QueryCase) -> bool {
-    NOT_YET.iter().any(|(name, _)| case.path.ends_with(name))
-}
-
-/// Runs what is there; returns how many passed and were skipped.
+/// Runs all; returns how many passed and were skipped.
 fn run(options: RunOptions) -> (usize, usize) {
     let (mut passed, mut skipped, mut failed) = (0, 0, String::new());
-    for case in cases().iter().filter(|case| !is_not_yet(case)) {
+    for case in &cases() {
         match check(case, &options) {
             Outcome::Passed => passed += 1,
             Outcome::Skipped(_) => skipped += 1,
@@ -38,28 +30,18 @@ fn run(options: RunOptions) -> (usize, usize) {
 
 #[test]
 fn results_are_sparks() {
-    assert_eq!(run(RunOptions::default()), (36 - NOT_YET.len(), 0));
+    assert_eq!(run(RunOptions::default()), (36, 0));
 }
 
 #[test]
 fn results_are_sparks_through_a_restart_after_every_batch() {
-    assert_eq!(run(RunOptions { restart: true, split_rows: None }), (36 - NOT_YET.len(), 0));
+    assert_eq!(run(RunOptions { restart: true, split_rows: None }), (36, 0));
 }
 
 #[test]
 fn results_are_sparks_however_the_input_is_cut() {
     for messages in [1, 2, 7] {
         let (passed, skipped) = run(RunOptions { restart: messages == 2, split_rows: Some(messages) });
-        assert!(passed >= 20 && passed + skipped == 36 - NOT_YET.len(), "{messages} a batch: {passed} passed");
+        assert!(passed >= 20 && passed + skipped == 36, "{messages} a batch: {passed} passed");
     }
-}
-
-/// So that a case leaves the table when it can.
-#[test]
-fn what_is_not_there_yet_fails() {
-    let passing: Vec<PathBuf> = (cases().into_iter())
-        .filter(|case| is_not_yet(case) && check(case, &RunOptions::default()) == Outcome::Passed)
-        .map(|case| case.path)
-        .collect();
-    assert!(passing.is_empty(), "take them out of NOT_YET: {passing:?}");
 }

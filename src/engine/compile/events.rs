@@ -37,7 +37,10 @@ pub(super) fn scanned(relation: &Relation) -> Vec<usize> {
 pub(super) fn source_column(relation: &Relation, column: usize) -> Option<(usize, usize)> {
     match relation {
         Relation::Scan { source, columns, .. } => columns.get(column).map(|column| (*source, *column)),
-        Relation::Filter { input, .. } | Relation::Watermark { input, .. } | Relation::Limit { input, .. } => source_column(input, column),
+        Relation::Filter { input, .. }
+        | Relation::Watermark { input, .. }
+        | Relation::Limit { input, .. }
+        | Relation::Deduplicate { input, .. } => source_column(input, column),
         // Rows that are made several times share their columns or hold copies of them.
         Relation::Expand { input, projections, .. } => {
             let mut inner = projections.iter().map(|projection| match projection.get(column)?.node {
@@ -60,7 +63,10 @@ pub(super) fn source_column(relation: &Relation, column: usize) -> Option<(usize
 /// The columns of `relation` that the watermark speaks about.
 pub(super) fn event_columns(relation: &Relation) -> Vec<EventColumn> {
     match relation {
-        Relation::Filter { input, .. } | Relation::Sort { input, .. } | Relation::Limit { input, .. } => event_columns(input),
+        Relation::Filter { input, .. }
+        | Relation::Sort { input, .. }
+        | Relation::Limit { input, .. }
+        | Relation::Deduplicate { input, .. } => event_columns(input),
         Relation::Watermark { input, column, .. } => {
             let mut events = event_columns(input);
             events.push(EventColumn { column: *column, kind: EventKind::Moment });

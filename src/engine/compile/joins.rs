@@ -2,11 +2,12 @@
 
 use super::Compiler;
 use super::events::{EventColumn, event_columns, scanned};
+use crate::engine::dedup::Deduplicate;
 use crate::engine::describe::describe;
 use crate::engine::error::EngineError;
 use crate::engine::join::{Expiry, Lookup, SideKeys, SideSpec, StreamJoin, StreamJoinSpec, Whole, conjuncts, mark_columns, shift_columns};
 use crate::engine::stage::Stage;
-use crate::plan::{Expr, ExprNode, Join, JoinKey, JoinKind, OutputMode, Relation};
+use crate::plan::{Expr, ExprNode, Join, JoinKey, JoinKind, OutputMode, Relation, Span};
 use crate::types::{DataType, Field};
 
 /// Stretches that the time for which rows are kept is cut into, for storing them.
@@ -95,6 +96,21 @@ impl Compiler<'_> {
             event: events.first().map(|event| column(event.column)),
             expiry: by_key.or_else(by_range),
         }
+    }
+
+    pub(super) fn deduplicate(&self, input: &Relation, keys: &[usize], delay_us: i64) -> Result<Stage, EngineError> {
+        let fields = input.schema();
+        let column = |index: usize| {
+            let data_type = fields.get(index).map_or(DataType::Null, |field| field.data_type.clone());
+            Expr { node: ExprNode::Column(index), data_type, span: Span::default() }
+        };
+        let Some(event) = event_columns(input).first().copied().filter(|_| self.query.mode != OutputMode::Batch) else {
+            return Err(self.unsupported("repeats are dropped within a stream's watermark: it has none"));
+        };
+        let keys: Vec<Expr> = keys.iter().map(|key| column(*key)).collect();
+        let names: Vec<String> = keys.iter().map(|key| format!("{} {}", describe(key, &fields), key.data_type)).collect();
+        let fingerprint = format!("first rows by [{}] within {delay_us} µs", names.join(", "));
+        Ok(Stage::Deduplicate(Box::new(Deduplicate::new(keys, column(event.column), delay_us, fingerprint, self.settings))))
     }
 
     pub(super) fn join(&self, relation: &Relation, join: &Join) -> Result<Stage, EngineError> {

@@ -187,6 +187,7 @@ impl Compiler<'_> {
                 return Err(EngineError::Plan { query: self.query.name.clone(), what: "a source stands above an operator" });
             }
             Relation::Join(join) => self.join(relation, join)?,
+            Relation::Deduplicate { input, keys, delay_us } => self.deduplicate(input, keys, *delay_us)?,
             Relation::Generate { generator, outer, columns, .. } => {
                 let generate = Generate::new(generator.clone(), *outer, columns.clone());
                 Stage::Generate(generate.ok_or_else(|| self.unsupported("a window whose slide, start or number breaks a rule"))?)
@@ -195,7 +196,7 @@ impl Compiler<'_> {
             Relation::Over { input, partition, order, calls } if self.query.mode == OutputMode::Batch => {
                 Stage::Over(Box::new(Over::new(&self.query.name, partition, order, calls, input.schema())?))
             }
-            Relation::Over { .. } | Relation::Deduplicate { .. } => {
+            Relation::Over { .. } => {
                 return Err(self.unsupported("this operator is not there yet"));
             }
         }))

@@ -25,6 +25,8 @@ mod whole;
 pub(super) use condition::{conjuncts, mark_columns, shift_columns};
 pub(super) use lookup::Lookup;
 use matcher::{MATCHES_MAX, Matcher};
+pub(super) use side::{Arrival, Side};
+pub(super) use stored::{Sides, put_sides, restore_sides};
 pub(super) use stream::{Expiry, SideSpec, StreamJoin, StreamJoinSpec};
 pub(super) use whole::Whole;
 
@@ -45,11 +47,11 @@ pub(super) struct SideKeys {
 }
 
 /// A chunk's keys.
-struct EvaluatedKeys<'c> {
-    columns: Vec<Cow<'c, Column>>,
+pub(super) struct EvaluatedKeys<'c> {
+    pub columns: Vec<Cow<'c, Column>>,
     /// The rows whose keys could be evaluated.
-    selection: Selection,
-    errors: Vec<RowError>,
+    pub selection: Selection,
+    pub errors: Vec<RowError>,
 }
 
 impl SideKeys {
@@ -58,7 +60,7 @@ impl SideKeys {
         SideKeys { exprs, null_safe }
     }
 
-    fn evaluate<'c>(&self, chunk: &'c Chunk<'_>, selection: &Selection, context: &Context) -> EvaluatedKeys<'c> {
+    pub(super) fn evaluate<'c>(&self, chunk: &'c Chunk<'_>, selection: &Selection, context: &Context) -> EvaluatedKeys<'c> {
         let mut errors = Vec::new();
         let mut columns = Vec::with_capacity(self.exprs.len());
         for expr in &self.exprs {
@@ -73,7 +75,7 @@ impl SideKeys {
     }
 
     /// Writes the row's key over `out`; false where it matches nothing.
-    fn encode(&self, columns: &[Cow<'_, Column>], row: u32, out: &mut Vec<u8>) -> bool {
+    pub(super) fn encode(&self, columns: &[Cow<'_, Column>], row: u32, out: &mut Vec<u8>) -> bool {
         out.clear();
         for (column, null_safe) in columns.iter().zip(&self.null_safe) {
             if !null_safe && column.is_null(row as usize) {

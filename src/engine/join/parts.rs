@@ -16,7 +16,7 @@ use super::side::Row;
 const PART_BYTES: usize = 16 << 10;
 
 /// A stored entry's rows.
-pub(super) struct Part {
+pub(in crate::engine) struct Part {
     /// The number of the first row that it got.
     pub opened: u64,
     stretch: Option<i64>,
@@ -25,7 +25,7 @@ pub(super) struct Part {
 }
 
 /// All parts of a side.
-pub(super) struct Parts {
+pub(in crate::engine) struct Parts {
     stretch_us: i64,
     parts: BTreeMap<u32, Part>,
     /// (stretch, opened, part)

@@ -19,7 +19,7 @@ const ROW_OVERHEAD_BYTES: usize = 160;
 pub(super) const ROW_BYTES_MAX: usize = 1 << 20;
 
 /// A buffered row.
-pub(super) struct Row {
+pub(in crate::engine) struct Row {
     /// `None`: it matches nothing, and is here only to come out unmatched.
     pub key: Option<KeyId>,
     /// The time by which it expires.
@@ -30,7 +30,7 @@ pub(super) struct Row {
 }
 
 /// A row that is to be buffered.
-pub(super) struct Arrival<'a> {
+pub(in crate::engine) struct Arrival<'a> {
     pub key: Option<&'a [u8]>,
     pub time: Option<i64>,
     pub matched: bool,
@@ -38,7 +38,7 @@ pub(super) struct Arrival<'a> {
 }
 
 /// One side's buffer.
-pub(super) struct Side {
+pub(in crate::engine) struct Side {
     pub types: Vec<DataType>,
     /// Rows that expire without a partner come out.
     pub gives_unmatched: bool,

@@ -1,4 +1,4 @@
-//! Stored state of a stream-stream join, and taking it up again.
+//! Stored state of stream-stream joins and of deduplication, which is a side without values; and taking it up again.
 //!
 //! | key | value, after a version byte |
 //! |---|---|
@@ -22,54 +22,83 @@ const KEYED: u8 = 4;
 /// Greatest number of a part that is believed.
 const PARTS_MAX: u32 = 1 << 24;
 
-/// Names of the two sides.
+/// Names of the sides.
 const SIDES: [char; 2] = ['l', 'r'];
+
+/// The buffers of one operator and what identifies them.
+pub(in crate::engine) struct Sides<'s> {
+    /// One or two.
+    pub sides: &'s mut [Side],
+    pub key_types: &'s [DataType],
+    pub fingerprint: &'s str,
+    /// Whether the store has the operator's `meta`.
+    pub stored: &'s mut bool,
+}
+
+/// Appends what changed since the last call. `prefix`: `s/<query>/<n>/`.
+pub(in crate::engine) fn put_sides(operator: Sides<'_>, prefix: &str, out: &mut Vec<Entry>) {
+    for (side, name) in operator.sides.iter_mut().zip(SIDES) {
+        let (dirty, gone) = side.end_step();
+        if !dirty.is_empty() && !std::mem::replace(operator.stored, true) {
+            let mut value = vec![VERSION];
+            put_bytes(&mut value, operator.fingerprint.as_bytes());
+            out.push((format!("{prefix}meta").into_bytes(), Some(value)));
+        }
+        let key = |part: u32| format!("{prefix}{name}{part:x}").into_bytes();
+        for part in dirty {
+            if let Some(found) = side.parts.get(part) {
+                out.push((key(part), Some(encode(side, found))));
+            }
+        }
+        out.extend(gone.into_iter().map(|part| (key(part), None)));
+    }
+}
+
+/// Takes up an operator's entries, by what follows the prefix. `expired_by`: by side, up to which time rows are left-overs.
+pub(in crate::engine) fn restore_sides<'e>(
+    operator: Sides<'_>,
+    entries: &[(&'e str, &'e [u8])],
+    expired_by: &[i64],
+) -> Result<(), (&'e str, Unfit)> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
+    let fingerprint = open(meta).and_then(|mut reader| Ok(reader.text()?)).map_err(|unfit| ("meta", unfit))?;
+    if fingerprint != operator.fingerprint {
+        return Err(("meta", Unfit::Changed(format!("stored: {fingerprint}; now: {}", operator.fingerprint))));
+    }
+    *operator.stored = true;
+    let mut rows: Vec<Vec<Stored<'e>>> = operator.sides.iter().map(|_| Vec::new()).collect();
+    for (name, value) in entries.iter().filter(|(name, _)| *name != "meta") {
+        let found = SIDES.iter().take(rows.len()).position(|side| name.starts_with(*side));
+        let part = name.get(1..).and_then(|part| u32::from_str_radix(part, 16).ok()).filter(|part| *part < PARTS_MAX);
+        let (Some(side), Some(part)) = (found, part) else {
+            return Err((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))));
+        };
+        let types = &operator.sides[side].types;
+        read(value, part, operator.key_types, types, expired_by[side], &mut rows[side]).map_err(|unfit| (*name, unfit))?;
+    }
+    for (side, rows) in operator.sides.iter_mut().zip(rows) {
+        take_up(side, rows).map_err(|malformed| ("meta", Unfit::Malformed(malformed)))?;
+    }
+    Ok(())
+}
 
 impl StreamJoin {
     /// Appends what changed since the last call. `prefix`: `s/<query>/<n>/`.
     pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {
-        for (side, name) in self.sides.iter_mut().zip(SIDES) {
-            let (dirty, gone) = side.end_step();
-            if !dirty.is_empty() && !std::mem::replace(&mut self.stored, true) {
-                let mut value = vec![VERSION];
-                put_bytes(&mut value, self.fingerprint.as_bytes());
-                out.push((format!("{prefix}meta").into_bytes(), Some(value)));
-            }
-            let key = |part: u32| format!("{prefix}{name}{part:x}").into_bytes();
-            for part in dirty {
-                if let Some(found) = side.parts.get(part) {
-                    out.push((key(part), Some(encode(side, found))));
-                }
-            }
-            out.extend(gone.into_iter().map(|part| (key(part), None)));
-        }
+        put_sides(self.stored_form(), prefix, out);
     }
 
     /// Takes up the operator's entries, by what follows the prefix. `watermark_us`: as stored, as this operator sees it.
     pub fn restore<'e>(&mut self, entries: &[(&'e str, &'e [u8])], watermark_us: i64) -> Result<(), (&'e str, Unfit)> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
-        let fingerprint = open(meta).and_then(|mut reader| Ok(reader.text()?)).map_err(|unfit| ("meta", unfit))?;
-        if fingerprint != self.fingerprint {
-            return Err(("meta", Unfit::Changed(format!("stored: {fingerprint}; now: {}", self.fingerprint))));
-        }
-        self.stored = true;
-        let mut rows: [Vec<Stored<'e>>; 2] = [Vec::new(), Vec::new()];
-        for (name, value) in entries.iter().filter(|(name, _)| *name != "meta") {
-            let found = SIDES.iter().position(|side| name.starts_with(*side));
-            let part = name.get(1..).and_then(|part| u32::from_str_radix(part, 16).ok()).filter(|part| *part < PARTS_MAX);
-            let (Some(side), Some(part)) = (found, part) else {
-                return Err((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))));
-            };
-            let until = self.expires_by(side, watermark_us);
-            read(value, part, &self.key_types, &self.sides[side].types, until, &mut rows[side]).map_err(|unfit| (*name, unfit))?;
-        }
-        for (side, rows) in self.sides.iter_mut().zip(rows) {
-            take_up(side, rows).map_err(|malformed| ("meta", Unfit::Malformed(malformed)))?;
-        }
-        Ok(())
+        let expired_by = [self.expires_by(0, watermark_us), self.expires_by(1, watermark_us)];
+        restore_sides(self.stored_form(), entries, &expired_by)
+    }
+
+    fn stored_form(&mut self) -> Sides<'_> {
+        Sides { sides: &mut self.sides, key_types: &self.key_types, fingerprint: &self.fingerprint, stored: &mut self.stored }
     }
 }
 

@@ -12,13 +12,12 @@ use std::collections::BTreeSet;
 
 use super::side::{Arrival, ROW_BYTES_MAX, RowsOut, Side, put_row};
 use super::{MATCHES_MAX, SideKeys};
-use crate::batch::{Column, Values};
 use crate::engine::EngineSettings;
 use crate::engine::chunk::{Chunk, SharedColumn, without};
 use crate::engine::emit::EMIT_ROWS_MAX;
 use crate::engine::expr::Selection;
 use crate::engine::render::render_row;
-use crate::engine::stage::{Env, Flow, explain};
+use crate::engine::stage::{Env, Flow, explain, moments};
 use crate::engine::state_limits::OperatorStatus;
 use crate::plan::{Expr, JoinKind};
 use crate::types::{DataType, Field};
@@ -372,17 +371,4 @@ fn both(port: usize, own: Vec<SharedColumn<'static>>, other: Vec<SharedColumn<'s
 fn times(chunk: &Chunk<'_>, time: &Expr, selection: &Selection, env: &Env<'_, '_>) -> Vec<Option<i64>> {
     let evaluated = chunk.evaluate(time, selection, env.context);
     moments(&evaluated.column)
-}
-
-fn moments(column: &Column) -> Vec<Option<i64>> {
-    let valid = |row: usize| !column.is_null(row);
-    match &column.values {
-        Values::Timestamp(times) => times.iter().enumerate().map(|(row, time)| valid(row).then_some(*time)).collect(),
-        // A window: its end.
-        Values::Struct(members) => match members.last().map(moments) {
-            Some(ends) => ends.into_iter().enumerate().map(|(row, end)| end.filter(|_| valid(row))).collect(),
-            None => Vec::new(),
-        },
-        _ => Vec::new(),
-    }
 }

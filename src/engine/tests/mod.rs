@@ -3,6 +3,7 @@
 mod aggregates;
 mod batching;
 mod clock;
+mod dedup;
 mod joins;
 mod keyed;
 mod limits;
