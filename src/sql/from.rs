@@ -122,8 +122,7 @@ impl Planner<'_> {
     /// Applies a table's alias and WATERMARK clause.
     pub fn dress(&self, mut planned: Planned, alias: Alias, table: Option<&str>, span: Span) -> Result<Planned, SqlError> {
         if !alias.columns.is_empty() {
-            let visible: Vec<&mut ScopeColumn> =
-                planned.scope.columns.iter_mut().filter(|column| column.shown == Shown::Always).collect();
+            let visible: Vec<&mut ScopeColumn> = planned.scope.columns.iter_mut().filter(|column| column.shown == Shown::Always).collect();
             let (named, columns) = (alias.columns.len(), visible.len());
             if named != columns {
                 return Err(SqlError::new(span, format!("the alias names {named} columns, but there are {columns}")));

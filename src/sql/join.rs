@@ -94,7 +94,8 @@ impl Planner<'_> {
         }
         let (later, mut conditions): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(holds_subquery);
         if let (Some(first), false) = (later.first(), matches!(kind, JoinKind::Inner | JoinKind::Cross)) {
-            return Err(SqlError::unsupported(first.span, "a subquery in the condition of such a join").help("filter one side in a subquery in FROM"));
+            return Err(SqlError::unsupported(first.span, "a subquery in the condition of such a join")
+                .help("filter one side in a subquery in FROM"));
         }
         for column in &shared {
             let side = |index: usize| tree::column(index, both.columns[index].data_type.clone(), span);

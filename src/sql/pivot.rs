@@ -55,16 +55,16 @@ impl Planner<'_> {
             for one in &taken {
                 let column = &input.scope.columns[one.columns[index]];
                 met = common(&met, &column.data_type).ok_or_else(|| {
-                    let message = format!("UNPIVOT: `{}` is {}, the columns before it are {met}", column.name, with_article(&column.data_type));
+                    let message =
+                        format!("UNPIVOT: `{}` is {}, the columns before it are {met}", column.name, with_article(&column.data_type));
                     SqlError::new(span, message).help("convert them in a subquery with CAST(… AS …)")
                 })?;
             }
             types.push(met);
         }
         let used = |index: &usize| taken.iter().any(|one| one.columns.contains(index));
-        let kept: Vec<usize> = (0..input.scope.columns.len())
-            .filter(|index| !used(index) && input.scope.columns[*index].shown == Shown::Always)
-            .collect();
+        let kept: Vec<usize> =
+            (0..input.scope.columns.len()).filter(|index| !used(index) && input.scope.columns[*index].shown == Shown::Always).collect();
         let column = |index: usize| tree::column(index, input.scope.columns[index].data_type.clone(), span);
         self.budget.spend(taken.len().saturating_mul(kept.len() + values.len() + 1), span)?;
         let projections = taken.iter().map(|one| {
@@ -126,9 +126,11 @@ impl Planner<'_> {
             let uses = |expr: &Expr| tree::uses_column(expr, index);
             columns.iter().any(uses) || calls.iter().flat_map(AggregateCall::exprs).any(uses)
         };
-        let kept: Vec<usize> =
-            (0..input.scope.columns.len()).filter(|index| input.scope.columns[*index].shown == Shown::Always && !mentioned(*index)).collect();
-        self.budget.spend(cells.len().saturating_mul(calls.iter().flat_map(AggregateCall::exprs).map(tree::size).sum::<usize>() + 4), span)?;
+        let kept: Vec<usize> = (0..input.scope.columns.len())
+            .filter(|index| input.scope.columns[*index].shown == Shown::Always && !mentioned(*index))
+            .collect();
+        self.budget
+            .spend(cells.len().saturating_mul(calls.iter().flat_map(AggregateCall::exprs).map(tree::size).sum::<usize>() + 4), span)?;
         let (relation, scope) = self.pivoted(input, &kept, &cells, &calls, &items, span)?;
         self.dress_made(Planned { relation, scope }, alias.as_ref(), span)
     }

@@ -1,6 +1,8 @@
 //! The tables that a query's text reads, before anything is planned.
 
-use sqlparser::ast::{self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Query, SelectItem, SetExpr, TableFactor, TableWithJoins};
+use sqlparser::ast::{
+    self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Query, SelectItem, SetExpr, TableFactor, TableWithJoins,
+};
 
 use super::error::SqlError;
 use super::lex::span_of;
@@ -69,8 +71,18 @@ impl Found {
         for join in &from.joins {
             self.factor(&join.relation);
             use ast::JoinOperator as J;
-            let (J::Join(on) | J::Inner(on) | J::Left(on) | J::LeftOuter(on) | J::Right(on) | J::RightOuter(on) | J::FullOuter(on)
-            | J::Semi(on) | J::LeftSemi(on) | J::Anti(on) | J::LeftAnti(on) | J::CrossJoin(on)) = &join.join_operator
+            let (J::Join(on)
+            | J::Inner(on)
+            | J::Left(on)
+            | J::LeftOuter(on)
+            | J::Right(on)
+            | J::RightOuter(on)
+            | J::FullOuter(on)
+            | J::Semi(on)
+            | J::LeftSemi(on)
+            | J::Anti(on)
+            | J::LeftAnti(on)
+            | J::CrossJoin(on)) = &join.join_operator
             else {
                 continue;
             };

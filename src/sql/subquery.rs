@@ -76,7 +76,8 @@ impl ExprPlanner<'_> {
         if self.in_aggregate
             || self.in_generator
             || self.in_over
-            || matches!(self.clause, Clause::GroupBy | Clause::Generator | Clause::Values | Clause::Watermark) {
+            || matches!(self.clause, Clause::GroupBy | Clause::Generator | Clause::Values | Clause::Watermark)
+        {
             let error = SqlError::new(span, "a subquery cannot stand here");
             return Err(error.help("compute it in the SELECT list of a subquery in FROM, or join it"));
         }
@@ -126,7 +127,8 @@ impl ExprPlanner<'_> {
 fn equality(condition: &Expr) -> Option<(Expr, Expr)> {
     let ExprNode::Call { function: Function::Equal, args } = &condition.node else { return None };
     let outer_only = |expr: &Expr| {
-        is_correlated(expr) && !tree::any(expr, &mut |node| matches!(node.node, ExprNode::Column(index) if matches!(Stand::of(index), Stand::Input(_))))
+        is_correlated(expr)
+            && !tree::any(expr, &mut |node| matches!(node.node, ExprNode::Column(index) if matches!(Stand::of(index), Stand::Input(_))))
     };
     let (outer, inner) = match (&args[0], &args[1]) {
         (outer, inner) if outer_only(outer) && !is_correlated(inner) => (outer, inner),
@@ -240,8 +242,10 @@ impl Planner<'_> {
         let mut stray = None;
         planned.relation.visit(&mut |relation| stray = stray.or(relation.exprs().into_iter().find(|expr| is_correlated(expr))));
         match stray {
-            Some(expr) => Err(SqlError::new(expr.span, "a column of the outer query can stand in the WHERE of the subquery's own SELECT only")
-                .help("write a join instead")),
+            Some(expr) => {
+                Err(SqlError::new(expr.span, "a column of the outer query can stand in the WHERE of the subquery's own SELECT only")
+                    .help("write a join instead"))
+            }
             None => Ok((planned, correlation)),
         }
     }

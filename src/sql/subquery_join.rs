@@ -11,9 +11,7 @@ use super::planner::{Planned, Planner};
 use super::scope::{Scope, ScopeColumn, Shown};
 use super::subquery::{Asked, Single, Subquery, place_subqueries};
 use super::tree;
-use crate::plan::{
-    AggregateCall, AggregateFunction, Expr, ExprNode, Function, GroupKey, JoinKind, NamedExpr, OutputMode, Relation, Span,
-};
+use crate::plan::{AggregateCall, AggregateFunction, Expr, ExprNode, Function, GroupKey, JoinKind, NamedExpr, OutputMode, Relation, Span};
 use crate::types::{DataType, Value};
 
 impl Planner<'_> {
@@ -39,7 +37,8 @@ impl Planner<'_> {
                 },
                 _ => None,
             };
-            match number.and_then(|number| waiting[number].take_if(|subquery| subquery.asked != Asked::Scalar && subquery.single.is_none())) {
+            match number.and_then(|number| waiting[number].take_if(|subquery| subquery.asked != Asked::Scalar && subquery.single.is_none()))
+            {
                 Some(mut subquery) => {
                     subquery.negated ^= negated;
                     joined.push(subquery);
@@ -158,10 +157,13 @@ impl Planner<'_> {
                 (tree::chain(equal.collect::<Result<_, _>>()?, false), Some(no()))
             }
         };
-        Ok((joined, match holds {
-            Some(holds) => choice(vec![(holds, value)], otherwise),
-            None => value,
-        }))
+        Ok((
+            joined,
+            match holds {
+                Some(holds) => choice(vec![(holds, value)], otherwise),
+                None => value,
+            },
+        ))
     }
 
     /// IN over one column: TRUE where there is an equal value, else NULL where the value or one of the subquery's is NULL, else FALSE.
@@ -290,7 +292,15 @@ fn once(planned: Planned, keys: Vec<Expr>, asked: Asked, span: Span) -> Planned 
     let input = Relation::Project { input: Box::new(planned.relation), columns };
     let column = |index: usize| tree::column(index, types[index].clone(), span);
     let group_keys = (0..count).map(|index| GroupKey::Expr(named(index, column(index)))).collect();
-    let call = |function, args: Vec<Expr>, data_type| AggregateCall { function, args, filter: None, distinct: false, order: vec![], data_type, span };
+    let call = |function, args: Vec<Expr>, data_type| AggregateCall {
+        function,
+        args,
+        filter: None,
+        distinct: false,
+        order: vec![],
+        data_type,
+        span,
+    };
     let keep_nulls = tree::literal(Value::Boolean(false), DataType::Boolean, span);
     let aggregates = vec![
         call(AggregateFunction::First, vec![column(count), keep_nulls], value_type.clone()),
@@ -304,15 +314,21 @@ fn once(planned: Planned, keys: Vec<Expr>, asked: Asked, span: Span) -> Planned 
         // The only failure that an expression can be made to have.
         let failure = cast(tree::text("more than one row returned by a subquery used as a value", span), &DataType::Int);
         let failure = if value_type == DataType::Int { failure } else { cast(cast(failure, &DataType::String), &value_type) };
-        value = Expr { node: ExprNode::Case { branches: vec![(more(1), failure)], otherwise: Some(Box::new(value)) }, data_type: value_type, span };
+        value = Expr {
+            node: ExprNode::Case { branches: vec![(more(1), failure)], otherwise: Some(Box::new(value)) },
+            data_type: value_type,
+            span,
+        };
     }
     let marker = Expr {
         node: ExprNode::Case { branches: vec![(more(0), tree::literal(Value::Boolean(true), DataType::Boolean, span))], otherwise: None },
         data_type: DataType::Boolean,
         span,
     };
-    let columns: Vec<NamedExpr> = (0..count).map(column).chain([value, marker]).enumerate().map(|(index, expr)| named(index, expr)).collect();
-    let scope = Scope { columns: columns.iter().map(|column| ScopeColumn::new(column.name.clone(), column.expr.data_type.clone())).collect() };
+    let columns: Vec<NamedExpr> =
+        (0..count).map(column).chain([value, marker]).enumerate().map(|(index, expr)| named(index, expr)).collect();
+    let scope =
+        Scope { columns: columns.iter().map(|column| ScopeColumn::new(column.name.clone(), column.expr.data_type.clone())).collect() };
     Planned { relation: Relation::Project { input: Box::new(grouped), columns }, scope }
 }
 

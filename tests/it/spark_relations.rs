@@ -122,8 +122,7 @@ fn difference(outcome: Outcome, line: &Json) -> Option<String> {
         Err(error) => return Some(format!("fails: {error}")),
     };
     let schema = line["schema"].as_array().unwrap();
-    let spark: Vec<(&str, DataType)> =
-        schema.iter().map(|pair| (pair[0].as_str().unwrap(), type_of(pair[1].as_str().unwrap()))).collect();
+    let spark: Vec<(&str, DataType)> = schema.iter().map(|pair| (pair[0].as_str().unwrap(), type_of(pair[1].as_str().unwrap()))).collect();
     let plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let fits = |(ours, (name, data_type)): (&Field, &(&str, DataType))| {
         (!plain(name) || ours.name == *name) && same_type(&ours.data_type, data_type)
@@ -134,7 +133,8 @@ fn difference(outcome: Outcome, line: &Json) -> Option<String> {
     }
     let text = |rows: Vec<Vec<Value>>| rows.iter().map(|row| row.iter().map(shown).collect::<Vec<_>>().join(", ")).collect::<Vec<_>>();
     let wanted = line["rows"].as_array().unwrap().iter();
-    let wanted = wanted.map(|row| row.as_array().unwrap().iter().zip(&spark).map(|(json, (_, data_type))| value(json, data_type)).collect());
+    let wanted =
+        wanted.map(|row| row.as_array().unwrap().iter().zip(&spark).map(|(json, (_, data_type))| value(json, data_type)).collect());
     let (mut ours, mut wanted) = (text(rows), text(wanted.collect()));
     if line["ordered"] != true {
         ours.sort();
