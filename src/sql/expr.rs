@@ -50,6 +50,8 @@ pub struct ExprPlanner<'a> {
     pub clause: Clause,
     /// Names of the SELECT list: in HAVING and ORDER BY they come before the input's columns, elsewhere after them.
     pub aliases: Vec<(String, Expr)>,
+    /// The keys of GROUP BY: in HAVING their columns come before the names of the SELECT list.
+    pub keys: Vec<Expr>,
     /// What the bare name `window` means in an aggregation.
     pub window: Option<Expr>,
     /// The aggregates met so far; columns stand for them.
@@ -91,6 +93,7 @@ impl<'a> ExprPlanner<'a> {
             scope,
             clause,
             aliases: Vec::new(),
+            keys: Vec::new(),
             window: None,
             aggregates: Vec::new(),
             generators: Vec::new(),
@@ -200,6 +203,12 @@ impl<'a> ExprPlanner<'a> {
             return Ok(found);
         }
         let aliases_first = matches!(self.clause, Clause::Having | Clause::Qualify | Clause::OrderBy) && !self.in_aggregate;
+        if self.clause == Clause::Having
+            && let Ok(Some(found)) = self.scope.resolve(&parts, span)
+            && self.keys.iter().any(|key| tree::same(key, &found))
+        {
+            return Ok(found);
+        }
         if aliases_first && let Some(found) = self.alias(&parts, span)? {
             return Ok(found);
         }

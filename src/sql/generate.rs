@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{self, FunctionArg, FunctionArguments, LateralView, TableFactor};
 
-use super::coerce::{coerce, unify, with_article};
+use super::coerce::{unify, with_article};
 use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
 use super::lex::span_of;

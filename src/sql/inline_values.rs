@@ -127,6 +127,10 @@ fn ends_row(token: Option<&TokenWithSpan>) -> bool {
 
 /// How many tokens the expression takes with which they begin.
 fn row_length(tokens: &[TokenWithSpan], dialect: &SparkDialect, end: Span) -> Option<usize> {
+    let literal = tokens.first().is_some_and(|token| matches!(token.token, Token::Number(..) | Token::SingleQuotedString(_)));
+    if literal && ends_row(tokens.get(1)) {
+        return Some(1);
+    }
     let mut parser = parser(dialect, tokens.iter().take(ROW_TOKENS_MAX).cloned().collect(), end);
     parser.parse_expr().ok()?;
     Some(parser.get_current_index() + 1)

@@ -10,7 +10,7 @@ use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
 use super::planner::{Planned, Planner};
 use super::scope::{Scope, ScopeColumn, Shown};
-use super::subquery::holds_subquery;
+use super::subquery::{holds_subquery, is_correlated};
 use super::{join_time, operators, tree};
 use crate::plan::{Expr, ExprNode, Function, Join, JoinKey, JoinKind, NamedExpr, OutputMode, Relation, Span};
 use crate::types::DataType;
@@ -91,6 +91,10 @@ impl Planner<'_> {
             let mut exprs = ExprPlanner::new(self, &both, Clause::On);
             tree::conjuncts(exprs.plan_boolean(condition)?, &mut conditions);
             subqueries = exprs.subqueries;
+        }
+        if let Some(stray) = conditions.iter().find(|condition| is_correlated(condition)) {
+            let error = SqlError::new(stray.span, "a column of the outer query cannot stand in the condition of a join");
+            return Err(error.help("put the condition into WHERE"));
         }
         let (later, mut conditions): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(holds_subquery);
         if let (Some(first), false) = (later.first(), matches!(kind, JoinKind::Inner | JoinKind::Cross)) {

@@ -321,7 +321,8 @@ impl<'a> ExprPlanner<'a> {
             Some(DataType::Date) if is_integral(&planned.data_type) => Ok(cast(planned, &DataType::BigInt)),
             Some(key) if is_numeric(key) && is_numeric(&planned.data_type) => {
                 let exact = is_integral(key) && is_integral(&planned.data_type);
-                Ok(cast(planned, if exact { &DataType::BigInt } else { &DataType::Double }))
+                let real = if *key == DataType::Float { &DataType::Float } else { &DataType::Double };
+                Ok(cast(planned, if exact { &DataType::BigInt } else { real }))
             }
             Some(_) => Err(SqlError::new(planned.span, "this is no distance between ORDER BY values").help("INTERVAL 1 HOUR, for times")),
             None => Err(SqlError::new(span, "RANGE with a distance needs exactly one ORDER BY value").help("use ROWS")),
@@ -405,6 +406,7 @@ impl Planner<'_> {
             let span = calls[0].span;
             relation = Relation::Over { input: Box::new(relation), partition: first.partition, order: first.order, calls };
             self.check_over(&relation, span)?;
+            self.check_depth(&relation, span)?;
         }
         for expr in computed.exprs_mut() {
             tree::renumber_columns(expr, &|index| match Stand::of(index) {

@@ -3,7 +3,7 @@
 //! UNPIVOT is an [`Relation::Expand`]: each row once for each column that it names. PIVOT is an aggregation with one filtered aggregate for
 //! each value that it names, grouped by the columns that it does not mention.
 //!
-//! Limits: [`COLUMNS_MAX`] columns to unpivot, [`CELLS_MAX`] columns made by PIVOT.
+//! Limits: [`COLUMNS_MAX`] columns to unpivot, [`CELLS_MAX`] columns made by PIVOT, [`TURNS_MAX`] of both in a row.
 
 use sqlparser::ast::{self, NullInclusion, PivotValueSource, TableFactor};
 
@@ -25,6 +25,9 @@ const COLUMNS_MAX: usize = 1_024;
 /// Columns that one PIVOT makes.
 const CELLS_MAX: usize = 1_024;
 
+/// PIVOT and UNPIVOT of one table, one after the other.
+const TURNS_MAX: usize = 16;
+
 /// A row of UNPIVOT's result: what stands in the column of names, and the columns whose values follow.
 struct Taken {
     name: String,
@@ -43,6 +46,7 @@ impl Planner<'_> {
             return Err(SqlError::unsupported(place(factor), "this kind of table"));
         };
         let span = place(value);
+        check_turns(factor, span)?;
         let input = self.plan_factor(table)?;
         let values = parts(value).into_iter().map(|part| plain_name(part, "UNPIVOT")).collect::<Result<Vec<String>, _>>()?;
         if columns.len() > COLUMNS_MAX {
@@ -99,6 +103,7 @@ impl Planner<'_> {
             return Err(SqlError::unsupported(place(factor), "this kind of table"));
         };
         let span = value_column.first().map_or(Span::default(), place);
+        check_turns(factor, span)?;
         let PivotValueSource::List(listed) = value_source else {
             return Err(SqlError::unsupported(span, "PIVOT without a list of values").help("name them: FOR room IN ('hall', 'roof')"));
         };
@@ -188,6 +193,19 @@ impl Planner<'_> {
         let scope = columns.iter().map(|column| ScopeColumn::new(column.name.clone(), column.expr.data_type.clone())).collect();
         Ok((Relation::Project { input: Box::new(relation), columns }, Scope { columns: scope }))
     }
+}
+
+fn check_turns(factor: &TableFactor, span: Span) -> Result<(), SqlError> {
+    let mut current = factor;
+    let mut turns = 0;
+    while let TableFactor::Pivot { table, .. } | TableFactor::Unpivot { table, .. } = current {
+        current = table;
+        turns += 1;
+    }
+    if turns <= TURNS_MAX {
+        return Ok(());
+    }
+    Err(SqlError::new(span, format!("at most {TURNS_MAX} PIVOT and UNPIVOT can follow each other")))
 }
 
 /// The members of `(a, b)`; one expression is one member.

@@ -55,15 +55,24 @@ impl Planner<'_> {
         reject_clauses(query)?;
         let outer = self.ctes.borrow().len();
         if let Some(with) = &query.with {
+            // A definition is no part of the query that uses it: it has no conditions on the query around.
+            let correlation = self.correlation.take();
             self.plan_with(with, outer)?;
+            *self.correlation.borrow_mut() = correlation;
         }
         let planned = self.plan_body(query);
         self.ctes.borrow_mut().truncate(outer);
         let planned = planned?;
-        if optimize::relation_depth(&planned.relation) > DEPTH_MAX {
-            return Err(SqlError::new(place(query), format!("the query nests too deep: at most {DEPTH_MAX} operators")));
-        }
+        self.check_depth(&planned.relation, place(query))?;
         Ok(planned)
+    }
+
+    /// Refuses what is deeper than the plan may be: where a loop makes operators, before they become too many to walk.
+    pub fn check_depth(&self, relation: &Relation, span: Span) -> Result<(), SqlError> {
+        if optimize::relation_depth(relation) <= DEPTH_MAX {
+            return Ok(());
+        }
+        Err(SqlError::new(span, format!("the query nests too deep: at most {DEPTH_MAX} operators")))
     }
 
     /// What WITH defines, behind the first `outer` definitions, which stand around it.

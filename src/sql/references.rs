@@ -47,12 +47,13 @@ impl Found {
     }
 
     fn set(&mut self, set: &SetExpr) {
-        match set {
+        let mut current = set;
+        while let SetExpr::SetOperation { left, right, .. } = current {
+            self.set(right);
+            current = left;
+        }
+        match current {
             SetExpr::Query(query) => self.query(query),
-            SetExpr::SetOperation { left, right, .. } => {
-                self.set(left);
-                self.set(right);
-            }
             SetExpr::Select(select) => {
                 select.from.iter().for_each(|from| self.joins(from));
                 for item in &select.projection {
@@ -93,7 +94,11 @@ impl Found {
     }
 
     fn factor(&mut self, factor: &TableFactor) {
-        match factor {
+        let mut current = factor;
+        while let TableFactor::Pivot { table, .. } | TableFactor::Unpivot { table, .. } = current {
+            current = table;
+        }
+        match current {
             TableFactor::Table { name, args: None, .. } => {
                 if let [part] = &name.0[..]
                     && let Some(ident) = part.as_ident()
@@ -104,7 +109,6 @@ impl Found {
             }
             TableFactor::Derived { subquery, .. } => self.query(subquery),
             TableFactor::NestedJoin { table_with_joins, .. } => self.joins(table_with_joins),
-            TableFactor::Pivot { table, .. } | TableFactor::Unpivot { table, .. } => self.factor(table),
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ use super::over::WrittenOver;
 use super::places::Stand;
 use super::planner::{OrderBy, Planned, Planner, direction, direction_of};
 use super::scope::{Scope, ScopeColumn, Shown};
-use super::subquery::{self, Subquery};
+use super::subquery::{self, Asked, Subquery};
 use super::{tree, wildcard, window};
 use crate::plan::{AggregateFunction, Expr, Generator, NamedExpr, Relation, SortKey, Span};
 use crate::types::{Field, window_type};
@@ -56,20 +56,9 @@ impl Planner<'_> {
         let mut input = self.plan_from(&select.from, place(select))?;
         for view in &select.lateral_views {
             input = self.plan_lateral_view(input, view)?;
+            self.check_depth(&input.relation, place(select))?;
         }
-        let mut pulled = Vec::new();
-        if let Some(selection) = &select.selection {
-            let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Where);
-            exprs.aliases = aliases_without_meaning(select);
-            let mut predicate = Some(exprs.plan_boolean(selection)?);
-            let subqueries = std::mem::take(&mut exprs.subqueries);
-            if correlated {
-                (predicate, pulled) = subquery::pull(predicate);
-            }
-            if let Some(predicate) = predicate {
-                input = self.filter_with(input, predicate, subqueries)?;
-            }
-        }
+        let (input, pulled) = self.plan_where(input, select, correlated)?;
         let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Select);
         exprs.named_windows = &select.named_window;
         let grouping = !matches!(&select.group_by, GroupByExpr::Expressions(keys, modifiers) if keys.is_empty() && modifiers.is_empty());
@@ -80,6 +69,7 @@ impl Planner<'_> {
         let mut keys = super::group::plan_keys(&mut exprs, select, &items)?;
         add_output_names(&mut exprs, &items)?;
         exprs.clause = Clause::Having;
+        exprs.keys = keys.keys.iter().map(|key| key.expr.clone()).collect();
         let mut having = select.having.as_ref().map(|having| exprs.plan_boolean(having)).transpose()?;
         exprs.clause = Clause::Qualify;
         let qualify = select.qualify.as_ref().map(|qualify| exprs.plan_boolean(qualify)).transpose()?;
@@ -110,13 +100,27 @@ impl Planner<'_> {
             }
             relation = Relation::Filter { input: Box::new(relation), predicate };
         }
-        relation = with_generators(relation, &mut computed)?;
+        relation = with_generators(self, relation, &mut computed)?;
         let mut planned = self.project(relation, computed, distinct, place(select))?;
         if correlated {
             planned.scope.columns[visible..].iter_mut().for_each(|column| column.shown = Shown::WithTable);
             *self.correlation.borrow_mut() = Some(correlation);
         }
         Ok(planned)
+    }
+
+    /// WHERE over the input; and, where the SELECT is `correlated`, its conditions on the query around, which are left out.
+    fn plan_where(&self, input: Planned, select: &ast::Select, correlated: bool) -> Result<(Planned, Vec<Expr>), SqlError> {
+        let Some(selection) = &select.selection else { return Ok((input, Vec::new())) };
+        let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Where);
+        exprs.aliases = aliases_without_meaning(select);
+        let predicate = exprs.plan_boolean(selection)?;
+        let subqueries = std::mem::take(&mut exprs.subqueries);
+        let (predicate, pulled) = if correlated { subquery::pull(Some(predicate)) } else { (Some(predicate), Vec::new()) };
+        match predicate {
+            Some(predicate) => Ok((self.filter_with(input, predicate, subqueries)?, pulled)),
+            None => Ok((input, pulled)),
+        }
     }
 
     /// The subqueries of the SELECT list and HAVING as further columns, and what is left of HAVING.
@@ -127,11 +131,17 @@ impl Planner<'_> {
         }
         let columns = relation.schema().into_iter().map(|field| ScopeColumn::new(field.name, field.data_type)).collect();
         let mut planned = Planned { relation, scope: Scope { columns } };
-        let mut places = Vec::new();
+        let (mut places, mut memberships) = (Vec::new(), Vec::new());
         for subquery in subqueries {
+            memberships.push(subquery.asked == Asked::In);
+            let span = subquery.span;
             let (next, index) = self.as_column(planned, subquery)?;
             planned = next;
+            self.check_depth(&planned.relation, span)?;
             places.push(index);
+        }
+        for item in &mut computed.items {
+            subquery::place_as_values(&mut item.expr, &places, &memberships);
         }
         computed.exprs_mut().into_iter().for_each(|expr| subquery::place_subqueries(expr, &places));
         match computed.having.take() {
@@ -177,7 +187,7 @@ impl Planner<'_> {
 }
 
 /// The generators of the SELECT list, below the projection.
-fn with_generators(mut relation: Relation, computed: &mut Computed) -> Result<Relation, SqlError> {
+fn with_generators(planner: &Planner<'_>, mut relation: Relation, computed: &mut Computed) -> Result<Relation, SqlError> {
     let generators = std::mem::take(&mut computed.generators);
     if generators.is_empty() {
         return Ok(relation);
@@ -186,6 +196,7 @@ fn with_generators(mut relation: Relation, computed: &mut Computed) -> Result<Re
     for generated in generators {
         generated.generator.exprs().into_iter().try_for_each(tree::check_expr_depth)?;
         relation = generated.over(relation);
+        planner.check_depth(&relation, Span::default())?;
     }
     for expr in computed.exprs_mut() {
         tree::renumber_columns(expr, &|index| match Stand::of(index) {

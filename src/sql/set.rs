@@ -65,6 +65,7 @@ impl Planner<'_> {
             }
             let left = self.united(std::mem::take(&mut inputs), distinct, span)?;
             inputs = vec![self.filtered(left, right, op, all, span)?];
+            self.check_depth(&inputs[0].relation, span)?;
             distinct = false;
         }
         self.united(inputs, distinct, Span::default())

@@ -266,3 +266,16 @@ pub fn place_subqueries(expr: &mut Expr, places: &[usize]) {
         _ => None,
     });
 }
+
+/// As [`place_subqueries`], for the SELECT list: there, as in Spark, IN and NOT IN are FALSE where they are not known.
+pub fn place_as_values(expr: &mut Expr, places: &[usize], memberships: &[bool]) {
+    tree::replace_columns(expr, &|index| match Stand::of(index) {
+        Stand::Subquery(number) if memberships[number] => {
+            let value = |value| tree::literal(Value::Boolean(value), DataType::Boolean, Span::default());
+            let known = tree::column(places[number], DataType::Boolean, Span::default());
+            let node = ExprNode::Case { branches: vec![(known, value(true))], otherwise: Some(Box::new(value(false))) };
+            Some(Expr { node, data_type: DataType::Boolean, span: Span::default() })
+        }
+        _ => None,
+    });
+}

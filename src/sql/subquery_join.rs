@@ -47,12 +47,16 @@ impl Planner<'_> {
             }
         }
         for subquery in joined {
+            let span = subquery.span;
             input = self.semi_join(input, subquery)?;
+            self.check_depth(&input.relation, span)?;
         }
         let mut places = vec![0; waiting.len()];
         for (number, subquery) in waiting.into_iter().enumerate() {
             if let Some(subquery) = subquery {
+                let span = subquery.span;
                 (input, places[number]) = self.as_column(input, subquery)?;
+                self.check_depth(&input.relation, span)?;
             }
         }
         if !kept.is_empty() {
