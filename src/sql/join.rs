@@ -92,10 +92,6 @@ impl Planner<'_> {
             tree::conjuncts(exprs.plan_boolean(condition)?, &mut conditions);
             subqueries = exprs.subqueries;
         }
-        if let Some(stray) = conditions.iter().find(|condition| is_correlated(condition)) {
-            let error = SqlError::new(stray.span, "a column of the outer query cannot stand in the condition of a join");
-            return Err(error.help("put the condition into WHERE"));
-        }
         let (later, mut conditions): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(holds_subquery);
         if let (Some(first), false) = (later.first(), matches!(kind, JoinKind::Inner | JoinKind::Cross)) {
             return Err(SqlError::unsupported(first.span, "a subquery in the condition of such a join")
@@ -114,6 +110,10 @@ impl Planner<'_> {
 
     /// Two planned tables joined where all `conditions`, over the columns of the left and then the right one, are TRUE.
     pub fn join_on(&self, left: Planned, right: Planned, kind: JoinKind, conditions: Vec<Expr>, span: Span) -> Result<Planned, SqlError> {
+        if let Some(stray) = conditions.iter().find(|condition| is_correlated(condition)) {
+            let error = SqlError::new(stray.span, "a column of the query around cannot stand in a join or in a subquery of a subquery");
+            return Err(error.help("write a join instead"));
+        }
         self.check_streams(&left.relation, &right.relation, kind, &conditions, span)?;
         let width = left.scope.columns.len();
         let only_left = matches!(kind, JoinKind::LeftSemi | JoinKind::LeftAnti);

@@ -12,7 +12,10 @@ use super::parse::{Alias, WatermarkClause};
 use super::scope::Scope;
 use super::subquery::Correlation;
 use super::{optimize, tree};
-use crate::plan::{DEPTH_MAX, NamedExpr, OutputMode, Relation, SortKey, Span};
+use crate::plan::{NamedExpr, OutputMode, Relation, SortKey, Span};
+
+/// Operators above each other in one plan: walks over it recurse, and 2 MiB of stack must do.
+const OPERATORS_DEEP_MAX: usize = 128;
 
 /// A relation and the names of its columns.
 #[derive(Clone)]
@@ -69,10 +72,10 @@ impl Planner<'_> {
 
     /// Refuses what is deeper than the plan may be: where a loop makes operators, before they become too many to walk.
     pub fn check_depth(&self, relation: &Relation, span: Span) -> Result<(), SqlError> {
-        if optimize::relation_depth(relation) <= DEPTH_MAX {
+        if optimize::relation_depth(relation) <= OPERATORS_DEEP_MAX {
             return Ok(());
         }
-        Err(SqlError::new(span, format!("the query nests too deep: at most {DEPTH_MAX} operators")))
+        Err(SqlError::new(span, format!("the query nests too deep: at most {OPERATORS_DEEP_MAX} operators")))
     }
 
     /// What WITH defines, behind the first `outer` definitions, which stand around it.
