@@ -6,6 +6,7 @@
 mod aggregate;
 mod collection;
 mod function;
+mod join;
 mod relation;
 mod scalars;
 mod walk;

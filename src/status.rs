@@ -81,6 +81,8 @@ pub struct QueryStatus {
     pub results: u64,
     pub late_rows: u64,
     pub rejected_rows: u64,
+    /// Rows of sources with `dedup` that were known.
+    pub repeats: u64,
     /// µs since the epoch; absent before the first event.
     pub watermark_us: Option<i64>,
     pub keys: u64,

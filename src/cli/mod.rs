@@ -4,6 +4,8 @@
 
 mod arguments;
 mod check;
+mod glob;
+mod progress;
 mod query;
 mod test;
 

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::diagnostic::Place;
+use super::diagnostic::{Diagnostic, Place};
 use super::document::FILE_BYTES_MAX;
 use super::reader::{Context, Reader};
 use super::settings::{OnChange, QueryLimits};
 use super::state::{self, StateText};
 use super::text::Text;
-use crate::plan::{OutputMode, Query};
+use crate::plan::{OutputMode, Query, Relation};
 use crate::sql::{self, Catalog, TableReference};
 
 /// The last one is for tests only.
@@ -104,6 +104,7 @@ pub fn plan_all(context: &mut Context, texts: &[QueryText], base: &Catalog<'_>, 
                 let catalog = Catalog { queries: &planned.queries, ..*base };
                 let plan = sql::plan_query(&query.name, &text.value, query.mode, &catalog);
                 let plan = plan.map_err(|error| context.report_sql(text, error)).ok();
+                plan.iter().for_each(|plan| warn_unbounded(context, text, plan));
                 match &query.state {
                     Some(state) => plan.and_then(|plan| state.over(context, plan)),
                     None => plan,
@@ -118,6 +119,23 @@ pub fn plan_all(context: &mut Context, texts: &[QueryText], base: &Catalog<'_>, 
     }
     report_cycle(context, texts, &reads, &number, &waiting);
     planned
+}
+
+/// Says where a join keeps rows for ever.
+fn warn_unbounded(context: &mut Context, text: &Text, plan: &Query) {
+    if plan.mode == OutputMode::Batch {
+        return;
+    }
+    plan.root.visit(&mut |relation| {
+        let Relation::Join(join) = relation else { return };
+        if join.keeps_for_ever() {
+            let message = "this join keeps the rows of both sides for ever: nothing says how far apart in time two rows of a pair are";
+            let diagnostic = Diagnostic::warning(text.place_of(join.span.start as usize..join.span.end as usize), message);
+            let help = "give both sides a watermark and bound the times, as in b.ts BETWEEN a.ts AND a.ts + INTERVAL 1 HOUR; once the \
+                        query's `limits` are reached, new rows are rejected";
+            context.report(diagnostic.help(help));
+        }
+    });
 }
 
 /// For each query the tables it reads, by lower-case names; `None` if its text cannot be parsed, which is reported.

@@ -186,3 +186,84 @@ fn keep(path: &Path, text: &[u8]) -> std::io::Result<()> {
     fs::rename(&begun, path)?;
     File::open(directory)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::csv::CsvSettings;
+    use crate::format::reference::{ReferenceFormat, ReferenceSettings};
+    use crate::types::{DataType, Field};
+
+    fn watcher(directory: &Path, text: &str) -> Watcher {
+        let read = ReferenceSettings {
+            format: ReferenceFormat::Csv(CsvSettings::default()),
+            fields: vec![Field::new("a", DataType::String)],
+            rows_max: 100,
+            bytes_max: 1_000,
+        };
+        fs::write(directory.join("t.csv"), text).unwrap();
+        Watcher::new(&TableSettings {
+            name: "t".to_owned(),
+            path: directory.join("t.csv"),
+            check_interval: Duration::from_secs(1),
+            contents: ReferenceContents::read(&read, text.as_bytes()).unwrap(),
+            kept: directory.join("tables/t"),
+            trouble: None,
+            read,
+        })
+    }
+
+    /// Looks until the file has settled.
+    fn settled(watcher: &mut Watcher) -> Look {
+        (0..5).map(|_| watcher.look()).find(|look| !matches!(look, Look::Unsettled)).expect("it settles")
+    }
+
+    #[test]
+    fn a_file_is_taken_when_it_has_settled_and_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut watcher = watcher(directory.path(), "a\n1\n");
+        assert!(matches!(watcher.look(), Look::Unsettled));
+        assert!(matches!(watcher.look(), Look::Same));
+        assert_eq!(fs::read_to_string(directory.path().join("tables/t")).unwrap(), "a\n1\n");
+        fs::write(directory.path().join("t.csv"), "a\n1\n2\n").unwrap();
+        assert!(matches!(watcher.look(), Look::Unsettled));
+        fs::write(directory.path().join("t.csv"), "a\n1\n2\n3\n").unwrap();
+        assert!(matches!(watcher.look(), Look::Unsettled));
+        assert!(matches!(watcher.look(), Look::New(contents) if contents.rows.rows == 3));
+        assert!(matches!(watcher.look(), Look::Same));
+        assert_eq!(fs::read_to_string(directory.path().join("tables/t")).unwrap(), "a\n1\n2\n3\n");
+    }
+
+    #[test]
+    fn a_bad_file_is_told_once_and_its_repair_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut watcher = watcher(directory.path(), "a\n1\n");
+        settled(&mut watcher);
+        fs::remove_file(directory.path().join("t.csv")).unwrap();
+        assert!(matches!(settled(&mut watcher), Look::Bad(reason) if reason == "no such file"));
+        assert!(matches!(watcher.look(), Look::Same));
+        fs::write(directory.path().join("t.csv"), "b\n").unwrap();
+        assert!(matches!(settled(&mut watcher), Look::Bad(reason) if reason.contains("no column `a`")));
+        fs::create_dir(directory.path().join("d")).unwrap();
+        fs::remove_file(directory.path().join("t.csv")).unwrap();
+        std::os::unix::fs::symlink(directory.path().join("d"), directory.path().join("t.csv")).unwrap();
+        assert!(matches!(settled(&mut watcher), Look::Bad(reason) if reason == "it is a directory"));
+        // The same text as before the trouble is news.
+        fs::remove_file(directory.path().join("t.csv")).unwrap();
+        fs::write(directory.path().join("t.csv"), "a\n1\n").unwrap();
+        assert!(matches!(settled(&mut watcher), Look::New(_)));
+    }
+
+    #[test]
+    fn a_file_that_never_settles_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut watcher = watcher(directory.path(), "a\n");
+        settled(&mut watcher);
+        let mut bad = 0;
+        for length in 0..2 * UNSETTLED_MAX as usize {
+            fs::write(directory.path().join("t.csv"), format!("a\n{}", "1".repeat(1 + length))).unwrap();
+            bad += usize::from(matches!(watcher.look(), Look::Bad(_)));
+        }
+        assert_eq!(bad, 2);
+    }
+}

@@ -35,6 +35,7 @@ pub(super) struct Deduplicate {
     keys_max: usize,
     bytes_max: usize,
     rejected: u64,
+    repeats: u64,
 }
 
 impl Deduplicate {
@@ -53,6 +54,7 @@ impl Deduplicate {
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
             rejected: 0,
+            repeats: 0,
         }
     }
 
@@ -80,6 +82,7 @@ impl Deduplicate {
             }
             self.keys.encode(&evaluated.columns, row, &mut key);
             if side.find(&key).next().is_some() {
+                self.repeats += 1;
                 continue;
             }
             let more = Side::cost(0, key.len());
@@ -105,6 +108,11 @@ impl Deduplicate {
         while let Some(number) = side.first_expired(until) {
             side.remove(number, true);
         }
+    }
+
+    /// Rows dropped since the start because their key was known.
+    pub fn repeats(&self) -> u64 {
+        self.repeats
     }
 
     /// Keys that are known.

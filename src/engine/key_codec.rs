@@ -5,6 +5,7 @@
 
 use crate::batch::{Column, ColumnBuilder, Values};
 use crate::engine::expr::compare::group_bits;
+use crate::engine::ordered::put_ordered;
 use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_varint};
 use crate::types::{DataType, Value};
 
@@ -30,8 +31,16 @@ pub(super) fn put_key(out: &mut Vec<u8>, column: &Column, row: usize) {
             v.range(row).for_each(|element| put_key(out, &v.items, element));
         }
         Values::Map(v) => {
-            put_varint(out, v.range(row).len() as u64);
-            for element in v.range(row) {
+            // In order of the keys: equal maps are one group.
+            let ordered = |element: usize| {
+                let mut key = Vec::new();
+                put_ordered(&mut key, &v.keys, element);
+                (key, element)
+            };
+            let mut entries: Vec<(Vec<u8>, usize)> = v.range(row).map(ordered).collect();
+            entries.sort_unstable();
+            put_varint(out, entries.len() as u64);
+            for (_, element) in entries {
                 put_key(out, &v.keys, element);
                 put_key(out, &v.values, element);
             }

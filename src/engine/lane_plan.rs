@@ -6,6 +6,7 @@
 use crate::engine::describe::describe;
 use crate::engine::error::EngineError;
 use crate::engine::input::{Direction, Needs};
+use crate::engine::lane_class::{Class, extreme_kind, is_extreme, literal, percentages};
 use crate::engine::lanes::{BATCH_BUFFER, Keep, LaneKind, Precision, STREAM_BUFFER, precision_for};
 use crate::plan::{AggregateCall, AggregateFunction, Expr, ExprNode, SortKey};
 use crate::types::{DataType, Field, Value};
@@ -449,72 +450,4 @@ fn all(exprs: &[Expr]) -> Vec<&Expr> {
 
 fn direction(key: &SortKey) -> Direction {
     Direction { descending: key.descending, nulls_first: key.nulls_first }
-}
-
-/// A constant number.
-fn literal(expr: &Expr) -> Option<f64> {
-    match &expr.node {
-        ExprNode::Literal(value) => number(value),
-        _ => None,
-    }
-}
-
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Int(x) => Some(f64::from(*x)),
-        Value::BigInt(x) => Some(*x as f64),
-        Value::Float(x) => Some(f64::from(*x)),
-        Value::Double(x) => Some(*x),
-        _ => None,
-    }
-}
-
-fn percentages(expr: &Expr) -> Option<Percentages> {
-    let values = match &expr.node {
-        ExprNode::Literal(Value::Array(values)) => values.iter().map(number).collect::<Option<Vec<f64>>>()?,
-        _ => vec![literal(expr)?],
-    };
-    let array = matches!(expr.data_type, DataType::Array(_));
-    values.iter().all(|x| (0.0..=1.0).contains(x)).then_some(Percentages { values, array })
-}
-
-/// How a type is accumulated.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Integer,
-    Interval,
-    /// Compared as integers, never summed.
-    Ordinal,
-    Double,
-    Text,
-    Null,
-    Other,
-}
-
-impl Class {
-    fn of(data_type: &DataType) -> Class {
-        match data_type {
-            DataType::Int | DataType::BigInt => Class::Integer,
-            DataType::Interval => Class::Interval,
-            DataType::Boolean | DataType::Timestamp | DataType::Date => Class::Ordinal,
-            DataType::Float | DataType::Double => Class::Double,
-            DataType::String => Class::Text,
-            DataType::Null => Class::Null,
-            DataType::Struct(_) | DataType::Binary | DataType::Array(_) | DataType::Map(..) => Class::Other,
-        }
-    }
-}
-
-fn is_extreme(function: AggregateFunction) -> bool {
-    matches!(function, AggregateFunction::Min | AggregateFunction::Max)
-}
-
-fn extreme_kind(function: AggregateFunction, class: Class) -> Option<LaneKind> {
-    let min = function == AggregateFunction::Min;
-    match class {
-        Class::Integer | Class::Interval | Class::Ordinal | Class::Null => Some(if min { LaneKind::MinLong } else { LaneKind::MaxLong }),
-        Class::Double => Some(if min { LaneKind::MinDouble } else { LaneKind::MaxDouble }),
-        Class::Text => Some(if min { LaneKind::MinText } else { LaneKind::MaxText }),
-        Class::Other => None,
-    }
 }

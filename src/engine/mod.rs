@@ -9,7 +9,7 @@
 //! | `chunk` | rows on their way: shared columns and a selection |
 //! | `watermark`, `watermarks` | event time: a stream's watermark, a query's over all of its streams |
 //! | `window`, `local_window`, `placement` | panes of windows, days of a calendar, rows to panes |
-//! | `aggregate`, `spec`, `lane_plan` | GROUP BY: rows into cells; calls taken apart into inputs, lanes and readings |
+//! | `aggregate`, `spec`, `lane_plan`, `lane_class` | GROUP BY: rows into cells; calls taken apart into inputs, lanes and readings |
 //! | `prepare`, `arguments`, `input` | a chunk's keys and arguments evaluated |
 //! | `overflow`, `room`, `refusal` | rows that do not fit |
 //! | `row_windows` | GROUP BY sessions, counts of rows, states |
@@ -33,6 +33,7 @@
 
 mod aggregate;
 mod arguments;
+mod arrivals;
 mod buckets;
 mod checkpoint;
 mod chunk;
@@ -46,12 +47,14 @@ mod expand;
 pub mod expr;
 mod generate;
 mod hash;
+mod held;
 mod input;
 mod join;
 mod key_codec;
 mod keyed;
 mod keyer;
 mod keys;
+mod lane_class;
 mod lane_plan;
 mod lanes;
 mod limit;

@@ -83,6 +83,8 @@ pub struct QueryStatus {
     pub bytes: usize,
     /// Rows that were in no session since the start, because their gap was NULL, unreadable or not above zero.
     pub gapless_rows: u64,
+    /// Rows of sources with `dedup` that were known.
+    pub repeats: u64,
     /// Each of its operators with state, from the source up.
     pub operators: Vec<OperatorStatus>,
 }

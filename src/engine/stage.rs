@@ -300,7 +300,10 @@ impl Stage {
                 status.panes += join.parts();
                 status.cells += join.rows();
             }
-            Stage::Deduplicate(dedup) => status.cells += dedup.keys(),
+            Stage::Deduplicate(dedup) => {
+                status.cells += dedup.keys();
+                status.repeats += dedup.repeats();
+            }
             _ => {}
         }
         if let Some(operator) = self.operator_status() {
@@ -316,6 +319,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => Some(aggregate.status()),
             Stage::RowWindows(windows) => Some(windows.status()),
             Stage::Sort(sort) => Some(sort.status()),
+            Stage::Over(over) => Some(over.status()),
             Stage::Lookup(lookup) => Some(lookup.status()),
             Stage::Whole(whole) => Some(whole.status()),
             Stage::StateFunction(function) => Some(function.status()),

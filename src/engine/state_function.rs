@@ -207,7 +207,11 @@ impl StateFunction {
         if state.is_empty() && timeout_us.is_none() {
             self.states.remove(call.key);
         } else {
-            self.states.put(call.key, State(state), timeout_us).map_err(|full| full.to_string())?;
+            self.states.put(call.key, State(state), timeout_us).map_err(|full| {
+                // A call for a timeout has no rows, and is itself rejected.
+                self.states.count_refused(call.rows.len().max(1));
+                full.to_string()
+            })?;
         }
         rows.iter().for_each(|row| out.push(row));
         Ok(())

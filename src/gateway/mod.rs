@@ -216,6 +216,7 @@ fn query_status(counted: &QueryStatus, held: crate::engine::QueryStatus) -> Quer
         watermark_us: held.watermark_us,
         keys: held.keys as u64,
         state_bytes: held.bytes as u64,
+        repeats: held.repeats,
         operators: held.operators,
         ..counted.clone()
     }

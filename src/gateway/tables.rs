@@ -62,3 +62,53 @@ impl Tables {
         self.status.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::csv::CsvSettings;
+    use crate::format::reference::{ReferenceFormat, ReferenceSettings};
+
+    fn settings() -> TableSettings {
+        let read = ReferenceSettings {
+            format: ReferenceFormat::Csv(CsvSettings::default()),
+            fields: vec![crate::types::Field::new("a", crate::types::DataType::Int)],
+            rows_max: 10,
+            bytes_max: 100,
+        };
+        let contents = contents(&read, "a\n1\n");
+        let (name, path, kept) = ("t".to_owned(), "t.csv".into(), "tables/t".into());
+        TableSettings { name, path, check_interval: std::time::Duration::from_secs(1), contents, kept, trouble: None, read }
+    }
+
+    fn contents(read: &ReferenceSettings, text: &str) -> ReferenceContents {
+        ReferenceContents::read(read, text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_version_goes_with_one_batch_and_a_bad_file_leaves_it() {
+        let settings = settings();
+        let mut tables = Tables::start(std::slice::from_ref(&settings));
+        assert_eq!(tables.take().iter().map(|version| version.rows.rows).collect::<Vec<_>>(), [1]);
+        assert!(tables.take().is_empty());
+        tables.refused(0, "line 2: no".to_owned());
+        assert!(tables.take().is_empty());
+        let status = &tables.status()[0];
+        assert_eq!((status.versions, status.rows, status.refused, status.trouble.as_deref()), (1, 1, 1, Some("line 2: no")));
+        // Of two versions between batches the later one is taken.
+        tables.read(0, &contents(&settings.read, "a\n1\n2\n"));
+        tables.read(0, &contents(&settings.read, "a\n1\n2\n3\n"));
+        assert_eq!(tables.take().iter().map(|version| version.rows.rows).collect::<Vec<_>>(), [3]);
+        let status = &tables.status()[0];
+        assert_eq!((status.versions, status.rows, status.refused, status.trouble.as_deref()), (3, 3, 1, None));
+        // Events of tables that are not there do nothing.
+        tables.read(7, &settings.contents);
+        tables.refused(7, String::new());
+    }
+
+    #[test]
+    fn a_start_with_the_kept_copy_is_told() {
+        let tables = Tables::start(&[TableSettings { trouble: Some("no such file".to_owned()), ..settings() }]);
+        assert_eq!((tables.status()[0].refused, tables.status()[0].trouble.as_deref()), (1, Some("no such file")));
+    }
+}

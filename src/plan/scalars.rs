@@ -80,6 +80,24 @@ pub enum BytesFunction {
     ValidateUtf8,
     TryValidateUtf8,
     BitmapCount,
+    /// (bytes): upper-case hexadecimal digits.
+    Hex,
+    /// (bytes): INT.
+    Length,
+    Reverse,
+    /// (bytes, …)
+    Concat,
+    /// (bytes, INT start[, INT length])
+    Substring,
+    /// (bytes, INT length[, padding]): zeros where there is none.
+    Lpad,
+    Rpad,
+    /// (bytes, replacement, INT place[, INT length])
+    Overlay,
+    /// (bytes, part): BOOLEAN.
+    StartsWith,
+    EndsWith,
+    Contains,
 }
 
 /// Functions of numbers.
@@ -150,4 +168,6 @@ pub enum TimeFunction {
     TryToDate,
     /// (INTERVAL size, TIMESTAMP[, TIMESTAMP origin])
     TimeBucket,
+    /// (TIMESTAMP, INTERVAL): NULL out of range.
+    TryAddMicros,
 }

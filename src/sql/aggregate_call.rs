@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, NullTreatment};
 
+use super::aggregate_form::same;
 use super::aggregates::{self, Kind, Written};
 use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
@@ -44,7 +45,7 @@ impl ExprPlanner<'_> {
             return Err(nested());
         }
         let data_type = call.data_type.clone();
-        let index = self.aggregates.iter().position(|known| aggregates::same(known, &call)).unwrap_or(self.aggregates.len());
+        let index = self.aggregates.iter().position(|known| same(known, &call)).unwrap_or(self.aggregates.len());
         if index == self.aggregates.len() {
             self.aggregates.push(call);
         }

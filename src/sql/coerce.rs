@@ -40,6 +40,12 @@ pub fn orderable(data_type: &DataType) -> bool {
     }
 }
 
+/// The error for a value that can be no key.
+pub fn not_compared(expr: &Expr) -> SqlError {
+    let message = format!("maps cannot be compared, grouped or sorted by, and {} holds one", expr.data_type);
+    SqlError::new(expr.span, message).help("map_entries(m) is an array, which can")
+}
+
 #[derive(Clone, Copy)]
 struct Meeting {
     /// Text becomes the other side's type.
@@ -154,7 +160,7 @@ pub fn castable(from: &DataType, to: &DataType) -> bool {
         (Struct(a), Struct(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| castable(&a.data_type, &b.data_type)),
         (Struct(_) | Array(_) | Map(..), _) | (_, Struct(_) | Array(_) | Map(..)) => false,
         (String, _) => true,
-        (Interval, other) | (other, Interval) => is_numeric(other),
+        (Interval, other) | (other, Interval) => is_integral(other),
         (a, b) if is_numeric(a) && is_numeric(b) => true,
         (Boolean, other) | (other, Boolean) => is_numeric(other),
         (Timestamp, other) | (other, Timestamp) => is_numeric(other) || *other == Date,

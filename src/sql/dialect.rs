@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use sqlparser::ast::{BinaryOperator, Expr, Ident, Interval, ObjectName, Value, ValueWithSpan};
+use sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, Interval, ObjectName, TimezoneInfo, TypedString, Value, ValueWithSpan};
 use sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -143,7 +143,7 @@ impl Dialect for SparkDialect {
             // The one error that backtracking does not swallow.
             None => return Some(Err(ParserError::RecursionLimitExceeded)),
         }
-        parse_interval(parser).or_else(|| parse_exists_function(parser))
+        parse_interval(parser).or_else(|| parse_exists_function(parser)).or_else(|| parse_timestamp_ltz(parser))
     }
 
     /// `a DIV b`, `a >>> b`.
@@ -168,6 +168,17 @@ impl Dialect for SparkDialect {
             _ => None,
         }
     }
+}
+
+/// `TIMESTAMP_LTZ '…'`, the other name of TIMESTAMP.
+fn parse_timestamp_ltz(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    let is_name = matches!(&parser.peek_token_ref().token, Token::Word(word) if word.value.eq_ignore_ascii_case("timestamp_ltz"));
+    if !is_name || !matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_)) {
+        return None;
+    }
+    parser.next_token();
+    let data_type = DataType::Timestamp(None, TimezoneInfo::None);
+    Some(parser.parse_value().map(|value| Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false })))
 }
 
 /// `exists(array, x -> …)`, which is no subquery.
@@ -207,7 +218,7 @@ pub fn parse_interval(parser: &mut Parser) -> Option<Result<Expr, ParserError>> 
         }
         match &parser.peek_nth_token_ref(ahead).token {
             Token::Number(number, _) => part.push_str(number),
-            Token::SingleQuotedString(quoted) if ahead == 0 => part.push_str(quoted),
+            Token::SingleQuotedString(quoted) => part = signed(&part, quoted.trim()),
             _ => break,
         }
         // A further number is a part of the interval only with a unit after it: `INTERVAL 1 DAY -1` is not one.
@@ -250,6 +261,15 @@ pub fn parse_interval(parser: &mut Parser) -> Option<Result<Expr, ParserError>> 
         fractional_seconds_precision: None,
     };
     Some(Ok(Expr::Interval(interval)))
+}
+
+/// `-'1 02:03'` means `'-1 02:03'`, and `-'-1'` means `'1'`.
+fn signed(sign: &str, quoted: &str) -> String {
+    match (sign, quoted.strip_prefix('-')) {
+        ("-", Some(positive)) => positive.to_owned(),
+        ("-", None) => format!("-{}", quoted.strip_prefix('+').unwrap_or(quoted)),
+        _ => quoted.to_owned(),
+    }
 }
 
 fn is_unit(word: &str) -> bool {

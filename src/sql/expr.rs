@@ -17,7 +17,7 @@ use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::subquery::Subquery;
 use super::tree;
-use super::{collections, intervals, literal, row_window, scripted, window};
+use super::{collections, intervals, literal, row_window, scripted, wildcard, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, Function, OutputMode, Span};
 use crate::types::{DataType, Field, Value};
 
@@ -74,7 +74,7 @@ pub struct ExprPlanner<'a> {
     pub parameters: Vec<Vec<Field>>,
 }
 
-fn argument_expr(arg: &FunctionArg) -> Option<&ast::Expr> {
+pub fn argument_expr(arg: &FunctionArg) -> Option<&ast::Expr> {
     if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg { Some(expr) } else { None }
 }
 
@@ -164,6 +164,7 @@ impl<'a> ExprPlanner<'a> {
                 let target = super::schema::sql_type(data_type).map_err(|message| SqlError::new(place(expr), message))?;
                 let input = self.plan(input)?;
                 let span = join(place(expr), input.span);
+                let input = super::intervals::in_units(input, data_type);
                 functions::explicit_cast(input, &target, matches!(kind, ast::CastKind::TryCast | ast::CastKind::SafeCast), span)
             }
             E::Case { operand, conditions, else_result, .. } => {
@@ -295,6 +296,7 @@ impl<'a> ExprPlanner<'a> {
         let folded = super::coerce::cast(tree::text(text, span), &target);
         match (&folded.node, &target) {
             (ExprNode::Literal(_), DataType::Date | DataType::Timestamp) => Ok(folded),
+            (_, DataType::Date | DataType::Timestamp) if literal::has_far_year(text) => Ok(folded),
             (_, DataType::Date) => Err(SqlError::new(span, format!("'{text}' is not a date")).help("DATE '2026-01-31'")),
             (_, DataType::Timestamp) if literal::is_zoned_timestamp(text) => Ok(folded),
             (_, DataType::Timestamp) => {
@@ -370,6 +372,9 @@ impl<'a> ExprPlanner<'a> {
         }
         if let Some(planned) = self.higher_order(&name, args, span) {
             return planned;
+        }
+        if name == "struct" && args.iter().any(|arg| wildcard::star(arg).is_some()) {
+            return self.structure_with_star(args, span);
         }
         let mut planned = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
         if let Some(own) = self.planner.catalog.functions.iter().find(|function| function.name == name) {
@@ -489,7 +494,7 @@ impl<'a> ExprPlanner<'a> {
 
 /// The bare unit that stands first in `timestampadd(HOUR, …)` and its like, as a string literal.
 fn unit_of_time(name: &str, args: &[FunctionArg]) -> Option<Expr> {
-    let takes_unit = matches!(name, "timestampadd" | "timestampdiff" | "dateadd" | "date_add" | "datediff" | "date_diff");
+    let takes_unit = matches!(name, "timestampadd" | "timestampdiff" | "timediff" | "dateadd" | "date_add" | "datediff" | "date_diff");
     match args.first()? {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Identifier(ident))) if takes_unit && args.len() == 3 => {
             Some(tree::text(&ident.value, span_of(ident.span)))

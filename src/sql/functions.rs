@@ -1,7 +1,10 @@
 //! Scalar functions whose arguments or results need more than a fixed signature.
 
+mod binary;
 mod further;
 mod moments;
+
+pub use binary::concat as concat_bytes;
 
 use super::budget::Budget;
 use super::coerce::{cast, castable, coerce, common_numeric, compared, is_integral, is_numeric, orderable, unify, with_article};
@@ -69,10 +72,13 @@ const SPECIAL: &[&str] = &[
 
 /// The call of function `name` (in lower case) with planned arguments.
 pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result<Expr, SqlError> {
-    if let ("abs" | "negative" | "positive", [interval]) = (name, &args[..])
+    if let ("abs" | "negative" | "positive" | "sign" | "signum", [interval]) = (name, &args[..])
         && interval.data_type == DataType::Interval
     {
         return Ok(sign_of_interval(name, args, span));
+    }
+    if let Some(on_bytes) = binary::build(name, &args, span) {
+        return on_bytes.map(|built| Expr { span, ..built });
     }
     if let Some(signature) = signatures::find(name) {
         return check_constant_arguments(name, signature.build(name, args, span)?);
@@ -81,9 +87,7 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result
         "coalesce" | "nvl" | "ifnull" | "nvl2" | "if" | "nullif" | "greatest" | "least" | "isnull" | "isnotnull" => {
             conditional(name, args, span, budget)?
         }
-        "try_add" | "try_subtract" if args.first().is_some_and(|arg| arg.data_type == DataType::Date) => {
-            further::try_days(name, args, span)?
-        }
+        "try_add" | "try_subtract" if is_date_and_days(&args) => further::try_days(name, args, span)?,
         "log" | "ceil" | "ceiling" | "floor" | "mod" | "pmod" | "positive" | "try_add" | "try_subtract" | "try_multiply" | "try_divide" => {
             mathematical(name, args, span)?
         }
@@ -102,10 +106,17 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span, budget: &Budget) -> Result
     Ok(Expr { span, ..built })
 }
 
+fn is_date_and_days(args: &[Expr]) -> bool {
+    matches!(args, [date, days] if date.data_type == DataType::Date && (is_integral(&days.data_type) || days.data_type == DataType::Null))
+}
+
 fn sign_of_interval(name: &str, mut args: Vec<Expr>, span: Span) -> Expr {
     let function = if name == "abs" { Function::Abs } else { Function::Negate };
     match (name, args.pop()) {
         ("positive", Some(interval)) => Expr { span, ..interval },
+        ("sign" | "signum", Some(interval)) => {
+            Expr { span, ..tree::call(Function::Sign, vec![cast(interval, &DataType::Double)], DataType::Double) }
+        }
         (_, interval) => Expr { span, ..tree::call(function, interval.into_iter().collect(), DataType::Interval) },
     }
 }
@@ -123,7 +134,7 @@ fn build_special(name: &str, args: Vec<Expr>, span: Span) -> Option<Result<Expr,
 /// `timestampadd`, `timestampdiff` and their other names, with the unit as a string literal in front.
 pub fn in_units(name: &str, unit: Expr, second: Expr, third: Expr, span: Span) -> Result<Expr, SqlError> {
     let planned = match name {
-        "timestampdiff" | "datediff" | "date_diff" => moments::count_units(unit, second, third)?,
+        "timestampdiff" | "timediff" | "datediff" | "date_diff" => moments::count_units(unit, second, third)?,
         _ => moments::add_units(unit, second, third)?,
     };
     Ok(Expr { span, ..planned })
@@ -300,7 +311,10 @@ pub fn arithmetic(function: Function, left: Expr, right: Expr) -> Result<Expr, S
 fn textual(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
     let texts = |args: Vec<Expr>| args.into_iter().map(|arg| coerce(arg, &DataType::String)).collect::<Result<Vec<Expr>, _>>();
     match name {
-        "concat" => Ok(tree::call(Function::Concat, texts(args)?, DataType::String)),
+        "concat" => match binary::concat(&args) {
+            Some(bytes) => Ok(bytes),
+            None => Ok(tree::call(Function::Concat, texts(args)?, DataType::String)),
+        },
         "concat_ws" => {
             check_count(name, args.len(), 1, None, span)?;
             Ok(tree::call(Function::ConcatWs, texts(args)?, DataType::String))

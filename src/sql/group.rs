@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{self, GroupByExpr, SelectItem};
 
+use super::coerce::{not_compared, orderable};
 use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
 use super::grouping::{Expanded, Keys, expand, written_sets};
@@ -121,6 +122,9 @@ impl Planner<'_> {
         computed: &mut Computed,
         span: Span,
     ) -> Result<Relation, SqlError> {
+        if let Some(key) = written.iter().find(|key| !orderable(&key.expr.data_type)) {
+            return Err(not_compared(&key.expr));
+        }
         let scope = exprs.scope;
         let Expanded { relation: input, keys, id, position } = match sets {
             Some(sets) => expand(exprs, input, &written, &sets, span)?,

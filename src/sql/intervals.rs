@@ -8,7 +8,7 @@ use super::coerce::{cast, coerce, is_integral, is_numeric};
 use super::error::{SqlError, join};
 use super::expr::place;
 use super::tree;
-use crate::plan::{Expr, ExprNode, Function, Span};
+use crate::plan::{Expr, ExprNode, Function, Span, TimeFunction};
 use crate::types::duration::{Interval, parse_interval};
 use crate::types::{DataType, Value};
 
@@ -45,21 +45,27 @@ pub fn arithmetic(function: Function, left: &Expr, right: &Expr) -> Option<Resul
     let is_time = |data_type: &DataType| matches!(data_type, Date | Timestamp);
     let (left, right) = (left.clone(), right.clone());
     match (function, &left.data_type, &right.data_type) {
-        (F::Subtract, a, b) if is_time(a) && (is_time(b) || *b == String) || function == F::Subtract && *a == String && is_time(b) => {
+        (F::Subtract | F::TrySubtract, a, b) if is_time(a) && (is_time(b) || *b == String) || *a == String && is_time(b) => {
             let args = [left, right].map(|time| coerce(time, &Timestamp));
             Some(both(args).map(|args| tree::call(F::TimeDifference, args, Interval)))
         }
         (F::Add | F::Subtract | F::TryAdd | F::TrySubtract, Interval, Interval | Null) | (F::Add | F::Subtract, Null, Interval) => {
             Some(Ok(tree::call(function, vec![cast(left, &Interval), cast(right, &Interval)], Interval)))
         }
-        (F::Add, Interval, a) if is_time(a) || *a == String => Some(shifted(right, left)),
-        (F::Add, a, Interval) if is_time(a) || *a == String => Some(shifted(left, right)),
-        (F::Subtract, a, Interval) if is_time(a) || *a == String => {
+        (F::Subtract | F::TrySubtract, a, Null) | (F::Subtract | F::TrySubtract, Null, a) if is_time(a) => {
+            Some(Ok(tree::literal(Value::Null, Interval, join(left.span, right.span))))
+        }
+        (F::Add | F::TryAdd, a, Null) | (F::Add | F::TryAdd, Null, a) if is_time(a) => {
+            Some(Ok(tree::literal(Value::Null, Timestamp, join(left.span, right.span))))
+        }
+        (F::Add | F::TryAdd, Interval, a) if is_time(a) || *a == String => Some(shifted(function, right, left)),
+        (F::Add | F::TryAdd, a, Interval) if is_time(a) || *a == String => Some(shifted(function, left, right)),
+        (F::Subtract | F::TrySubtract, a, Interval) if is_time(a) || *a == String => {
             let negated = match right.node {
                 ExprNode::Literal(Value::Interval(micros)) if micros > i64::MIN => value(-micros, right.span),
                 _ => tree::call(F::Negate, vec![right], Interval),
             };
-            Some(shifted(left, negated))
+            Some(shifted(function, left, negated))
         }
         (F::Multiply, Interval, _) => Some(scaled(F::MultiplyInterval, left, right)),
         (F::Multiply, _, Interval) => Some(scaled(F::MultiplyInterval, right, left)),
@@ -73,8 +79,12 @@ fn both([left, right]: [Result<Expr, SqlError>; 2]) -> Result<Vec<Expr>, SqlErro
 }
 
 /// Time plus interval.
-fn shifted(time: Expr, interval: Expr) -> Result<Expr, SqlError> {
-    Ok(tree::call(Function::AddMicros, vec![coerce(time, &DataType::Timestamp)?, interval], DataType::Timestamp))
+fn shifted(operator: Function, time: Expr, interval: Expr) -> Result<Expr, SqlError> {
+    let function = match operator {
+        Function::TryAdd | Function::TrySubtract => Function::Time(TimeFunction::TryAddMicros),
+        _ => Function::AddMicros,
+    };
+    Ok(tree::call(function, vec![coerce(time, &DataType::Timestamp)?, interval], DataType::Timestamp))
 }
 
 fn scaled(function: Function, interval: Expr, number: Expr) -> Result<Expr, SqlError> {
@@ -89,12 +99,37 @@ fn scaled(function: Function, interval: Expr, number: Expr) -> Result<Expr, SqlE
     Ok(tree::call(function, vec![interval, number], DataType::Interval))
 }
 
-/// `EXTRACT(field FROM interval)`: DAY, HOUR and MINUTE.
+/// What is cast to an interval of these units: numbers count the last of them, and intervals lose what is smaller.
+pub fn in_units(input: Expr, target: &ast::DataType) -> Expr {
+    let ast::DataType::Interval { fields: Some(fields), .. } = target else { return input };
+    let seconds = match fields.to_string().rsplit(' ').next() {
+        Some("DAY") => 86_400,
+        Some("HOUR") => 3_600,
+        Some("MINUTE") => 60,
+        _ => return input,
+    };
+    let span = input.span;
+    let size = tree::bigint(seconds, span);
+    let count = match &input.data_type {
+        data_type if is_integral(data_type) => cast(input, &DataType::BigInt),
+        DataType::Interval => tree::call(Function::IntegerDivide, vec![cast(input, &DataType::BigInt), size.clone()], DataType::BigInt),
+        _ => return input,
+    };
+    tree::call(Function::Multiply, vec![count, size], DataType::BigInt)
+}
+
+/// `EXTRACT(field FROM interval)`: DAY, HOUR, MINUTE; SECOND with its fraction, DOUBLE.
 pub fn extract(field: &str, interval: Expr, span: Span) -> Result<Expr, SqlError> {
     let (modulus, unit) = match field.to_ascii_lowercase().as_str() {
         "day" | "d" | "days" => (None, 86_400),
         "hour" | "h" | "hours" | "hr" | "hrs" => (Some(86_400), 3600),
         "minute" | "m" | "min" | "mins" | "minutes" => (Some(3600), 60),
+        "second" | "s" | "sec" | "seconds" | "secs" => {
+            let seconds = cast(interval, &DataType::Double);
+            let minute = tree::literal(Value::Double(60.0), DataType::Double, span);
+            let within = tree::call(Function::Remainder, vec![seconds, minute], DataType::Double);
+            return Ok(tree::call(Function::Round, vec![within, tree::int(6, span)], DataType::Double));
+        }
         other => return Err(SqlError::unsupported(span, format_args!("extracting `{other}` from an interval"))),
     };
     let bigint = |value| tree::bigint(value, span);

@@ -20,12 +20,16 @@ pub fn number(text: &str, negative: bool, span: Span) -> Result<Expr, SqlError> 
     match suffix {
         "" => {}
         "L" => return Ok(tree::bigint(signed(digits).parse().map_err(|_| too_large("BIGINT"))?, span)),
-        "D" | "BD" => return double(&signed(digits), span),
+        "D" => return double(&signed(digits), span),
         "F" => {
-            let value: f32 = signed(digits).parse().map_err(|_| too_large("FLOAT"))?;
-            return Ok(tree::literal(Value::Float(value), DataType::Float, span));
+            return match signed(digits).parse::<f32>() {
+                Ok(value) if value.is_finite() => Ok(tree::literal(Value::Float(value), DataType::Float, span)),
+                _ => Err(too_large("FLOAT")),
+            };
         }
-        "S" | "Y" => return Err(SqlError::unsupported(span, "a SMALLINT or TINYINT literal").help("leave the suffix out")),
+        "BD" => return Err(SqlError::unsupported(span, "a DECIMAL literal").help(format!("write {digits}D, a DOUBLE"))),
+        "S" => return Err(SqlError::unsupported(span, "a SMALLINT literal").help(format!("write {digits}, an INT"))),
+        "Y" => return Err(SqlError::unsupported(span, "a TINYINT literal").help(format!("write {digits}, an INT"))),
         _ => return Err(SqlError::new(span, format!("`{text}` is not a number"))),
     }
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -104,6 +108,14 @@ pub fn is_zoned_timestamp(text: &str) -> bool {
     let offset = zone.trim_start_matches("UTC").trim_start_matches("GMT").trim_start_matches("UT");
     let is_offset = offset.starts_with(['+', '-']) && offset[1..].chars().all(|c| c.is_ascii_digit() || c == ':');
     timestamp(moment).is_some() && (is_offset || zone.len() == 3 || TimeZone::get(zone).is_ok())
+}
+
+/// Whether the year has a sign or more than four digits: the cast reads such times.
+pub fn has_far_year(text: &str) -> bool {
+    let text = text.trim();
+    let digits = text.trim_start_matches(['+', '-']);
+    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+    length >= 4 && (length > 4 || digits.len() < text.len() || digits.len() == 4)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! those limits 2 MiB of stack are enough, where sqlparser is built with optimisation (as in this package's profiles).
 
 mod aggregate_call;
+mod aggregate_form;
 mod aggregates;
 mod budget;
 mod coerce;
@@ -41,6 +42,7 @@ mod pivot;
 mod places;
 mod planner;
 mod references;
+mod rewrite;
 mod row_window;
 mod schema;
 mod scope;
@@ -69,8 +71,8 @@ pub use unknown::is_function;
 use crate::plan::{NamedExpr, OutputMode, Query, Relation, ScriptFunction, Span, TableSchema};
 use crate::types::{DataType, Field};
 
-/// Names of all functions, in lower case; several may mean the same.
-fn function_names() -> impl Iterator<Item = &'static str> {
+/// Names of the functions and aggregates that a query can call, in lower case; several may mean the same. Those in `OVER` only are not among them.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
     let nested = collections::NAMES.iter().map(|(name, ..)| *name).chain(lambdas::NAMES.iter().copied());
     signatures::names().chain(functions::special_names()).chain(nested).chain(aggregates::NAMES.iter().map(|(name, _)| *name))
 }
@@ -151,7 +153,7 @@ fn without_void(planned: planner::Planned, output: &[Field]) -> Relation {
     Relation::Project { input: Box::new(planned.relation), columns }
 }
 
-/// Names and types of the result. The names of a stream's result must differ.
+/// Names and types of the result; a stream's must differ: it goes to other programs.
 fn output(scope: &scope::Scope, mode: OutputMode, span: Span) -> Result<Vec<Field>, SqlError> {
     let mut output: Vec<Field> = Vec::with_capacity(scope.columns.len());
     for column in &scope.columns {

@@ -43,10 +43,9 @@ impl ExprPlanner<'_> {
         }
         match op {
             UnaryOperator::Not | UnaryOperator::BangNot => Ok(tree::not(self.plan_boolean(operand)?)),
-            UnaryOperator::Plus => number(self.plan(operand)?),
+            UnaryOperator::Plus => signed(self.plan(operand)?),
             UnaryOperator::Minus => {
-                let operand = self.plan(operand)?;
-                let operand = if operand.data_type == DataType::Interval { operand } else { number(operand)? };
+                let operand = signed(self.plan(operand)?)?;
                 let data_type = operand.data_type.clone();
                 Ok(tree::call(Function::Negate, vec![operand], data_type))
             }
@@ -140,6 +139,9 @@ impl ExprPlanner<'_> {
         let terms = spine(whole, &B::StringConcat).into_iter().map(|term| self.plan(term)).collect::<Result<Vec<_>, _>>()?;
         if terms.iter().any(|term| matches!(term.data_type, DataType::Array(_))) {
             return collections::concat(terms);
+        }
+        if let Some(bytes) = super::functions::concat_bytes(&terms) {
+            return Ok(bytes);
         }
         let terms = terms.into_iter().map(|term| coerce(term, &DataType::String));
         Ok(tree::call(Function::Concat, terms.collect::<Result<Vec<_>, _>>()?, DataType::String))
@@ -241,6 +243,11 @@ fn spine<'e>(whole: &'e ast::Expr, op: &B) -> Vec<&'e ast::Expr> {
 pub fn comparison(function: Function, left: Expr, right: Expr) -> Result<Expr, SqlError> {
     let met = comparison_type(&left, &right)?;
     Ok(tree::call(function, vec![cast(left, &met), cast(right, &met)], DataType::Boolean))
+}
+
+/// What may stand behind a sign.
+fn signed(operand: Expr) -> Result<Expr, SqlError> {
+    if operand.data_type == DataType::Interval { Ok(operand) } else { number(operand) }
 }
 
 fn integral(operand: Expr) -> Result<Expr, SqlError> {

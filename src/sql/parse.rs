@@ -11,6 +11,7 @@ use super::dialect::{SparkDialect, parse_interval};
 use super::error::{SqlError, join};
 use super::inline_values;
 use super::lex::{lex, span_of, token_span};
+use super::rewrite::rewrite;
 use crate::plan::Span;
 use crate::types::duration;
 
@@ -50,6 +51,7 @@ pub fn parse(text: &str) -> Result<Parsed, SqlError> {
     }
     check_statement(&tokens)?;
     let end = Span { start: text.trim_end().len() as u32, end: text.trim_end().len() as u32 };
+    tokens = rewrite(tokens);
     let streams = take_streams(&mut tokens);
     let watermarks = take_watermarks(&mut tokens, &dialect, end)?;
     let tokens = inline_values::normalize(tokens, &dialect, end);

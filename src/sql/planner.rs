@@ -6,6 +6,7 @@ use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr};
 
 use super::Catalog;
 use super::budget::Budget;
+use super::coerce::{not_compared, orderable};
 use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
 use super::parse::{Alias, WatermarkClause};
@@ -133,6 +134,9 @@ impl Planner<'_> {
     /// A Sort, where the mode has one.
     pub fn sort(&self, input: Relation, by: Vec<SortKey>, span: Span) -> Result<Relation, SqlError> {
         self.check_ordered(&input, "ORDER BY", span)?;
+        if let Some(key) = by.iter().find(|key| !orderable(&key.expr.data_type)) {
+            return Err(not_compared(&key.expr));
+        }
         Ok(Relation::Sort { input: Box::new(input), by })
     }
 

@@ -141,6 +141,7 @@ impl<'t> Reader<'t> {
                 let error = SqlError::new(span, message);
                 match near(&name, TYPE_NAMES.iter().copied()) {
                     Some(meant) if type_named(meant).is_ok() => error.help(format!("did you mean {meant}?")),
+                    _ if error.message.contains("; use ") => error,
                     _ => error.help(
                         "there are STRING, BOOLEAN, INT, BIGINT, FLOAT, DOUBLE, TIMESTAMP, DATE, BINARY, ARRAY<…>, MAP<…, …> and STRUCT<…>",
                     ),
@@ -252,8 +253,10 @@ pub fn type_named(name: &str) -> Result<DataType, String> {
         "TIMESTAMP" | "TIMESTAMP_LTZ" => DataType::Timestamp,
         "DATE" => DataType::Date,
         "BINARY" => DataType::Binary,
-        known @ ("BYTE" | "TINYINT" | "SHORT" | "SMALLINT" | "TIMESTAMP_NTZ" | "DECIMAL" | "DEC" | "NUMERIC" | "CHAR" | "VARCHAR"
-        | "VARIANT") => return Err(format!("the type {known} is not supported yet")),
+        known @ ("BYTE" | "TINYINT" | "SHORT" | "SMALLINT") => return Err(format!("the type {known} is not supported; use INT")),
+        known @ ("DECIMAL" | "DEC" | "NUMERIC") => return Err(format!("the type {known} is not supported; use DOUBLE")),
+        known @ ("CHAR" | "CHARACTER" | "VARCHAR" | "VARIANT") => return Err(format!("the type {known} is not supported; use STRING")),
+        "TIMESTAMP_NTZ" => return Err("the type TIMESTAMP_NTZ is not supported; use TIMESTAMP".to_owned()),
         _ => return Err(format!("there is no type `{name}`")),
     })
 }
@@ -273,7 +276,11 @@ pub fn sql_type(data_type: &ast::DataType) -> Result<DataType, String> {
         ast::DataType::Interval { fields: Some(fields), precision: None } => {
             let shown = fields.to_string();
             let day_time = shown.split(" TO ").all(|unit| ["DAY", "HOUR", "MINUTE", "SECOND"].contains(&unit));
-            if day_time { Ok(DataType::Interval) } else { Err(format!("the type INTERVAL {shown} is not supported yet")) }
+            if day_time {
+                Ok(DataType::Interval)
+            } else {
+                Err(format!("the type INTERVAL {shown} is not supported; add INTERVAL 1 MONTH to a time"))
+            }
         }
         _ => {
             let shown = data_type.to_string();
@@ -359,7 +366,8 @@ mod tests {
             ("a INT, b STRNG", "STRNG", "no type"),
             ("a INT b INT", "b INT", "comma"),
             ("a INT, A INT", "A INT", "twice"),
-            ("a DECIMAL(5,1)", "DECIMAL", "not supported yet"),
+            ("a DECIMAL(5,1)", "DECIMAL", "use DOUBLE"),
+            ("a SMALLINT", "SMALLINT", "use INT"),
             ("a INT,", "", "at the end"),
             ("a", "", "a type"),
             ("'a' INT", "'a'", "name"),

@@ -4,7 +4,7 @@
 
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
 
-use super::coerce::{cast, common, with_article};
+use super::coerce::{cast, common, orderable, with_article};
 use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
 use super::planner::{OrderBy, Planned, Planner};
@@ -79,7 +79,9 @@ impl Planner<'_> {
 
     /// Each row once.
     pub fn distinct(&self, planned: Planned, what: &str, span: Span) -> Result<Planned, SqlError> {
-        let keys = planned.identity().into_iter().map(GroupKey::Expr).collect();
+        let keys = planned.identity();
+        check_comparable(keys.iter().map(|key| &key.expr.data_type), what, span)?;
+        let keys = keys.into_iter().map(GroupKey::Expr).collect();
         let relation = Relation::Aggregate { input: Box::new(planned.relation), keys, aggregates: vec![] };
         self.check_aggregate(&relation, what, span)?;
         Ok(Planned { relation, scope: planned.scope })
@@ -99,6 +101,7 @@ impl Planner<'_> {
         let types = met_types(&[&left, &right], what, span)?;
         let (mut left, mut right) = (widened(left, &types), widened(right, &types));
         if all {
+            check_comparable(types.iter(), what, span)?;
             left.relation = numbered(&left);
             right.relation = numbered(&right);
         } else {
@@ -151,6 +154,13 @@ impl Planner<'_> {
         let columns = schema.iter().map(|field| ScopeColumn::new(field.name.clone(), field.data_type.clone())).collect();
         Ok(Planned { relation: Relation::Values { rows, schema }, scope: Scope { columns } })
     }
+}
+
+fn check_comparable<'a>(mut types: impl Iterator<Item = &'a DataType>, what: &str, span: Span) -> Result<(), SqlError> {
+    types.find(|data_type| !orderable(data_type)).map_or(Ok(()), |data_type| {
+        let message = format!("{what} compares rows, and a column of type {data_type} cannot be compared");
+        Err(SqlError::new(span, message).help("map_entries(m) is an array, which can"))
+    })
 }
 
 fn check_columns(left: &Planned, right: &Planned, op: SetOperator, span: Span) -> Result<(), SqlError> {

@@ -280,7 +280,7 @@ fn names_resolve_without_regard_to_case_and_through_structs() {
         assert!(error.contains(words), "{text}: {error}");
     }
     let twice = "SELECT n, big AS N FROM readings";
-    assert!(refused(OutputMode::Append, twice).contains("two columns of the result are called `N`"));
+    assert!(refused(Append, twice).contains("two columns of the result are called `N`"));
     assert_eq!(plan(Batch, twice).output.len(), 2);
 }
 
@@ -300,7 +300,7 @@ fn what_is_wrong_is_said_at_its_place() {
         ("SELECT sum(max(n)) FROM readings", "[max(n)] an aggregate cannot be nested"),
         ("SELECT ok > 1 FROM readings", "[ok > 1] BOOLEAN and INT cannot be compared"),
         ("SELECT n FROM readings WHERE n", "[n] a condition is needed here, not an INT"),
-        ("SELECT CAST(n AS DECIMAL(5, 1)) FROM readings", "the type DECIMAL is not supported yet"),
+        ("SELECT CAST(n AS DECIMAL(5, 1)) FROM readings", "the type DECIMAL is not supported; use DOUBLE"),
         ("SELECT temperature div 2 FROM readings", "`div` takes whole numbers"),
         ("SELECT n FROM readings WHERE n IN (SELECT n FROM readings)", "a subquery in an expression is not supported yet"),
         ("SELECT * FROM readings |> WHERE n > 1", "|> is not supported yet"),

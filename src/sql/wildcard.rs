@@ -1,12 +1,15 @@
 //! `*`, `t.*`, `s.*` of a struct, `* EXCEPT (a, b)`.
 
-use sqlparser::ast::{self, WildcardAdditionalOptions};
+use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, WildcardAdditionalOptions};
 
+use super::collections;
 use super::error::{SqlError, near};
+use super::expr::{ExprPlanner, argument_expr, place};
+use super::lambdas::name_of;
 use super::lex::span_of;
 use super::scope::{Scope, ScopeColumn, Shown, member};
 use super::tree;
-use crate::plan::{NamedExpr, Span};
+use crate::plan::{Expr, NamedExpr, Span};
 use crate::types::DataType;
 
 /// Appends the columns that the star stands for; `of` is what stands before it.
@@ -75,4 +78,32 @@ fn of_name(scope: &Scope, name: &ast::ObjectName, span: Span) -> Result<Vec<Name
 fn pick(scope: &Scope, span: Span, take: impl Fn(&ScopeColumn) -> bool) -> impl Iterator<Item = NamedExpr> {
     let columns = scope.columns.iter().enumerate().filter(move |(_, column)| take(column));
     columns.map(move |(index, column)| NamedExpr { name: column.name.clone(), expr: tree::column(index, column.data_type.clone(), span) })
+}
+
+impl ExprPlanner<'_> {
+    /// `struct(a, t.*)`
+    pub fn structure_with_star(&mut self, args: &[FunctionArg], span: Span) -> Result<Expr, SqlError> {
+        let mut members = Vec::new();
+        for arg in args {
+            match star(arg) {
+                Some(of) => expand(self.scope, of, &Default::default(), place(arg), &mut members)?,
+                None => {
+                    let name = argument_expr(arg).and_then(name_of).unwrap_or_else(|| format!("col{}", members.len() + 1));
+                    members.push(NamedExpr { name, expr: self.argument(arg, "struct")? });
+                }
+            }
+        }
+        let names: Vec<Option<String>> = members.iter().map(|member| Some(member.name.clone())).collect();
+        let mut values: Vec<Expr> = members.into_iter().map(|member| member.expr).collect();
+        collections::build("struct", &mut values, &names, span).unwrap_or_else(|| Err(SqlError::new(span, "`struct` has no members")))
+    }
+}
+
+/// What stands before the star of `*` or `t.*`.
+pub fn star(arg: &FunctionArg) -> Option<Option<&ast::ObjectName>> {
+    match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => Some(None),
+        FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(of)) => Some(Some(of)),
+        _ => None,
+    }
 }

@@ -1,9 +1,9 @@
 //! Every example of docs/sql.md gives the result that stands beside it.
 //!
 //! A table whose last two columns are `example` and `result` holds examples: in the first an expression, or a whole SELECT, in backticks, in
-//! the second what it gives. Rows of a result are parted by `; `, their columns by `, `; `error` stands for a failure of any kind.
+//! the second what it gives. Below "The examples are over `VALUES …`" up to the next heading, expressions are over those rows. Rows of a result are parted by `; `, their columns by `, `; `error` stands for a failure of any kind.
 
-use tidemill::batch_query::{FileTable, OutputFormat, run};
+use tidemill::batch_query::{FileTable, NamedFile, OutputFormat, TableFiles, run};
 use tidemill::format::TimestampUnit;
 use tidemill::plan::OutputMode;
 use tidemill::sql::{Catalog, parse_schema, plan_query};
@@ -29,9 +29,15 @@ fn code(cell: &str) -> Option<&str> {
 fn examples() -> Vec<Example> {
     let mut found = Vec::new();
     let mut within = false;
+    let mut over = None;
     for (index, line) in DOCUMENT.lines().enumerate() {
         if !line.starts_with('|') {
             within = false;
+            if line.starts_with('#') {
+                over = None;
+            } else if let Some((rows, _)) = line.strip_prefix("The examples are over `").and_then(|rest| rest.split_once('`')) {
+                over = Some(rows);
+            }
             continue;
         }
         let cells = cells(line);
@@ -40,7 +46,8 @@ fn examples() -> Vec<Example> {
             within = true;
         } else if within && !example.starts_with("---") && !example.is_empty() {
             let at = || format!("docs/sql.md:{}: the example and its result stand in backticks: {line}", index + 1);
-            let sql = code(example).unwrap_or_else(|| panic!("{}", at())).to_owned();
+            let expression = code(example).unwrap_or_else(|| panic!("{}", at()));
+            let sql = over.map_or_else(|| expression.to_owned(), |rows| format!("SELECT {expression} FROM {rows}"));
             found.push(Example { line: index + 1, sql, result: code(result).unwrap_or_else(|| panic!("{}", at())).to_owned() });
         }
     }
@@ -49,13 +56,15 @@ fn examples() -> Vec<Example> {
 
 /// What a query gives over a table of one row, in the form of the document.
 fn outcome(sql: &str) -> Result<String, String> {
-    let table = FileTable::new("t", parse_schema("one INT").unwrap(), TimestampUnit::Seconds);
+    let table = FileTable::json("t", parse_schema("one INT").unwrap(), TimestampUnit::Seconds);
     let catalog = Catalog { sources: std::slice::from_ref(&table.schema), ..Catalog::default() };
     let whole = ["SELECT ", "WITH ", "FROM ", "VALUES "].iter().any(|word| sql.to_uppercase().starts_with(word));
     let text = if whole { sql.to_owned() } else { format!("SELECT {sql} AS x FROM t") };
     let query = plan_query("example", &text, OutputMode::Batch, &catalog).map_err(|error| error.message)?;
     let mut out = Vec::new();
-    let summary = run(&b"{\"one\":1}\n"[..], &table, query, OutputFormat::Table, 7, &mut out).map_err(|error| error.to_string())?;
+    let file = NamedFile { name: "t".to_owned(), input: Ok(&b"{\"one\":1}\n"[..]) };
+    let tables = vec![TableFiles { table, files: std::iter::once(file) }];
+    let summary = run(tables, query, OutputFormat::Table, 7, &mut out).map_err(|error| error.to_string())?;
     if let Some(reason) = summary.rejects.first() {
         return Err(reason.clone());
     }

@@ -22,7 +22,7 @@ const DIFFERENT: &[(&str, &str)] = &[
 ];
 
 /// Parts of texts that are not there yet; such lines are skipped.
-const NOT_YET: &[&str] = &["array(i, n)", "AS BINARY", "(ts - TIMESTAMP"];
+const NOT_YET: &[&str] = &["AS BINARY", "(ts - TIMESTAMP"];
 
 struct Recorded {
     source: TableSchema,

@@ -13,6 +13,7 @@ import json
 import calls_bytes
 import calls_conditional
 import calls_mathematics
+import calls_names
 import calls_text
 import calls_time
 from recorder import error_class, session, shown
@@ -30,7 +31,7 @@ def record(spark, text):
 def main():
     spark = session()
     seen = set()
-    for module in (calls_text, calls_mathematics, calls_time, calls_bytes, calls_conditional):
+    for module in (calls_text, calls_mathematics, calls_time, calls_bytes, calls_conditional, calls_names):
         for text in module.calls():
             if text not in seen:
                 seen.add(text)

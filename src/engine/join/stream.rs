@@ -161,17 +161,16 @@ impl StreamJoin {
         }
         let times = spec.expiry.as_ref().map(|expiry| times(chunk, &expiry.time, &selection, env));
         let time = |row: u32| times.as_ref().and_then(|times| times.get(row as usize).copied().flatten());
-        let (mut rows, mut keys, mut key, mut alone) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut rows, mut keys, mut key) = (Vec::new(), Vec::new(), Vec::new());
         for row in selection.iter() {
             let matches = spec.keys.encode(&evaluated.columns, row, &mut key);
             if spec.expiry.as_ref().is_some_and(|expiry| time(row).is_none() && !(expiry.in_key && matches)) {
-                alone.push(row);
+                // It matches nothing, and no watermark passes it: in Spark it waits for ever.
                 continue;
             }
             rows.push(row);
             keys.push(matches.then(|| key.as_slice().into()));
         }
-        self.give_unmatched(port, chunk, &alone, &mut out);
         let times = rows.iter().map(|row| time(*row)).collect();
         Arriving { port, chunk, keys, times, matched: vec![false; rows.len()], failed: vec![false; rows.len()], rows, out }
     }

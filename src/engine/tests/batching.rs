@@ -208,7 +208,7 @@ fn appended(outputs: Vec<Vec<String>>) -> Vec<String> {
 /// The last row of each key, or the rows of the last whole table; sorted.
 fn last(mode: OutputMode, outputs: Vec<Vec<String>>) -> Vec<String> {
     if mode == OutputMode::Complete {
-        let whole = outputs.into_iter().filter(|rows| !rows.is_empty()).next_back().unwrap_or_default();
+        let whole = outputs.into_iter().rfind(|rows| !rows.is_empty()).unwrap_or_default();
         return appended(vec![whole]);
     }
     let key = |row: &String| row.split(' ').next().unwrap_or_default().to_owned();

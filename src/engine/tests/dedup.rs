@@ -30,7 +30,7 @@ fn the_first_row_of_a_key_passes_until_its_time_and_the_delay_are_over() {
     assert_eq!(shown(&step(&mut engine, &[at(40.0, 3)])), ["a 3 40s"]);
     // The watermark is at 30: the first row's 20 + 10; the second key's 21 + 10 is not reached.
     assert_eq!(shown(&step(&mut engine, &[at(31.0, 1), at(31.0, 2)])), ["a 1 31s"]);
-    assert_eq!(engine.status()[0].cells, 3);
+    assert_eq!((engine.status()[0].cells, engine.status()[0].repeats), (3, 4));
 }
 
 #[test]

@@ -2,13 +2,16 @@
 
 mod aggregates;
 mod batching;
+mod bounds;
 mod clock;
+mod compact;
 mod dedup;
 mod joins;
 mod keyed;
 mod limits;
 mod model;
 mod modes;
+mod nested;
 mod over;
 mod pacing;
 mod restart;
@@ -79,7 +82,7 @@ fn settings() -> EngineSettings {
 fn table(rows: &[Reading]) -> Table {
     let mut builders: Vec<ColumnBuilder> = columns().iter().map(|column| ColumnBuilder::new(&column.field.data_type, rows.len())).collect();
     for row in rows {
-        let time = row.seconds.map_or(Value::Null, |seconds| Value::Timestamp((seconds * 1e6) as i64));
+        let time = row.seconds.map_or(Value::Null, |seconds| Value::Timestamp((seconds * 1e6).round() as i64));
         let values = [
             time.clone(),
             row.device.map_or(Value::Null, |device| Value::String(device.into())),

@@ -47,7 +47,7 @@ impl Model {
     fn step(&mut self, mode: OutputMode, (size, slide): (i64, i64), rows: &[Reading]) -> Vec<String> {
         let mut touched = BTreeSet::new();
         for row in rows {
-            let Some(time) = row.seconds.map(|seconds| (seconds * 1e6) as i64) else { continue };
+            let Some(time) = row.seconds.map(|seconds| (seconds * 1e6).round() as i64) else { continue };
             let mut start = time.div_euclid(slide * SECOND) * slide * SECOND;
             while time < start + size * SECOND {
                 if mode == OutputMode::Complete || start + size * SECOND > self.watermark {
@@ -57,7 +57,7 @@ impl Model {
                 start -= slide * SECOND;
             }
         }
-        let latest = rows.iter().filter_map(|row| row.seconds).map(|seconds| (seconds * 1e6) as i64 - 10 * SECOND).max();
+        let latest = rows.iter().filter_map(|row| row.seconds).map(|seconds| (seconds * 1e6).round() as i64 - 10 * SECOND).max();
         self.watermark = self.watermark.max(latest.unwrap_or(0));
         let closed = |key: &(i64, Option<&str>)| key.0 + size * SECOND <= self.watermark;
         let out = |key: &(i64, Option<&str>)| match mode {

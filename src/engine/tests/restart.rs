@@ -20,7 +20,7 @@ fn name(number: usize) -> &'static str {
     }
 }
 
-const QUERIES: [(OutputMode, &str); 19] = [
+const QUERIES: [(OutputMode, &str); 20] = [
     (
         OutputMode::Append,
         "SELECT window.start AS s, device, count(*) AS n, avg(temperature) AS a, min(device) AS lo, max(number) AS hi FROM readings GROUP BY device, window(ts, '10 seconds')",
@@ -43,6 +43,10 @@ const QUERIES: [(OutputMode, &str); 19] = [
     ),
     (OutputMode::Update, "SELECT count(*) AS n, sum(number) AS t FROM readings"),
     (OutputMode::Update, "SELECT device, number > 10 AS big, max(device) AS m FROM readings GROUP BY device, number > 10"),
+    (
+        OutputMode::Update,
+        "SELECT array(device, NULL) AS a, (number > 10, CAST(device AS BINARY)) AS s, count(*) AS n FROM readings GROUP BY array(device, NULL), (number > 10, CAST(device AS BINARY))",
+    ),
     (OutputMode::Append, "SELECT ts, device, count(*) AS n FROM readings GROUP BY ts, device"),
     (
         OutputMode::Append,

@@ -13,7 +13,7 @@ const COUNTS: &str = "SELECT device, session_window.start AS s, session_window.e
 const GAP: i64 = 3 * SECOND;
 
 fn time(row: &Reading) -> Option<i64> {
-    row.seconds.map(|seconds| (seconds * 1e6) as i64)
+    row.seconds.map(|seconds| (seconds * 1e6).round() as i64)
 }
 
 /// Sessions of these rows: start, end, rows.

@@ -2,6 +2,7 @@
 
 mod decoding;
 mod dictionaries;
+mod nested;
 mod spark;
 mod speculation;
 

@@ -42,6 +42,7 @@ pub const NAMES: &[&str] = &[
     "convert_timezone",
     "timestampadd",
     "timestampdiff",
+    "timediff",
     "try_to_timestamp",
     "try_to_date",
     "to_timestamp_ltz",
@@ -215,6 +216,9 @@ fn textual(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
                 let value = coerce(value, &DataType::Timestamp)?;
                 return Ok(tree::call(Function::DateFormat, vec![value, form], DataType::String));
             }
+            if value.data_type == DataType::Binary {
+                return text_of_bytes(name, value, form);
+            }
             let target = if is_integral(&value.data_type) { DataType::BigInt } else { DataType::Double };
             call(TextFunction::ToChar, vec![coerce(value, &target)?, form])
         }
@@ -232,6 +236,22 @@ fn textual(name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
             let bytes = tree::call(Function::OctetLength, vec![arg], DataType::Int);
             Ok(tree::call(Function::Multiply, vec![bytes, tree::int(8, span)], DataType::Int))
         }
+    }
+}
+
+/// `to_char(bytes, form)`.
+fn text_of_bytes(name: &str, bytes: Expr, form: Expr) -> Result<Expr, SqlError> {
+    let wrong = || SqlError::new(form.span, format!("`{name}` of BINARY knows the formats 'hex', 'utf-8' and 'base64'"));
+    let ExprNode::Literal(Value::String(known)) = &form.node else { return Err(wrong()) };
+    let call = |function, args| Ok(tree::call(Function::Bytes(function), args, DataType::String));
+    match known.to_ascii_lowercase().as_str() {
+        "hex" => call(BytesFunction::Hex, vec![bytes]),
+        "base64" => call(BytesFunction::Base64, vec![bytes]),
+        "utf-8" => {
+            let charset = tree::text("UTF-8", form.span);
+            call(BytesFunction::Decode, vec![bytes, charset])
+        }
+        _ => Err(wrong()),
     }
 }
 

@@ -16,7 +16,7 @@ pub fn build(name: &str, args: Vec<Expr>, span: Span) -> Option<Result<Expr, Sql
         "try_make_timestamp" | "try_make_timestamp_ltz" => make_timestamp(name, T::TryMakeTimestamp, args, span),
         "make_dt_interval" => make_interval(args, span),
         "convert_timezone" => convert_timezone(args, span),
-        "timestampadd" | "timestampdiff" => {
+        "timestampadd" | "timestampdiff" | "timediff" => {
             Err(SqlError::new(span, format!("`{name}` takes a bare unit first"))
                 .help("timestampadd(HOUR, 1, ts), timestampdiff(HOUR, a, b)"))
         }

@@ -5,6 +5,7 @@
 mod codec;
 mod digest;
 mod hash;
+mod pieces;
 mod utf8;
 
 use std::fmt::Write;
@@ -90,7 +91,7 @@ pub(super) fn apply(function: B, operands: &[Operand<'_>], frame: &mut Frame<'_>
         B::BitmapCount => {
             Some(frame.map(operands, Values::BigInt, |row| bytes.get(row).iter().map(|byte| i64::from(byte.count_ones())).sum()))
         }
-        B::Murmur3 | B::Xxhash64 => None,
+        further => pieces::apply(further, operands, frame),
     }
 }
 

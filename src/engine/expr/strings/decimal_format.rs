@@ -96,6 +96,12 @@ impl Pattern {
         Ok(pattern)
     }
 
+    /// Rounded to the greatest number of places. Whole numbers beyond 2⁵³ have as many digits as tell them apart, and then zeros.
+    fn digits(&self, x: f64) -> String {
+        const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+        if x < EXACT_MAX { format!("{x:.*}", self.places_max) } else { format!("{x}.{}", "0".repeat(self.places_max)) }
+    }
+
     pub fn write(&self, number: Number, out: &mut String) {
         let (negative, digits) = match number {
             Number::Real(x) if x.is_nan() => return out.push_str("NaN"),
@@ -103,7 +109,7 @@ impl Pattern {
                 let sign = if x < 0.0 { "-" } else { "" };
                 return out.extend([sign, &self.prefix, "∞", &self.suffix]);
             }
-            Number::Real(x) => (x.is_sign_negative(), format!("{:.*}", self.places_max, (x * self.factor).abs())),
+            Number::Real(x) => (x.is_sign_negative(), self.digits((x * self.factor).abs())),
             Number::Whole(x) => {
                 let scaled = i128::from(x) * self.factor as i128;
                 (x < 0, format!("{}.{}", scaled.unsigned_abs(), "0".repeat(self.places_max)))

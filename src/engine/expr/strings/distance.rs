@@ -41,13 +41,15 @@ pub(super) fn levenshtein_within(a: &str, b: &str, threshold: i64) -> Result<i32
 pub(super) fn jaro_winkler(a: &str, b: &str) -> Result<f64, Failure> {
     const PREFIX_MAX: usize = 4;
     const PREFIX_WEIGHT: f64 = 0.1;
-    let (a, b) = (characters(a)?, characters(b)?);
+    // Spark compares UTF-16 units, as Java does: some characters are two.
+    let units = |text: &str| characters(text).map(|_| text.encode_utf16().collect::<Vec<u16>>());
+    let (a, b) = (units(a)?, units(b)?);
     let jaro = jaro(&a, &b);
     let prefix = a.iter().zip(&b).take(PREFIX_MAX).take_while(|(x, y)| x == y).count();
     Ok(jaro + PREFIX_WEIGHT * prefix as f64 * (1.0 - jaro))
 }
 
-fn jaro(a: &[char], b: &[char]) -> f64 {
+fn jaro(a: &[u16], b: &[u16]) -> f64 {
     if a.is_empty() && b.is_empty() {
         return 1.0;
     }

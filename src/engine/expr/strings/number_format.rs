@@ -194,7 +194,8 @@ pub(super) fn apply(function: T, operands: &[Operand<'_>], frame: &mut Frame<'_>
                 (None, Some(x)) => (x.get(row) < 0, Some(Digits::of_integer(x.get(row)))),
                 (None, None) => (false, None),
             };
-            let digits = digits.ok_or(Problem::Argument("to_char takes finite numbers"))?;
+            // NaN and infinity are no DECIMAL, and so NULL.
+            let Some(digits) = digits else { return Ok(false) };
             format.write(negative, &digits, out);
             Ok(true)
         }));

@@ -55,6 +55,11 @@ pub(super) fn apply_further(function: TimeFunction, operands: &[Operand<'_>], fr
         T::MakeDate | T::MakeTimestamp | T::TryMakeTimestamp | T::MakeInterval => make::apply(function, operands, frame),
         T::FromUtc | T::ToUtc => zone::apply(function, operands, frame),
         T::TimestampAdd | T::TimestampDiff | T::TimeBucket => units::apply(function, operands, frame),
+        T::TryAddMicros => {
+            let [time, interval] = operands else { return None };
+            let (time, interval) = (time.timestamps()?, interval.intervals()?);
+            Some(frame.try_map(operands, Values::Timestamp, |row| Ok(time.get(row).checked_add(interval.get(row)))))
+        }
         T::TryToTimestamp | T::TryToDate => try_parse_time(function, operands, frame),
         _ => parts::apply(function, operands, frame),
     }

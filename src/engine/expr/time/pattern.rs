@@ -155,7 +155,7 @@ fn field(letter: char, length: usize, parsing: bool) -> Option<Item> {
     match (letter, length) {
         ('Q' | 'q' | 'E' | 'F', _) if parsing => None,
         ('y', 2) => Some(Item::ShortYear),
-        ('y', 1..=10) => Some(Item::Year(length)),
+        ('y', 1..=6) => Some(Item::Year(length)),
         ('M' | 'L', 3 | 4) => Some(Item::MonthName { full: length == 4 }),
         ('M' | 'L', _) => number(NumberField::Month, 2),
         ('Q' | 'q', 3 | 4) => Some(Item::QuarterName { full: length == 4 }),

@@ -72,8 +72,8 @@ impl Zone {
             Zone::Fixed(seconds) => return Some(*seconds),
             Zone::Region(zone) => zone,
         };
-        let time_us = time_us.clamp(Timestamp::MIN.as_microsecond(), Timestamp::MAX.as_microsecond());
-        let time = Timestamp::from_microsecond(time_us).ok()?;
+        let seconds = time_us.div_euclid(MICROS_PER_SECOND).clamp(Timestamp::MIN.as_second() + 1, Timestamp::MAX.as_second() - 1);
+        let time = Timestamp::from_second(seconds).ok()?;
         Some(i64::from(zone.to_offset(time).seconds()))
     }
 

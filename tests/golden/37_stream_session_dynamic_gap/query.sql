@@ -1,0 +1,1 @@
+SELECT device, session_window.start AS st, session_window.end AS en, count(*) AS n, sum(temperature) AS s FROM readings GROUP BY device, session_window(ts, CASE WHEN temperature = 1 THEN '20 seconds' WHEN temperature = 9 THEN 'x' WHEN temperature = 10 THEN NULL ELSE '5 seconds' END)

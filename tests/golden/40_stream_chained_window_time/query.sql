@@ -1,0 +1,1 @@
+SELECT window.start AS ws, window.end AS we, sum(n) AS n, max(mx) AS mx FROM (SELECT window_time(window) AS wt, n, mx FROM (SELECT window, device, count(*) AS n, max(temperature) AS mx FROM readings GROUP BY window(ts, '10 seconds'), device)) GROUP BY window(wt, '30 seconds')

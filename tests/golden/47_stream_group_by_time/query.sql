@@ -1,0 +1,1 @@
+SELECT ts, device, count(*) AS n FROM readings GROUP BY ts, device

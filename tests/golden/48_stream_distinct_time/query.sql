@@ -1,0 +1,1 @@
+SELECT DISTINCT device, ts FROM readings

@@ -1,0 +1,1 @@
+SELECT window.start AS ws, first(temperature) AS f, last(temperature) AS l, collect_list(temperature) AS c, max_by(device, temperature) AS m FROM readings GROUP BY window(ts, '20 seconds', '10 seconds')

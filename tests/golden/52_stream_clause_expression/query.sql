@@ -1,0 +1,1 @@
+SELECT window.end AS we, count(*) AS n FROM (SELECT device, timestamp_seconds(ts div 1000) AS sec FROM raw_readings) WATERMARK sec DELAY OF INTERVAL 1 MINUTE 30 SECONDS AS x GROUP BY window(sec, '15 seconds')
