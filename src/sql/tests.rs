@@ -1,6 +1,7 @@
 //! Planning as a user sees it: what plans to what, and what is refused with which words.
 
 mod joins;
+mod relations;
 
 use super::*;
 use crate::plan::{EventTime, ExprNode, Function, GroupKey, Program, Relation, TableColumn};
