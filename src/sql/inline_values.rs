@@ -86,8 +86,11 @@ fn begins_expression(token: &TokenWithSpan) -> bool {
     [ARRAY, CASE, CAST, DATE, FALSE, INTERVAL, MAP, NULL, STRUCT, TIMESTAMP, TRUE].iter().any(|keyword| is_keyword(token, *keyword))
 }
 
-/// The rows, as beginning, end and whether they lack parentheses; and where the tokens go on.
-fn rows(tokens: &[TokenWithSpan], first: usize, dialect: &SparkDialect, end: Span) -> Option<(Vec<(usize, usize, bool)>, usize)> {
+/// Beginning and end of a row, and whether it lacks parentheses.
+type Row = (usize, usize, bool);
+
+/// The rows, and where the tokens go on.
+fn rows(tokens: &[TokenWithSpan], first: usize, dialect: &SparkDialect, end: Span) -> Option<(Vec<Row>, usize)> {
     let mut rows = Vec::new();
     let mut from = first;
     loop {
