@@ -193,7 +193,7 @@ fn kinds(messages: usize) {
             query.root = Relation::StateFunction(StateFunction {
                 input: Box::new(query.root.clone()),
                 keys: vec![0],
-                script: SCRIPT.to_owned(),
+                script: SCRIPT.into(),
                 function: "update".to_owned(),
                 timeout: Timeout::None,
                 output: query.output.clone(),
