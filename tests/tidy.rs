@@ -11,7 +11,7 @@ use std::path::Path;
 use scan::Source;
 
 /// Files that cargo compiles by itself.
-const ROOTS: &[&str] = &["src/lib.rs", "src/main.rs", "tests/tidy.rs", "tests/it/main.rs"];
+const ROOTS: &[&str] = &["src/lib.rs", "src/main.rs", "tests/tidy.rs", "tests/it/main.rs", "tests/fuzz/main.rs"];
 const TEXT_ENDINGS: &[&str] = &["rs", "md", "toml", "sh", "yml", "yaml", "conf", "service", "json", "py", "txt", "run", "Makefile"];
 
 /// Every file below the package with its path relative to it, sorted; not what is built or git's own.

@@ -1,5 +1,7 @@
 //! Columns that grow in place, value by value, and can be cut again: what a source's open table is made of.
 
+use std::ops::Range;
+
 use crate::batch::{Bitmap, Column, ColumnBuilder, Values};
 use crate::types::{DataType, Value};
 
@@ -110,6 +112,22 @@ impl Column {
         };
         values + self.valid.as_ref().map_or(0, |valid| valid.len() / 8)
     }
+
+    /// Roughly what the entry at `row` takes in memory, without a dictionary's sharing.
+    pub fn entry_bytes(&self, row: usize) -> usize {
+        let of_items = |items: &Column, range: Range<usize>| range.map(|item| items.entry_bytes(item)).sum::<usize>();
+        match &self.values {
+            Values::Boolean(_) => 1,
+            Values::Int(_) | Values::Date(_) | Values::Float(_) => 4,
+            Values::BigInt(_) | Values::Timestamp(_) | Values::Interval(_) | Values::Double(_) => 8,
+            Values::String(_) | Values::Dict(_) => 4 + self.text(row).map_or(0, str::len),
+            Values::Binary(v) => 4 + v.get(row).len(),
+            Values::List(v) => 4 + of_items(&v.items, v.range(row)),
+            Values::Map(v) => 4 + of_items(&v.keys, v.range(row)) + of_items(&v.values, v.range(row)),
+            Values::Struct(members) => members.iter().map(|member| member.entry_bytes(row)).sum(),
+            Values::Null(_) => 0,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +146,7 @@ mod tests {
         let mut column = Column::empty(&data_type);
         [entry("x", &[1]), Value::Null, entry("y", &[2, 3])].iter().for_each(|value| column.push(value));
         assert_eq!((column.value(0), column.value(1), column.value(2)), (entry("x", &[1]), Value::Null, entry("y", &[2, 3])));
+        assert_eq!([0, 1].map(|row| column.entry_bytes(row)), [4 + 5 + 4 + 2 * (4 + 8) + 1, 4]);
         column.truncate(1);
         column.push(&entry("z", &[]));
         assert_eq!((column.len(), column.value(0), column.value(1)), (2, entry("x", &[1]), entry("z", &[])));

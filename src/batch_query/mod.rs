@@ -1,4 +1,4 @@
-//! `tidemill query`: a query over a whole table that is read from JSON lines, by the decoder and engine that the gateway runs.
+//! `tidemill query`: a query over whole tables that are read from JSON lines and CSV, by the decoders and the engine that the gateway runs.
 //!
 //! Opens no file and reads no clock: the caller gives the bytes, a hash seed and where the result goes. Rows are read, decoded and run in
 //! batches, and results leave as soon as they are there; memory holds one batch, one line and what the query itself must keep.
@@ -9,23 +9,24 @@
 mod cell;
 mod lines;
 mod print;
+mod table;
 
 use std::io::{self, Read, Write};
 
 pub use lines::LINE_BYTES_MAX;
 pub use print::{ALIGNED_BYTES_MAX, OutputFormat};
+pub use table::FileTable;
 
-use lines::{LineError, Lines};
+use lines::{Line, LineError, Lines};
 use print::{Printer, printable};
+use table::{TableReader, Taken};
 
 use crate::batch::{Batch, SourceInput, Stamp};
 use crate::engine::{Engine, EngineError, EngineSettings, StepOutput};
-use crate::format::{
-    BadRecord, BadRecords, Coerce, ColumnLayout, DecodeSettings, Decoded, Decoder, EventTimeMissing, Format, FormatError, Message,
-    OpenTable, Origin, TimestampUnit,
-};
-use crate::plan::{Program, Query, TableColumn, TableSchema};
-use crate::sql::SchemaColumn;
+use crate::format::FormatError;
+use crate::format::compressed::Decompressed;
+use crate::format::csv::CsvError;
+use crate::plan::{Program, Query, Relation};
 use crate::types::Field;
 
 /// Rows after which a batch is run.
@@ -43,44 +44,19 @@ pub const STATE_BYTES_MAX: usize = if usize::BITS >= 64 { 1 << 34 } else { 1 << 
 /// Failed rows that are told one by one.
 pub const REJECTS_SHOWN_MAX: usize = 10;
 
-/// JSON lines as a table of SQL.
-pub struct FileTable {
-    /// What a query over it is planned with.
-    pub schema: TableSchema,
-    decode: DecodeSettings,
-}
-
-impl FileTable {
-    /// `timestamp_unit` is that of numbers in TIMESTAMP columns.
-    pub fn new(name: &str, columns: Vec<SchemaColumn>, timestamp_unit: TimestampUnit) -> FileTable {
-        let shown = |column: &SchemaColumn| TableColumn { field: Field::new(column.name.clone(), column.data_type.clone()), hidden: false };
-        let schema = TableSchema { name: name.to_owned(), columns: columns.iter().map(shown).collect(), event_time: None };
-        let layout =
-            |column: SchemaColumn| ColumnLayout { name: column.name, data_type: column.data_type, origin: Origin::Payload(column.path) };
-        let decode = DecodeSettings {
-            format: Format::Json,
-            columns: columns.into_iter().map(layout).collect(),
-            patterns: Vec::new(),
-            timestamp_unit,
-            timestamp_zone: None,
-            bad_records: BadRecords::NullRow,
-            coerce: Coerce::Strict,
-            event_time: None,
-            event_time_missing: EventTimeMissing::Null,
-        };
-        FileTable { schema, decode }
-    }
-}
-
-/// How a query over a file went, beside its result.
+/// How a query over files went, beside its result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Lines read, blank ones too.
     pub lines: u64,
     /// Lines that are no JSON object or array of objects, each read as one row of NULLs.
     pub null_rows: u64,
-    /// The first of these, from 1.
-    pub first_null_row: Option<u64>,
+    /// The first of these, as `file:line`.
+    pub first_null_row: Option<String>,
+    /// CSV records of the wrong length or with an open quote: what was missing is NULL, what was too much is left out.
+    pub bad_records: u64,
+    /// The first of these, as `file:line: what is wrong`.
+    pub first_bad_record: Option<String>,
     /// Fields that did not fit their column and became NULL.
     pub nulled_fields: u64,
     /// Rows that failed and are not in the result.
@@ -91,10 +67,12 @@ pub struct Summary {
 
 #[derive(Debug, thiserror::Error)]
 pub enum BatchQueryError {
-    #[error("cannot read it: {0}")]
-    Input(io::Error),
-    #[error("line {line} is longer than {} MB; each line holds one JSON object or an array of them", LINE_BYTES_MAX >> 20)]
-    LineTooLong { line: u64 },
+    #[error("cannot read {file}: {error}")]
+    Input { file: String, error: io::Error },
+    #[error("{file}:{line}: the line is longer than {} MB", LINE_BYTES_MAX >> 20)]
+    LineTooLong { file: String, line: u64 },
+    #[error("{file}: {error}")]
+    Csv { file: String, error: CsvError },
     #[error("cannot write the result: {0}")]
     Output(io::Error),
     #[error("two columns of the result are called `{0}`, which a JSON object cannot hold; name one of them with AS")]
@@ -102,24 +80,29 @@ pub enum BatchQueryError {
     #[error(transparent)]
     Format(#[from] FormatError),
     #[error(transparent)]
+    Columns(#[from] CsvError),
+    #[error(transparent)]
     Engine(#[from] EngineError),
 }
 
-impl From<LineError> for BatchQueryError {
-    fn from(error: LineError) -> BatchQueryError {
-        match error {
-            LineError::Io(error) => BatchQueryError::Input(error),
-            LineError::TooLong { line } => BatchQueryError::LineTooLong { line },
-        }
-    }
+/// A table, and the files that hold its rows, in order; each is asked for when the one before is through.
+pub struct TableFiles<I> {
+    pub table: FileTable,
+    pub files: I,
 }
 
-/// Runs `query`, planned in batch mode over `table`'s schema alone, over the lines of `input`, and writes its result.
+/// A file by the name that messages give it. Compressed contents are decompressed.
+pub struct NamedFile<R> {
+    pub name: String,
+    pub input: io::Result<R>,
+}
+
+/// Runs `query`, planned in batch mode over the tables' schemas in this order, over their files, and writes its result.
 ///
-/// The input is not read further than the result needs. `hash_seed` should be random where the input is hostile; results do not depend on it.
-pub fn run(
-    input: impl Read,
-    table: &FileTable,
+/// No input is read further than the result needs, and none of a table that the query does not read. `hash_seed` should be random where the input is
+/// hostile; results do not depend on it.
+pub fn run<R: Read, I: Iterator<Item = NamedFile<R>>>(
+    tables: Vec<TableFiles<I>>,
     query: Query,
     format: OutputFormat,
     hash_seed: u64,
@@ -127,30 +110,29 @@ pub fn run(
 ) -> Result<Summary, BatchQueryError> {
     let fields = query.output.clone();
     check_names(&fields, format)?;
-    let program = Program { sources: vec![table.schema.clone()], queries: vec![query], ..Program::default() };
+    let sources = tables.iter().map(|files| files.table.schema.clone()).collect();
+    let program = Program { sources, queries: vec![query], ..Program::default() };
     let settings = EngineSettings { hash_seed, keys_max: KEYS_MAX, state_bytes_max: STATE_BYTES_MAX, ..EngineSettings::default() };
-    let needed = program.needed_columns(0);
-    let mut reading = Reading {
-        decoder: Decoder::new(&table.decode, &needed, hash_seed)?,
-        open: OpenTable::new(&table.decode, &needed),
-        engine: Engine::new(&program, settings)?,
-        printer: Printer::new(format, fields),
-        out,
-        batches: 0,
-        summary: Summary::default(),
-    };
-    reading.printer.begin(reading.out).map_err(BatchQueryError::Output)?;
-    let mut lines = Lines::new(input);
-    while reading.engine.wants_input()
-        && let Some(line) = lines.next_line()?
-    {
-        reading.take(line.number, line.bytes)?;
+    let engine = Engine::new(&program, settings)?;
+    let mut running = Running { engine, printer: Printer::new(format, fields), out, batches: 0, summary: Summary::default() };
+    running.printer.begin(running.out).map_err(BatchQueryError::Output)?;
+    for (source, TableFiles { table, files }) in tables.into_iter().enumerate() {
+        if !program.queries.iter().any(|query| scans(&query.root, source)) {
+            continue;
+        }
+        let mut reader = TableReader::new(&table, &program.needed_columns(source), hash_seed)?;
+        for file in files {
+            if !running.engine.wants_input() {
+                break;
+            }
+            running.read(source, &mut reader, file)?;
+        }
+        running.batch(source, &mut reader)?;
     }
-    reading.run_batch()?;
-    let last = reading.engine.finish();
-    reading.put(last)?;
-    reading.printer.finish(reading.out).and_then(|()| reading.out.flush()).map_err(BatchQueryError::Output)?;
-    Ok(reading.summary)
+    let last = running.engine.finish();
+    running.put(last)?;
+    running.printer.finish(running.out).and_then(|()| running.out.flush()).map_err(BatchQueryError::Output)?;
+    Ok(running.summary)
 }
 
 /// An object's members must differ; a table's and CSV's columns need not.
@@ -162,10 +144,13 @@ fn check_names(fields: &[Field], format: OutputFormat) -> Result<(), BatchQueryE
     }
 }
 
-/// Lines on their way through decoder and engine to the output.
-struct Reading<'a, W> {
-    decoder: Decoder,
-    open: OpenTable,
+fn scans(relation: &Relation, source: usize) -> bool {
+    matches!(relation, Relation::Scan { source: scanned, .. } if *scanned == source)
+        || relation.inputs().into_iter().any(|input| scans(input, source))
+}
+
+/// Rows on their way through the engine to the output.
+struct Running<'a, W> {
     engine: Engine,
     printer: Printer,
     out: &'a mut W,
@@ -173,34 +158,38 @@ struct Reading<'a, W> {
     summary: Summary,
 }
 
-impl<W: Write> Reading<'_, W> {
-    fn take(&mut self, number: u64, payload: &[u8]) -> Result<(), BatchQueryError> {
-        self.summary.lines = number;
-        let message = Message { topic: "", payload, arrived_us: 0, retained: false };
-        let mut result = self.decoder.decode(&message, &mut self.open);
-        if result == Err(BadRecord::TableFull) {
-            self.run_batch()?;
-            result = self.decoder.decode(&message, &mut self.open);
-        }
-        match result {
-            Ok(Decoded { nulled_fields, null_row, .. }) => {
-                self.summary.nulled_fields += nulled_fields as u64;
-                if null_row {
-                    self.summary.null_rows += 1;
-                    self.summary.first_null_row.get_or_insert(number);
-                }
+impl<W: Write> Running<'_, W> {
+    /// Reads one file, as far as its rows are wanted.
+    fn read(&mut self, source: usize, reader: &mut TableReader, file: NamedFile<impl Read>) -> Result<(), BatchQueryError> {
+        let NamedFile { name, input } = file;
+        let input = input.map_err(|error| BatchQueryError::Input { file: name.clone(), error })?;
+        let mut lines = Lines::new(Decompressed::new(input));
+        reader.begin_file();
+        while self.engine.wants_input() {
+            let line = lines.next_line().map_err(|error| match error {
+                LineError::Io(error) => BatchQueryError::Input { file: name.clone(), error },
+                LineError::TooLong { line } => BatchQueryError::LineTooLong { file: name.clone(), line },
+            })?;
+            let Some(Line { number, bytes }) = line else { break };
+            self.summary.lines += 1;
+            if reader.line(&name, number, bytes, &mut self.summary)? == Taken::NoRoom {
+                self.batch(source, reader)?;
+                reader.line(&name, number, bytes, &mut self.summary)?;
             }
-            Err(bad) => self.summary.reject(|| format!("line {number}: {bad}")),
+            if reader.rows() >= BATCH_ROWS || reader.bytes() >= BATCH_BYTES {
+                self.batch(source, reader)?;
+            }
         }
-        if self.open.rows() >= BATCH_ROWS || self.open.bytes() >= BATCH_BYTES { self.run_batch() } else { Ok(()) }
+        reader.end_file(&name, &mut self.summary)
     }
 
-    fn run_batch(&mut self) -> Result<(), BatchQueryError> {
-        if self.open.rows() == 0 {
+    /// Runs what has been read.
+    fn batch(&mut self, source: usize, reader: &mut TableReader) -> Result<(), BatchQueryError> {
+        if reader.rows() == 0 {
             return Ok(());
         }
         self.batches += 1;
-        let inputs = vec![SourceInput { source: 0, table: self.open.take(), idle: false }];
+        let inputs = vec![SourceInput { source, table: reader.take(), idle: false }];
         let output = self.engine.step(&Batch { number: self.batches, stamp: Stamp::default(), inputs, ..Batch::default() });
         self.put(output)
     }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use tidemill::batch_query::OutputFormat;
 use tidemill::format::TimestampUnit;
+use tidemill::format::csv::CsvHeader;
 use tidemill::logging::LogFormat;
 
 /// Sensor gateway: MQTT in, windowed SQL in durable micro-batches, acknowledged results out.
@@ -29,7 +30,7 @@ pub enum Command {
     Check(ConfigFiles),
     /// Show the plan of each query, or of one
     Explain(ExplainArguments),
-    /// Run a query over a file of JSON lines
+    /// Run a query over files of JSON lines and CSV
     Query(QueryArguments),
     /// Run query cases: input, and the rows that must come
     Test(TestArguments),
@@ -70,20 +71,58 @@ pub struct ExplainArguments {
 
 #[derive(Debug, Args)]
 pub struct QueryArguments {
-    /// File of JSON lines, or - for standard input; the table in the SQL has the name of the file without its ending, or `stdin`
-    #[arg(long, value_name = "FILE")]
-    pub from: PathBuf,
+    /// File of JSON lines or CSV, or - for standard input; may be given several times, and hold * and ?. The table in the SQL has the name of the first
+    /// file without its ending, or `stdin`
+    #[arg(long, value_name = "FILE", requires = "schema")]
+    pub from: Vec<PathBuf>,
     /// Its columns, such as "device STRING, ts TIMESTAMP, temperature DOUBLE"
-    #[arg(long)]
-    pub schema: String,
-    /// What a number in a TIMESTAMP column counts since 1970
-    #[arg(long, value_name = "UNIT", default_value = "s", value_parser = timestamp_unit())]
-    pub timestamp_unit: TimestampUnit,
+    #[arg(long, requires = "from")]
+    pub schema: Option<String>,
+    /// A table of its own name, such as "rooms=rooms.csv:device STRING, room STRING"; several times for several tables, or for several files of one
+    #[arg(long, value_name = "NAME=FILE:SCHEMA")]
+    pub table: Vec<String>,
+    /// What a number in a TIMESTAMP column counts since 1970 [default: s in JSON; in CSV a number is no timestamp unless this is given]
+    #[arg(long, value_name = "UNIT", value_parser = timestamp_unit())]
+    pub timestamp_unit: Option<TimestampUnit>,
+    /// What the files hold [default: csv where the name ends in .csv or .tsv, else json]
+    #[arg(long, value_name = "FORMAT", value_parser = input_format())]
+    pub input: Option<InputFormat>,
+    #[command(flatten)]
+    pub csv: CsvArguments,
     /// How the result is written
     #[arg(long, default_value = "table", value_parser = output_format())]
     pub format: OutputFormat,
     /// The query
     pub sql: String,
+}
+
+/// How CSV input is written.
+#[derive(Debug, Args)]
+pub struct CsvArguments {
+    /// Between fields; \t is a tab [default: a comma, a tab in .tsv]
+    #[arg(long, value_name = "CHARACTER", value_parser = character)]
+    pub csv_separator: Option<u8>,
+    /// Around fields that hold separators
+    #[arg(long, value_name = "CHARACTER", default_value = "\"", value_parser = character)]
+    pub csv_quote: u8,
+    /// Before a quote within quotes [default: the quote itself]
+    #[arg(long, value_name = "CHARACTER", value_parser = character)]
+    pub csv_escape: Option<u8>,
+    /// Text of a field that is NULL; an empty one is anyway
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub csv_null: String,
+    /// What the first line is: the columns' names, a line to be skipped, or a record
+    #[arg(long, value_name = "WHAT", default_value = "names", value_parser = csv_header())]
+    pub csv_header: CsvHeader,
+    /// Quoted fields may go on in the next line
+    #[arg(long)]
+    pub csv_multi_line: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputFormat {
+    Json,
+    Csv,
 }
 
 #[derive(Debug, Args)]
@@ -107,6 +146,26 @@ pub struct TestArguments {
 
 fn log_format() -> impl TypedValueParser<Value = LogFormat> {
     PossibleValuesParser::new(["text", "json"]).map(|word| if word == "json" { LogFormat::Json } else { LogFormat::Text })
+}
+
+fn input_format() -> impl TypedValueParser<Value = InputFormat> {
+    PossibleValuesParser::new(["json", "csv"]).map(|word| if word == "csv" { InputFormat::Csv } else { InputFormat::Json })
+}
+
+fn csv_header() -> impl TypedValueParser<Value = CsvHeader> {
+    PossibleValuesParser::new(["names", "skip", "none"]).map(|word| match word.as_str() {
+        "skip" => CsvHeader::Skip,
+        "none" => CsvHeader::None,
+        _ => CsvHeader::Names,
+    })
+}
+
+fn character(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() => Ok(*byte),
+        _ => Err("one ASCII character is needed".to_owned()),
+    }
 }
 
 fn output_format() -> impl TypedValueParser<Value = OutputFormat> {

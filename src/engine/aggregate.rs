@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::EngineSettings;
 use crate::engine::arguments::PairScratch;
+use crate::engine::arrivals::Arrivals;
 use crate::engine::buckets::{Buckets, rings_for};
 use crate::engine::chunk::Chunk;
 use crate::engine::emit::Running;
@@ -57,8 +58,7 @@ pub(super) struct Aggregate {
     pub(super) fed: bool,
     /// Where changed groups are withheld for a while.
     pub(super) pace: Option<Pace>,
-    /// Rows taken in so far: numbers them in order of arrival.
-    pub(super) arrivals: u64,
+    pub(super) arrivals: Arrivals,
     keys_max: usize,
     bytes_max: usize,
     /// Rows rejected for want of room.
@@ -93,7 +93,7 @@ impl Aggregate {
             combined: Pane::new(&kinds),
             fed: false,
             pace: spec.emit_every_us.map(Pace::new),
-            arrivals: 0,
+            arrivals: Arrivals::default(),
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
             rejected: 0,
@@ -128,8 +128,7 @@ impl Aggregate {
         self.fed = true;
         let time = self.spec.time.expr();
         let (prepared, failed) = prepare(chunk, time.as_slice(), &self.spec.plain, &self.spec.plan, context);
-        let first_arrival = self.arrivals;
-        self.arrivals += chunk.count as u64;
+        let first_arrival = self.arrivals.number(chunk.count);
         for failure in &failed {
             complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
         }
@@ -255,7 +254,7 @@ impl Aggregate {
         scratch.slots.reserve(scratch.rows.len());
         let mut refused = Vec::new();
         let keyer = Keyer::new(&mut self.keys, &self.spec.plain, &prepared.keys);
-        let mut bytes = self.bytes();
+        let mut bytes = self.bytes() + PANE_OVERHEAD_BYTES;
         for row in &scratch.rows {
             let known = keyer.cached(&self.keys, *row);
             if known != NO_KEY {

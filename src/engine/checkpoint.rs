@@ -17,6 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::aggregate::Aggregate;
+use crate::engine::arrivals;
 use crate::engine::buckets::ring_of;
 use crate::engine::key_codec::check_key;
 use crate::engine::pace::Pace;
@@ -98,6 +99,9 @@ impl Aggregate {
             }
             out.push((format!("{prefix}meta").into_bytes(), Some(value)));
         }
+        if self.spec.plan.is_sequenced() {
+            self.arrivals.put_changes(prefix, !dirty.is_empty(), out);
+        }
         if dirty.is_empty() {
             return;
         }
@@ -108,11 +112,6 @@ impl Aggregate {
             if wanted.contains(&ring) {
                 by_ring.entry(ring).or_default().push((time.ordinal(*start), pane));
             }
-        }
-        if self.spec.plan.is_sequenced() {
-            let mut value = vec![VERSION];
-            put_varint(&mut value, self.arrivals);
-            out.push((format!("{prefix}arrivals").into_bytes(), Some(value)));
         }
         for (ring, bucket) in dirty {
             // All panes of the ring have closed meanwhile: what is stored is skipped on reading.
@@ -173,10 +172,8 @@ impl Aggregate {
         let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
         let paced = self.restore_layout(meta).map_err(|unfit| ("meta", unfit))?;
         let period = self.restore_pace(entries)?.filter(|_| paced);
-        if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "arrivals") {
-            self.arrivals = open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?;
-        }
-        for (name, value) in entries.iter().filter(|(name, _)| !["meta", "arrivals", "pace"].contains(name)) {
+        self.arrivals.restore(entries)?;
+        for (name, value) in entries.iter().filter(|(name, _)| !["meta", arrivals::ENTRY, "pace"].contains(name)) {
             self.restore_entry(value, watermark_us, period).map_err(|unfit| (*name, unfit))?;
             self.restore_part(name).ok_or((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))))?;
         }
@@ -286,7 +283,7 @@ impl Aggregate {
             pane.touch(&[slot]);
         }
         pane.read_last_cell(reader)?;
-        pane.lanes().iter().zip(&self.lane_types).try_for_each(|(lane, types)| lane.check_last_cell(types, self.arrivals))
+        pane.lanes().iter().zip(&self.lane_types).try_for_each(|(lane, types)| lane.check_last_cell(types, self.arrivals.count()))
     }
 }
 

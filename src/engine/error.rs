@@ -21,7 +21,7 @@ pub enum EngineError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
     #[error(
-        "query '{query}' has changed since its state was stored ({what}); restore the old query, give the new one another name, or discard the state of '{query}'"
+        "query '{query}' has changed since its state was stored ({what}); restore the old query, give the new one another name, or start once with --discard-state {query} (or with on_change = \"discard\" in the query)"
     )]
     PlanChanged { query: String, what: String },
     #[error(

@@ -134,18 +134,21 @@ impl<V: Kept> KeyedStates<V> {
         self.slots[id as usize].as_ref().map(|slot| &slot.value)
     }
 
+    /// Counts rows that found no room.
+    pub fn count_refused(&mut self, rows: usize) {
+        self.refused += rows as u64;
+    }
+
     /// Keeps `value` for the key until it is put anew or removed. Where it does not fit, everything stays as it was.
     pub fn put(&mut self, key: &[u8], value: V, due_us: Option<i64>) -> Result<(), Full> {
         let bytes = value.bytes();
         let known = self.keys.find(key);
         if known.is_none() && self.keys.len() >= self.keys_max {
-            self.refused += 1;
             return Err(Full::Keys(self.keys_max));
         }
         let before = known.and_then(|id| self.slots[id as usize].as_ref()).map_or(0, |slot| slot.bytes);
         let added = if known.is_none() { key.len() + super::keys::KEY_OVERHEAD_BYTES } else { 0 };
         if self.bytes() + added + bytes > self.bytes_max.saturating_add(before) && bytes > before {
-            self.refused += 1;
             return Err(Full::Bytes(self.bytes_max));
         }
         let id = known.unwrap_or_else(|| self.add(key));

@@ -33,6 +33,7 @@
 
 mod aggregate;
 mod arguments;
+mod arrivals;
 mod buckets;
 mod checkpoint;
 mod chunk;
@@ -46,6 +47,7 @@ mod expand;
 pub mod expr;
 mod generate;
 mod hash;
+mod held;
 mod input;
 mod join;
 mod key_codec;

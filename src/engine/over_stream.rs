@@ -200,6 +200,7 @@ impl OverStream {
             put_bytes(&mut stored, &bytes);
         }
         if let Err(full) = self.states.put(key, KeyState { newest_us, running, stored }, None) {
+            self.states.count_refused(taken.len());
             for row in taken {
                 env.complaints.reject(|| full.to_string(), || render_row(&self.input, chunk, row));
                 lost.push(row);

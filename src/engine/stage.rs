@@ -319,6 +319,7 @@ impl Stage {
             Stage::Aggregate(aggregate) => Some(aggregate.status()),
             Stage::RowWindows(windows) => Some(windows.status()),
             Stage::Sort(sort) => Some(sort.status()),
+            Stage::Over(over) => Some(over.status()),
             Stage::Lookup(lookup) => Some(lookup.status()),
             Stage::Whole(whole) => Some(whole.status()),
             Stage::StateFunction(function) => Some(function.status()),

@@ -1,6 +1,6 @@
 //! The relational operators, and what they are made of.
 
-use crate::plan::{AggregateCall, Expr, NamedExpr, SortKey, Span};
+use crate::plan::{AggregateCall, Expr, NamedExpr, ScriptText, SortKey, Span};
 use crate::types::{DataType, Field, Value, window_type};
 
 /// A relational operator over its inputs. A query that reads a query holds that query's tree.
@@ -211,8 +211,7 @@ pub struct StateFunction {
     pub input: Box<Relation>,
     /// Key columns of the input.
     pub keys: Vec<usize>,
-    /// The script's text; never a path.
-    pub script: String,
+    pub script: ScriptText,
     pub function: String,
     pub timeout: Timeout,
     /// Names and types of the rows that it gives.

@@ -44,6 +44,8 @@ pub struct Step {
     pub name: String,
     /// By source.
     pub inputs: BTreeMap<String, Vec<InputMessage>>,
+    /// Texts of reference tables that change with the step, by table.
+    pub tables: BTreeMap<String, Vec<u8>>,
     pub settings: StepSettings,
     /// By query; the one of `expected.jsonl` under "".
     pub expected: BTreeMap<String, Vec<Json>>,
@@ -183,8 +185,15 @@ impl Step {
             self.status = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
             return Ok(());
         }
+        if let Some((table, _ending)) = name.split_once(".table.") {
+            self.tables.insert(table.to_owned(), bytes);
+            return Ok(());
+        }
         let Some(stem) = name.strip_suffix(".jsonl") else {
-            return Err("a step holds <source>.jsonl, <source>.messages.jsonl, step.toml, expected.jsonl and status.json".to_owned());
+            return Err(
+                "a step holds <source>.jsonl, <source>.messages.jsonl, <table>.table.csv, step.toml, expected.jsonl and status.json"
+                    .to_owned(),
+            );
         };
         if let Some(query) = stem.strip_prefix("expected").filter(|query| query.is_empty() || query.starts_with('.')) {
             let rows = rows(&text(bytes)?)?;

@@ -9,6 +9,7 @@ use super::message::InputMessage;
 use crate::batch::{Batch, SourceInput, Stamp, TableVersion};
 use crate::config::Settings;
 use crate::engine::{Engine, EngineSettings, StepOutput};
+use crate::format::reference::ReferenceContents;
 use crate::format::{Decoder, Message, OpenTable, PatternLevel, TopicPattern, encode_row};
 use crate::gateway::engine_settings;
 use crate::plan::{OutputMode, Program};
@@ -80,6 +81,7 @@ pub fn run(case: &QueryCase, options: &RunOptions) -> Result<Results, String> {
         settings,
         program,
         engine_settings,
+        versions: tables(settings),
         tables: tables(settings),
         stored: BTreeMap::new(),
         number: 0,
@@ -139,7 +141,9 @@ struct Running<'c> {
     engine_settings: EngineSettings,
     engine: Engine,
     inputs: Vec<Input>,
-    /// Versions of reference tables that the engine has not seen.
+    /// The reference tables as they are.
+    versions: Vec<TableVersion>,
+    /// Those of them that the engine has not seen.
     tables: Vec<TableVersion>,
     stored: BTreeMap<Vec<u8>, Vec<u8>>,
     number: u64,
@@ -153,6 +157,7 @@ impl Running<'_> {
         if let Some(unknown) = named.into_iter().find(|name| self.settings.sources.iter().all(|source| source.name != **name)) {
             return Err(format!("step {}: there is no source `{unknown}`", step.name));
         }
+        self.change_tables(step)?;
         self.clock_us = step.settings.time_us.unwrap_or(self.clock_us + STEP_US);
         let synchronised = step.settings.synchronised.unwrap_or(step.settings.time_us.is_some());
         self.results.steps.push(StepResult { rows: vec![Vec::new(); self.results.queries.len()], ..StepResult::default() });
@@ -177,6 +182,19 @@ impl Running<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes up the tables that change with the step.
+    fn change_tables(&mut self, step: &Step) -> Result<(), String> {
+        for (name, text) in &step.tables {
+            let found = self.settings.tables.iter().position(|table| table.name == *name);
+            let table = found.ok_or_else(|| format!("step {}: there is no table `{name}`", step.name))?;
+            let contents = ReferenceContents::read(&self.settings.tables[table].read, text);
+            let rows = contents.map_err(|error| format!("step {}: table `{name}`: {error}", step.name))?.rows;
+            self.versions[table] = TableVersion { table, rows };
+            self.tables.clone_from(&self.versions);
+        }
+        Ok(())
     }
 
     /// Decodes up to `count` messages, as many as the open batch takes.
@@ -242,7 +260,7 @@ impl Running<'_> {
             return Err(format!("after a restart state is left over of {}", forgotten.join(", ")));
         }
         self.inputs = inputs(self.settings, &self.program)?;
-        self.tables = tables(self.settings);
+        self.tables.clone_from(&self.versions);
         Ok(())
     }
 }

@@ -97,7 +97,7 @@ impl Explained<'_> {
                 let keys: Vec<&str> = keys.iter().filter_map(|key| names.get(*key)).map(|field| field.name.as_str()).collect();
                 self.line("dedup", &format!("first row of each {} within {}", keys.join(", "), show_duration(*delay_us)));
             }
-            Relation::StateFunction(function) => self.line("state", &format!("rows of each key through {}", function.function)),
+            Relation::StateFunction(function) => self.line("state", &explain_relation::state_function(function, &names)),
         }
     }
 

@@ -9,14 +9,13 @@ use super::error::{SqlError, join};
 use super::functions;
 use super::generate::Generated;
 use super::grouping::Grouping;
-use super::lambdas::name_of;
 use super::lex::span_of;
 use super::over::WrittenOver;
 use super::places::Stand;
 use super::planner::Planner;
 use super::scope::{self, Scope};
 use super::tree;
-use super::{collections, intervals, literal, row_window, scripted, wildcard, window};
+use super::{collections, intervals, literal, row_window, scripted, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, Function, OutputMode, Span};
 use crate::types::{DataType, Field, Value};
 
@@ -351,17 +350,13 @@ impl<'a> ExprPlanner<'a> {
         if let Some(planned) = self.higher_order(&name, args, span) {
             return planned;
         }
-        if name == "struct" && args.iter().any(|arg| wildcard::star(arg).is_some()) {
-            return self.structure_with_star(args, span);
-        }
-        let mut planned = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
+        let (mut planned, names) = self.arguments(args, &name)?;
         if let Some(own) = self.planner.catalog.functions.iter().find(|function| function.name == name) {
             return scripted::call(own, planned, span);
         }
         if matches!(name.as_str(), "grouping" | "grouping_id") {
             return self.grouping_call(&name, planned, span);
         }
-        let names: Vec<Option<String>> = args.iter().map(|arg| argument_expr(arg).and_then(name_of)).collect();
         match collections::build(&name, &mut planned, &names, span) {
             Some(built) => built,
             None => functions::build(&name, planned, span, self.budget),

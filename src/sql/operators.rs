@@ -163,6 +163,12 @@ impl ExprPlanner<'_> {
             let function = if negative { Function::DateSub } else { Function::DateAdd };
             return Ok(tree::call(function, vec![left, coerce(right, &DataType::Int)?], DataType::Date));
         }
+        if let (DataType::Date | DataType::Timestamp, DataType::Null) | (DataType::Null, DataType::Date | DataType::Timestamp) =
+            (&left.data_type, &right.data_type)
+            && !negative
+        {
+            return Ok(tree::literal(Value::Null, DataType::Timestamp, join(left.span, right.span)));
+        }
         arithmetic(if negative { Function::Subtract } else { Function::Add }, left, right)
     }
 
@@ -263,7 +269,11 @@ fn add_interval(time: Expr, interval: &ast::Interval, negative: bool) -> Result<
     let time = match time.data_type {
         DataType::Date if micros % MICROS_PER_DAY == 0 => return Ok(add_days(time, months, micros / MICROS_PER_DAY, span)),
         DataType::Timestamp => time,
-        DataType::Date | DataType::String | DataType::Null => cast(time, &DataType::Timestamp),
+        DataType::String => {
+            let sum = add_interval(cast(time, &DataType::Timestamp), interval, negative)?;
+            return Ok(cast(sum, &DataType::String));
+        }
+        DataType::Date | DataType::Null => cast(time, &DataType::Timestamp),
         _ if window::is_window(&time) => return Err(SqlError::new(time.span, "add to window.start or window.end")),
         ref other => {
             let error =

@@ -12,7 +12,7 @@ use super::planner::{Planner, direction};
 use super::select::Computed;
 use super::signatures::check_count;
 use super::tree;
-use crate::plan::{Expr, ExprNode, Frame, FrameBound, OverCall, OverFunction, Relation, SortKey, Span};
+use crate::plan::{Expr, ExprNode, Frame, FrameBound, OutputMode, OverCall, OverFunction, Relation, SortKey, Span};
 use crate::types::duration::parse_interval;
 use crate::types::{DataType, Value};
 
@@ -124,6 +124,8 @@ impl<'a> ExprPlanner<'a> {
             }
             Some(frame) => self.frame(frame, &order, span)?,
             None if ranks => running(true),
+            // Rows of the same time may still come: a stream goes row by row.
+            None if self.mode != OutputMode::Batch => running(true),
             None if order.is_empty() => Frame { rows: true, start: FrameBound::UnboundedPreceding, end: FrameBound::UnboundedFollowing },
             None => running(false),
         };

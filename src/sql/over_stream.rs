@@ -47,12 +47,17 @@ fn check_call(call: &OverCall) -> Result<(), SqlError> {
         OverFunction::FirstValue | OverFunction::LastValue => {}
         _ => return not_kept("row_number, lag, first_value, last_value, changed, ewma, rate, deadband and running aggregates are"),
     }
+    let refused = |message: &str, help: &str| Err(SqlError::new(call.span, message).help(help));
     match (&call.frame.start, &call.frame.end) {
-        (FrameBound::UnboundedPreceding, FrameBound::CurrentRow) => Ok(()),
-        _ => {
-            let error = SqlError::new(call.span, "over a stream, a frame goes from the first row to the current one");
-            Err(error.help("leave the frame out, or group by a sliding window"))
-        }
+        (FrameBound::UnboundedPreceding, FrameBound::CurrentRow) if call.frame.rows => Ok(()),
+        (FrameBound::UnboundedPreceding, FrameBound::CurrentRow) => refused(
+            "over a stream, a frame is one of ROWS: other rows of the same time may still come",
+            "write ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+        ),
+        _ => refused(
+            "over a stream, a frame goes from the first row to the current one",
+            "leave the frame out, or group by a sliding window",
+        ),
     }
 }
 

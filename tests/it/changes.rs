@@ -184,3 +184,117 @@ fn results_of_a_sink_that_is_gone_are_delivered_or_discarded_as_somebody_says() 
     let refused = start(&both, &loaded, &discard).err().unwrap().to_string();
     assert!(refused.contains("`out`") && refused.contains("remove the sink"), "{refused}");
 }
+
+/// A query with an operator of each kind, one that is written otherwise and computes the same, and one that does not.
+struct Change {
+    before: &'static str,
+    same: &'static str,
+    other: &'static str,
+}
+
+const CHANGES: &[Change] = &[
+    Change {
+        before: "SELECT device, count(*) AS n FROM readings GROUP BY device, session_window(_arrived, '10 seconds')",
+        same: "SELECT count(*) AS m, device FROM readings WHERE v > 0 GROUP BY device, session_window(_arrived, '10 seconds')",
+        other: "SELECT device, count(*) AS n FROM readings GROUP BY device, session_window(_arrived, '20 seconds')",
+    },
+    Change {
+        before: "SELECT device, count(*) AS n FROM readings GROUP BY device, count_window(5)",
+        same: "SELECT device, count(*) + 1 AS n FROM readings GROUP BY device, count_window(5)",
+        other: "SELECT device, count(*) AS n FROM readings GROUP BY device, count_window(6)",
+    },
+    Change {
+        before: "SELECT device, count(*) AS n FROM readings GROUP BY device, state_window(v > 1, v < 1)",
+        same: "SELECT device AS d, count(*) AS n FROM readings GROUP BY device, state_window(v > 1, v < 1)",
+        other: "SELECT device, count(*) AS n FROM readings GROUP BY device, state_window(v > 1, v < 0)",
+    },
+    Change {
+        before: "SELECT a.device, b.v FROM readings a JOIN readings b ON a.device = b.device AND b._arrived BETWEEN a._arrived AND a._arrived + INTERVAL 5 SECONDS",
+        same: "SELECT b.v + 1 AS w, a.device FROM readings a JOIN readings b ON a.device = b.device AND b._arrived BETWEEN a._arrived AND a._arrived + INTERVAL 5 SECONDS",
+        other: "SELECT a.device, b.v FROM readings a JOIN readings b ON a.v = b.v AND b._arrived BETWEEN a._arrived AND a._arrived + INTERVAL 5 SECONDS",
+    },
+    Change {
+        before: "SELECT device, lag(v) OVER (PARTITION BY device ORDER BY _arrived) AS p FROM readings",
+        same: "SELECT lag(v) OVER (PARTITION BY device ORDER BY _arrived) AS q, device FROM readings",
+        other: "SELECT device, lag(v, 2) OVER (PARTITION BY device ORDER BY _arrived) AS p FROM readings",
+    },
+    Change {
+        before: "SELECT device, twice(v) AS w, count(*) AS n FROM readings GROUP BY device, twice(v), session_window(_arrived, '10 seconds')",
+        same: "SELECT device, count(*) AS n FROM readings GROUP BY device, twice(v), session_window(_arrived, '10 seconds')",
+        other: "SELECT device, count(*) AS n FROM readings GROUP BY device, thrice(v), session_window(_arrived, '10 seconds')",
+    },
+];
+
+const FUNCTIONS: &str = r#"
+[function.twice]
+script_text = "fn twice(x) { 2 * x }"
+signature = "(x BIGINT) -> BIGINT"
+[function.thrice]
+script_text = "fn thrice(x) { 3 * x }"
+signature = "(x BIGINT) -> BIGINT"
+"#;
+
+/// With the query in append mode, and the functions.
+fn settings_of(sql: &str) -> Settings {
+    settings_over("", sql)
+}
+
+/// `source`: further lines of its section.
+fn settings_over(source: &str, sql: &str) -> Settings {
+    // The first lines go into the section of the source.
+    let query = format!("event_time = \"_arrived\"\nwatermark = \"10s\"\n{source}\n[query.counts]\nsql = \"{sql}\"\n{FUNCTIONS}");
+    settings(&query, OUT)
+}
+
+#[test]
+fn each_kind_of_operator_keeps_what_fits_and_refuses_what_does_not() {
+    for Change { before, same, other } in CHANGES {
+        let mut gateway = start(&settings_of(before), &Loaded::default(), &Discard::default()).unwrap();
+        let (loaded, _) = run(&mut gateway, Loaded::default());
+        assert!(loaded.entries.iter().any(|(key, _)| key.starts_with(b"s/counts/")), "{before}");
+        assert!(start(&settings_of(before), &loaded, &Discard::default()).is_ok(), "{before}");
+        if let Err(error) = start(&settings_of(same), &loaded, &Discard::default()) {
+            panic!("{same}: {error}");
+        }
+        let Err(error) = start(&settings_of(other), &loaded, &Discard::default()) else { panic!("state is taken up by {other}") };
+        let text = error.to_string();
+        assert!(text.contains("query 'counts' has changed") && text.contains("--discard-state counts"), "{text}");
+        let discard = Discard { state: vec!["counts".to_owned()], ..Discard::default() };
+        let mut gateway = start(&settings_of(other), &loaded, &discard).unwrap();
+        let due_us = gateway.wake_at_us(at(0)).unwrap();
+        let after = applied(loaded.clone(), &commit_in(gateway.on(Event::Tick, at(due_us))).unwrap());
+        assert!(start(&settings_of(other), &after, &Discard::default()).is_ok(), "{other}");
+    }
+}
+
+fn with_state(script: &str) -> Settings {
+    let more = format!("state = {{ script_text = \"{script}\", key = [\"device\"], output = \"device STRING, n BIGINT\" }}");
+    settings(&format!("[query.counts]\nsql = \"SELECT device, v FROM readings\"\n{more}\n"), OUT)
+}
+
+#[test]
+fn a_state_functions_script_may_change_its_key_may_not() {
+    let count = "fn update(key, state, rows, now) { if state == () { state = 0; } state += rows.len(); #{ device: key, n: state } }";
+    let before = with_state(count);
+    let mut gateway = start(&before, &Loaded::default(), &Discard::default()).unwrap();
+    let (loaded, changes) = run(&mut gateway, Loaded::default());
+    assert!(result(&changes).contains("\"n\":1"));
+    let mut gateway = start(&with_state(&count.replace("n: state", "n: state * 10")), &loaded, &Discard::default()).unwrap();
+    assert!(result(&run(&mut gateway, loaded.clone()).1).contains("\"n\":20"), "the new script goes on with what the old one kept");
+    let text = format!(
+        "[query.counts]\nsql = \"SELECT device, v FROM readings\"\nstate = {{ script_text = \"{count}\", key = [\"v\"], output = \"device STRING, n BIGINT\" }}\n"
+    );
+    let error = start(&settings(&text, OUT), &loaded, &Discard::default()).err().unwrap().to_string();
+    assert!(error.contains("query 'counts' has changed"), "{error}");
+}
+
+#[test]
+fn other_columns_that_tell_repeats_apart_are_a_change() {
+    let sql = "SELECT device, v FROM readings";
+    let by_value = settings_over("dedup = [\"v\"]", sql);
+    let mut gateway = start(&by_value, &Loaded::default(), &Discard::default()).unwrap();
+    let (loaded, _) = run(&mut gateway, Loaded::default());
+    assert!(start(&settings_over("dedup = [\"v\"]", "SELECT v + 1 AS w FROM readings"), &loaded, &Discard::default()).is_ok());
+    let error = start(&settings_over("dedup = [\"v\", \"device\"]", sql), &loaded, &Discard::default()).err().unwrap().to_string();
+    assert!(error.contains("query 'counts' has changed"), "{error}");
+}

@@ -3,7 +3,7 @@
 //! A table whose last two columns are `example` and `result` holds examples: in the first an expression, or a whole SELECT, in backticks, in
 //! the second what it gives. Below "The examples are over `VALUES …`" up to the next heading, expressions are over those rows. Rows of a result are parted by `; `, their columns by `, `; `error` stands for a failure of any kind.
 
-use tidemill::batch_query::{FileTable, OutputFormat, run};
+use tidemill::batch_query::{FileTable, NamedFile, OutputFormat, TableFiles, run};
 use tidemill::format::TimestampUnit;
 use tidemill::plan::OutputMode;
 use tidemill::sql::{Catalog, parse_schema, plan_query};
@@ -56,13 +56,15 @@ fn examples() -> Vec<Example> {
 
 /// What a query gives over a table of one row, in the form of the document.
 fn outcome(sql: &str) -> Result<String, String> {
-    let table = FileTable::new("t", parse_schema("one INT").unwrap(), TimestampUnit::Seconds);
+    let table = FileTable::json("t", parse_schema("one INT").unwrap(), TimestampUnit::Seconds);
     let catalog = Catalog { sources: std::slice::from_ref(&table.schema), ..Catalog::default() };
     let whole = ["SELECT ", "WITH ", "FROM ", "VALUES "].iter().any(|word| sql.to_uppercase().starts_with(word));
     let text = if whole { sql.to_owned() } else { format!("SELECT {sql} AS x FROM t") };
     let query = plan_query("example", &text, OutputMode::Batch, &catalog).map_err(|error| error.message)?;
     let mut out = Vec::new();
-    let summary = run(&b"{\"one\":1}\n"[..], &table, query, OutputFormat::Table, 7, &mut out).map_err(|error| error.to_string())?;
+    let file = NamedFile { name: "t".to_owned(), input: Ok(&b"{\"one\":1}\n"[..]) };
+    let tables = vec![TableFiles { table, files: std::iter::once(file) }];
+    let summary = run(tables, query, OutputFormat::Table, 7, &mut out).map_err(|error| error.to_string())?;
     if let Some(reason) = summary.rejects.first() {
         return Err(reason.clone());
     }

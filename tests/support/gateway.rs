@@ -38,9 +38,14 @@ impl Gateway {
 
     /// Starts it, without waiting for anything. On the thread that outlives it: the kernel ends it with that thread.
     pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// The same with further arguments.
+    pub fn start_with(&mut self, more: &[&str]) {
         assert!(self.child.is_none(), "the gateway runs already");
         let config = self.config_file().display().to_string();
-        let arguments = ["run", "-c", &config, "--log-format", "json"].map(str::to_owned);
+        let arguments: Vec<String> = ["run", "-c", &config, "--log-format", "json"].iter().chain(more).map(ToString::to_string).collect();
         self.log_before_bytes = self.log().len();
         self.child = Some(ChildGuard::spawn(env!("CARGO_BIN_EXE_tidemill"), &arguments, &self.environment, &self.log_file()));
     }

@@ -1,6 +1,6 @@
 //! Random numbers from a seed (SplitMix64), and where the seed comes from.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Set it to repeat a failed test with the numbers that it printed.
 const SEED_VARIABLE: &str = "TIDEMILL_TEST_SEED";
@@ -25,10 +25,6 @@ impl Random {
     /// From 0 to `limit - 1`.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
-    }
-
-    pub fn duration_below(&mut self, limit: Duration) -> Duration {
-        Duration::from_micros(self.below(u64::try_from(limit.as_micros()).expect("a test's duration")))
     }
 }
 

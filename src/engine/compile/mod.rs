@@ -194,7 +194,7 @@ impl Compiler<'_> {
             }
             Relation::Expand { projections, .. } => Stage::Expand(projections.clone()),
             Relation::Over { input, partition, order, calls } if self.query.mode == OutputMode::Batch => {
-                Stage::Over(Box::new(Over::new(&self.query.name, partition, order, calls, input.schema())?))
+                Stage::Over(Box::new(Over::new(&self.query.name, partition, order, calls, input.schema(), self.settings.state_bytes_max)?))
             }
             Relation::Over { .. } => {
                 return Err(self.unsupported("this operator is not there yet"));

@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 use super::SideKeys;
 use crate::batch::{Column, ColumnBuilder, ROWS_MAX, Table, Values};
 use crate::engine::chunk::Chunk;
+use crate::engine::held::{HELD_BYTES_MAX, row_bytes};
 use crate::engine::stage::Env;
 use crate::types::Field;
 
@@ -46,7 +47,7 @@ pub(super) struct Build {
 impl Building {
     pub fn new(fields: &[Field], bytes_max: usize) -> Building {
         let builders = fields.iter().map(|field| ColumnBuilder::new(&field.data_type, 0)).collect();
-        Building { builders, keys: Vec::new(), bytes: 0, bytes_max, rejected: 0 }
+        Building { builders, keys: Vec::new(), bytes: 0, bytes_max: bytes_max.min(HELD_BYTES_MAX), rejected: 0 }
     }
 
     pub fn rows(&self) -> usize {
@@ -139,12 +140,6 @@ impl Build {
         }
         column
     }
-}
-
-/// About what a row takes.
-pub(super) fn row_bytes(chunk: &Chunk<'_>, row: u32) -> usize {
-    let text = |column: &Column| column.text(row as usize).map_or(8, |text| text.len() + 4);
-    chunk.columns.iter().map(|column| text(column.get())).sum()
 }
 
 /// The rows of a table as a chunk.

@@ -9,7 +9,7 @@ use super::parts::Parts;
 use crate::batch::{ColumnBuilder, Values};
 use crate::engine::chunk::{Chunk, SharedColumn};
 use crate::engine::key_codec::{push_key, put_key};
-use crate::engine::keys::{KeyId, Keys};
+use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys};
 use crate::types::{DataType, Field};
 
 /// What a row takes beside its bytes and its key's.
@@ -76,7 +76,7 @@ impl Side {
 
     /// What a row with so many bytes would add at most.
     pub fn cost(row_bytes: usize, key_bytes: usize) -> usize {
-        ROW_OVERHEAD_BYTES + row_bytes + key_bytes
+        ROW_OVERHEAD_BYTES + row_bytes + KEY_OVERHEAD_BYTES + key_bytes
     }
 
     /// Numbers of the rows with this key.

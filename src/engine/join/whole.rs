@@ -5,11 +5,12 @@
 //! Limits: those of [`super::build`] for the right side, and as many bytes for the left one; rows beyond are rejected.
 
 use super::Matcher;
-use super::build::{Build, Building, row_bytes, whole_table};
+use super::build::{Build, Building, whole_table};
 use crate::batch::{Bitmap, ROWS_MAX, Table};
 use crate::engine::EngineSettings;
 use crate::engine::chunk::Chunk;
 use crate::engine::expr::Selection;
+use crate::engine::held::row_bytes;
 use crate::engine::stage::Env;
 use crate::engine::state_limits::OperatorStatus;
 use crate::plan::{Join, JoinKind};

@@ -5,24 +5,28 @@
 //! |---|---|
 //! | `frame` | which rows of the partition each row sees |
 //! | `rank` | row numbers, ranks, values of other rows |
+//! | `running` | functions that are kept up row by row |
 //! | `totals` | aggregates over frames |
 //!
-//! Limits: [`ROWS_MAX`] rows are held; rows beyond are rejected. A frame that moves at both ends is aggregated anew for each row.
+//! Limits: those of [`Held`]. A frame that moves at both ends is aggregated anew for each row.
 
 mod frame;
 mod rank;
+mod running;
 mod totals;
 
 use std::cmp::Ordering;
 
-use crate::batch::{Column, ColumnBuilder, ROWS_MAX};
+use crate::batch::{Column, ColumnBuilder};
 use crate::engine::chunk::Chunk;
 use crate::engine::error::EngineError;
 use crate::engine::expr::compare::order_for_sort;
 use crate::engine::generate::evaluated;
+use crate::engine::held::Held;
 use crate::engine::lane_plan::LanePlan;
 use crate::engine::prepare::prepare;
 use crate::engine::stage::Env;
+use crate::engine::state_limits::OperatorStatus;
 use crate::plan::{AggregateCall, Expr, OverCall, OverFunction, SortKey};
 use crate::types::Field;
 use frame::Frames;
@@ -35,9 +39,7 @@ pub(super) struct Over {
     calls: Vec<OverCall>,
     /// The aggregates among the calls.
     plan: LanePlan,
-    fields: Vec<Field>,
-    held: Vec<ColumnBuilder>,
-    rows: usize,
+    held: Held,
 }
 
 /// The rows in order, and what the calls look at.
@@ -52,39 +54,37 @@ struct Sorted {
 }
 
 impl Over {
-    pub fn new(query: &str, partition: &[Expr], order: &[SortKey], calls: &[OverCall], fields: Vec<Field>) -> Result<Over, EngineError> {
+    /// `bytes_max`: estimated memory that it may hold.
+    pub fn new(
+        query: &str,
+        partition: &[Expr],
+        order: &[SortKey],
+        calls: &[OverCall],
+        fields: Vec<Field>,
+        bytes_max: usize,
+    ) -> Result<Over, EngineError> {
         let aggregates: Vec<AggregateCall> = calls.iter().filter_map(aggregate_of).cloned().collect();
         let plan = LanePlan::new(query, &aggregates, &fields, true)?;
-        let streaming = |call: &OverCall| {
-            matches!(call.function, OverFunction::Changed | OverFunction::Ewma | OverFunction::Rate | OverFunction::Deadband)
-        };
-        if let Some(call) = calls.iter().find(|call| streaming(call)) {
-            let what = format!("`{}` works over a stream only", call.name);
+        if let Some(what) = calls.iter().find_map(|call| running::unfit(call, order)) {
             return Err(EngineError::Unsupported { query: query.to_owned(), what });
         }
-        let held = builders(&fields);
-        Ok(Over { partition: partition.to_vec(), order: order.to_vec(), calls: calls.to_vec(), plan, fields, held, rows: 0 })
+        let held = Held::new("OVER", fields, bytes_max);
+        Ok(Over { partition: partition.to_vec(), order: order.to_vec(), calls: calls.to_vec(), plan, held })
     }
 
     pub fn absorb(&mut self, chunk: &Chunk<'_>, env: &mut Env<'_, '_>) {
-        for row in chunk.selection.iter() {
-            if self.rows >= ROWS_MAX {
-                env.reject_row(0, chunk, row, || format!("OVER holds at most {ROWS_MAX} rows; filter or group them first"));
-                continue;
-            }
-            self.held.iter_mut().zip(&chunk.columns).for_each(|(builder, column)| builder.push_from(column.get(), row as usize));
-            self.rows += 1;
-        }
+        self.held.absorb(chunk, env.complaints);
+    }
+
+    /// How it stands to its limits.
+    pub fn status(&self) -> OperatorStatus {
+        self.held.status()
     }
 
     /// All rows with the calls' values. Once.
     pub fn emit(&mut self, env: &mut Env<'_, '_>) -> Option<Chunk<'static>> {
-        let count = std::mem::take(&mut self.rows);
-        if count == 0 {
-            return None;
-        }
-        let held = std::mem::replace(&mut self.held, builders(&self.fields));
-        let chunk = self.in_order(Chunk::made(held.into_iter().map(ColumnBuilder::finish).collect(), count), env);
+        let held = self.held.take()?;
+        let chunk = self.in_order(held, env);
         let mut exprs: Vec<&Expr> = self.partition.iter().collect();
         exprs.extend(self.order.iter().map(|key| &key.expr));
         exprs.extend(self.calls.iter().flat_map(|call| &call.args));
@@ -108,6 +108,9 @@ impl Over {
                 let frames = Frames::new(&call.frame, &self.order, &sorted.order, rows, env.context);
                 match &call.function {
                     OverFunction::Aggregate(_) => totals.put(aggregate, &frames, start, &mut builder, &mut lost),
+                    OverFunction::Changed | OverFunction::Ewma | OverFunction::Rate | OverFunction::Deadband => {
+                        running::put(call, &sorted.args[index], sorted.order.first(), rows, &mut builder);
+                    }
                     function => rank::put(function, call, &sorted.args[index], &frames, &mut builder),
                 }
                 start = *end;
@@ -150,8 +153,4 @@ fn aggregate_of(call: &OverCall) -> Option<&AggregateCall> {
         OverFunction::Aggregate(aggregate) => Some(aggregate),
         _ => None,
     }
-}
-
-fn builders(fields: &[Field]) -> Vec<ColumnBuilder> {
-    fields.iter().map(|field| ColumnBuilder::new(&field.data_type, 0)).collect()
 }

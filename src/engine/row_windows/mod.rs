@@ -27,6 +27,7 @@ pub(super) use rule::{Gap, Rule};
 use crate::batch::{Column, Values};
 use crate::engine::EngineSettings;
 use crate::engine::arguments::PairScratch;
+use crate::engine::arrivals::Arrivals;
 use crate::engine::buckets::Buckets;
 use crate::engine::chunk::Chunk;
 use crate::engine::expr::{Context, EvalError};
@@ -118,8 +119,7 @@ pub(super) struct RowWindows {
     fed: bool,
     /// Rows that were in no session because their gap was NULL, unreadable or not above zero.
     gapless_rows: u64,
-    /// Rows taken in so far: numbers them in order of arrival.
-    arrivals: u64,
+    arrivals: Arrivals,
     keys_max: usize,
     bytes_max: usize,
     /// Rows rejected for want of room.
@@ -163,7 +163,7 @@ impl RowWindows {
             next_close: None,
             fed: false,
             gapless_rows: 0,
-            arrivals: 0,
+            arrivals: Arrivals::default(),
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
             rejected: 0,
@@ -214,8 +214,7 @@ impl RowWindows {
         for failure in &failed {
             complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
         }
-        let first_arrival = self.arrivals;
-        self.arrivals += chunk.count as u64;
+        let first_arrival = self.arrivals.number(chunk.count);
         let mut work = Work::default();
         match self.spec.rule {
             Rule::Session { .. } => self.place_sessions(&prepared, watermark_us, &mut work),

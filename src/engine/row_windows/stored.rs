@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::engine::arrivals;
 use crate::engine::buckets::ring_of;
 use crate::engine::checkpoint::{Entry, KEY_NUMBERS_MAX, PART_BYTES, PARTS_MAX, Unfit, VERSION, open, part_name};
 use crate::engine::key_codec::check_key;
@@ -42,10 +43,8 @@ impl RowWindows {
             put_signed(&mut value, stretch_us);
             out.push((format!("{prefix}meta").into_bytes(), Some(value)));
         }
-        if !dirty.is_empty() && self.spec.plan.is_sequenced() {
-            let mut value = vec![VERSION];
-            put_varint(&mut value, self.arrivals);
-            out.push((format!("{prefix}arrivals").into_bytes(), Some(value)));
+        if self.spec.plan.is_sequenced() {
+            self.arrivals.put_changes(prefix, !dirty.is_empty(), out);
         }
         let mut by_bucket: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
         dirty.into_iter().for_each(|(ring, bucket)| by_bucket.entry(bucket).or_default().push(ring));
@@ -111,10 +110,8 @@ impl RowWindows {
         }
         let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
         self.restore_layout(meta).map_err(|unfit| ("meta", unfit))?;
-        if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "arrivals") {
-            self.arrivals = open(value).and_then(|mut reader| Ok(reader.varint()?)).map_err(|unfit| (*name, unfit))?;
-        }
-        for (name, value) in entries.iter().filter(|(name, _)| !["meta", "arrivals"].contains(name)) {
+        self.arrivals.restore(entries)?;
+        for (name, value) in entries.iter().filter(|(name, _)| !["meta", arrivals::ENTRY].contains(name)) {
             self.restore_entry(value, watermark_us).map_err(|unfit| (*name, unfit))?;
             self.restore_part(name).ok_or((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))))?;
         }
@@ -176,7 +173,7 @@ impl RowWindows {
                 };
                 read_cell(&mut self.cells, key, &mut reader)?;
                 let lanes = self.cells.lanes().iter().zip(&self.lane_types);
-                lanes.into_iter().try_for_each(|(lane, types)| lane.check_last_cell(types, self.arrivals))?;
+                lanes.into_iter().try_for_each(|(lane, types)| lane.check_last_cell(types, self.arrivals.count()))?;
                 self.windows += 1;
                 self.states[key as usize].windows.push(window);
             }

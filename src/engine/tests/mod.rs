@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod batching;
+mod bounds;
 mod clock;
 mod compact;
 mod dedup;

@@ -186,3 +186,139 @@ fn what_a_stream_cannot_keep_up_is_refused() {
     order[0].descending = true;
     assert!(Engine::new(&program, settings()).is_err());
 }
+
+const ALL: &str = "SELECT device, ts, temperature, number, row_number() OVER w, lag(temperature) OVER w AS before, changed(number) OVER w AS c, \
+    ewma(temperature, 0.25) OVER w AS e, ewma(temperature, INTERVAL 30 SECONDS) OVER w AS h, rate(number) OVER w AS r, \
+    deadband(temperature, 2) OVER w AS d, sum(number) OVER w AS s, avg(temperature) OVER w AS a, max(temperature) OVER w AS m, \
+    first_value(number) OVER w AS f, last_value(temperature) OVER w AS l \
+    FROM readings WINDOW w AS (PARTITION BY device ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)";
+
+const ROW_BY_ROW: &str = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW";
+
+/// Devices, values and times by a small generator; every third step goes a little back in time.
+fn steps() -> Vec<Vec<Reading>> {
+    let mut seed = 7u64;
+    let mut random = move |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let mut row = |step: u64| {
+        let temperature = (random(6) > 0).then(|| random(60) as f64 / 4.0);
+        let number = (random(6) > 0).then(|| random(9) as i64 * step as i64);
+        let seconds = step * 10 + random(14);
+        Reading { temperature, number, ..reading(seconds as f64 + random(3) as f64 / 4.0, ["a", "b", "c"][random(3) as usize], 0.0) }
+    };
+    (0..30).map(|step| (0..8).map(|_| row(step)).collect()).collect()
+}
+
+#[test]
+fn a_stream_gives_what_a_batch_gives_over_the_rows_that_are_not_late() {
+    // Over a stream it is the frame where there is none.
+    for streamed in [ALL, &ALL.replace(ROW_BY_ROW, "")] {
+        a_stream_gives_what_a_batch_gives(streamed);
+    }
+}
+
+fn a_stream_gives_what_a_batch_gives(text: &str) {
+    let out = run(&program(&[("q", OutputMode::Append, text)]), &steps());
+    let late: u64 = out.iter().flat_map(|(_, output)| &output.late).map(|late| late.rows).sum();
+    assert!(late > 5, "{late} late rows");
+    let mut streamed: Vec<String> = out.iter().flat_map(|(_, output)| shown(output)).collect();
+    // The rows that came out, as the input of a batch.
+    let taken: Vec<String> = streamed.iter().map(|row| row.splitn(5, ' ').take(4).collect::<Vec<_>>().join(" ")).collect();
+    let mut left = taken.clone();
+    let mut engine = Engine::new(&program(&[("q", OutputMode::Batch, ALL)]), settings()).unwrap();
+    for rows in steps() {
+        let shown_row = |row: &Reading| {
+            let columns = [
+                row.device.map(str::to_owned),
+                row.seconds.map(|s| format!("{s}s")),
+                row.temperature.map(|x| x.to_string()),
+                row.number.map(|x| x.to_string()),
+            ];
+            columns.map(|column| column.unwrap_or_else(|| "NULL".into())).join(" ")
+        };
+        let kept: Vec<Reading> = rows
+            .into_iter()
+            .filter(|row| {
+                let position = left.iter().position(|candidate| *candidate == shown_row(row));
+                position.map(|position| left.remove(position)).is_some()
+            })
+            .collect();
+        let mut batch = batch(&kept, 0);
+        batch.inputs.truncate(1);
+        engine.step(&batch);
+    }
+    assert!(left.is_empty());
+    let mut at_once = shown(&engine.finish());
+    streamed.sort();
+    at_once.sort();
+    assert_eq!(streamed.len(), at_once.len());
+    for (streamed, at_once) in streamed.iter().zip(&at_once) {
+        assert_eq!(streamed, at_once);
+    }
+}
+
+#[test]
+fn a_stream_refuses_what_it_cannot_keep_up_with_its_place() {
+    let sources = sources();
+    let refused = |text: &str| {
+        let catalog = Catalog { sources: &sources, ..Catalog::default() };
+        plan_query("q", text, OutputMode::Append, &catalog).expect_err(text).in_text(text).to_string()
+    };
+    for (text, said) in [
+        ("SELECT lead(number) OVER (PARTITION BY device ORDER BY ts) FROM readings", "lag looks back"),
+        ("SELECT lag(number) OVER (PARTITION BY device ORDER BY number) FROM readings", "ordered by one time"),
+        ("SELECT lag(number) OVER (PARTITION BY device ORDER BY ts DESC) FROM readings", "ordered by one time"),
+        ("SELECT lag(number, 2000) OVER (PARTITION BY device ORDER BY ts) FROM readings", "0 to 1000"),
+        ("SELECT sum(number) OVER (PARTITION BY device) FROM readings", "ordered by one time"),
+        ("SELECT sum(number) OVER (ORDER BY ts ROWS BETWEEN 3 PRECEDING AND CURRENT ROW) FROM readings", "from the first row"),
+        (
+            "SELECT sum(number) OVER (ORDER BY ts RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM readings",
+            "of the same time may still come",
+        ),
+        ("SELECT rank() OVER (ORDER BY ts) FROM readings", "not kept up"),
+        ("SELECT ewma(temperature, 1.5) OVER (ORDER BY ts) FROM readings", "at most 1"),
+    ] {
+        let error = refused(text);
+        assert!(error.contains(said), "{text}: {error}");
+    }
+    let program = program(&[(
+        "q",
+        OutputMode::Update,
+        "SELECT device, lag(number, 1, 0) OVER (PARTITION BY device ORDER BY ts) AS before FROM readings",
+    )]);
+    let mut engine = Engine::new(&program, settings()).unwrap();
+    assert_eq!(shown(&step(&mut engine, &[reading(1.0, "a", 3.0), reading(2.0, "a", 4.0)])), ["a 0", "a 3"]);
+}
+
+#[test]
+fn scripted_functions_are_called_from_sql() {
+    use crate::plan::ScriptFunction;
+    let functions = vec![ScriptFunction {
+        name: "dew_point".into(),
+        function: "dew_point".into(),
+        script: "fn dew_point(t, n) {\n  if n == () { return (); }\n  if n == 13 { throw \"unlucky\"; }\n  if n == 99 { loop { } }\n  t - (100 - n) / 5.0\n}".into(),
+        parameters: vec![Field::new("t", DataType::Double), Field::new("n", DataType::BigInt)],
+        returns: DataType::Double,
+    }];
+    let sources = sources();
+    let catalog = Catalog { sources: &sources, functions: &functions, ..Catalog::default() };
+    let text = "SELECT device, Dew_Point(temperature, number) AS dew FROM readings WHERE dew_point(20, number) IS NULL OR number > 0";
+    let query = plan_query("q", text, OutputMode::Append, &catalog).unwrap();
+    let error = plan_query("q", "SELECT dew_point(1) FROM readings", OutputMode::Append, &catalog).unwrap_err();
+    assert_eq!(error.help.as_deref(), Some("dew_point(t DOUBLE, n BIGINT)"));
+    let program = Program { sources: sources.clone(), queries: vec![query], functions: functions.clone(), ..Program::default() };
+    let mut engine = Engine::new(&program, settings()).unwrap();
+    let with = |device, number| Reading { number, ..reading(1.0, device, 20.0) };
+    let rows: Vec<Reading> =
+        [("a", Some(50)), ("b", None), ("c", Some(13)), ("d", Some(-1))].map(|(device, number)| with(device, number)).into();
+    let output = step(&mut engine, &rows);
+    assert_eq!(shown(&output), ["a 10", "b NULL"]);
+    assert_eq!(output.rejects.len(), 1);
+    assert!(output.rejects[0].reason.starts_with("script:3:16: in dew_point: unlucky"), "{}", output.rejects[0].reason);
+    let hostile: Vec<Reading> = (0..50).map(|_| with("a", Some(99))).collect();
+    let output = step(&mut engine, &hostile);
+    assert_eq!((shown(&output).len(), output.rejects.len()), (0, 50));
+    assert!(output.rejects[49].reason.contains("not called"));
+}

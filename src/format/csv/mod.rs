@@ -216,6 +216,11 @@ impl CsvReader {
         if whole.is_empty() { Ok(LineRead::default()) } else { self.record(&whole, true) }
     }
 
+    /// The line, from 1, in which the last record began.
+    pub fn record_line(&self) -> u64 {
+        self.begun_line
+    }
+
     /// Rows since the last [`CsvReader::take`], and their bytes about.
     pub fn rows(&self) -> usize {
         self.rows

@@ -23,7 +23,7 @@ pub fn killed(options: Options, kills: u64) -> Outcome {
         rig.local_proxy.delay(Direction::Up, if slow { Duration::from_millis(40) } else { Duration::ZERO });
         // Every fourth dies early, the others with batches behind them.
         let life = if rig.random.below(4) == 0 { Duration::from_millis(150) } else { Duration::from_millis(1_500) };
-        std::thread::sleep(rig.random.duration_below(life));
+        std::thread::sleep(Duration::from_micros(rig.random.below(life.as_micros() as u64)));
         rig.gateway.kill();
         rig.gateway.start();
     }

@@ -1,0 +1,129 @@
+//! How far reading has come, on a line of a terminal's standard error that goes away again.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IsTerminal, Read, Write};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::say;
+
+/// Short work shows nothing.
+const FIRST_AFTER: Duration = Duration::from_millis(800);
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+const BAR_CHARS: u64 = 24;
+const ERASE: &str = "\r\x1b[K";
+
+/// The line, shared by whatever reads and writes.
+#[derive(Clone)]
+pub struct Progress {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    is_terminal: bool,
+    /// Of all files, as they lie on disk; 0 where that is not known.
+    total_bytes: Cell<u64>,
+    read_bytes: Cell<u64>,
+    file: RefCell<String>,
+    next: Cell<Instant>,
+    shown: Cell<bool>,
+}
+
+impl Progress {
+    /// `total_bytes`: of all that is to be read; 0 where that is not known.
+    pub fn new(total_bytes: u64) -> Progress {
+        let shared = Shared {
+            is_terminal: io::stderr().is_terminal(),
+            total_bytes: Cell::new(total_bytes),
+            read_bytes: Cell::new(0),
+            file: RefCell::new(String::new()),
+            next: Cell::new(Instant::now() + FIRST_AFTER),
+            shown: Cell::new(false),
+        };
+        Progress { shared: Rc::new(shared) }
+    }
+
+    /// The file's contents, counted.
+    pub fn reading<R>(&self, file: &str, input: R) -> Counted<R> {
+        file.clone_into(&mut self.shared.file.borrow_mut());
+        Counted { input, progress: self.clone() }
+    }
+
+    /// Writes to `output` without the line in between.
+    pub fn beside<W>(&self, output: W) -> Beside<W> {
+        Beside { output, progress: self.clone() }
+    }
+
+    /// Takes the line away.
+    pub fn clear(&self) {
+        if self.shared.shown.replace(false) {
+            say(ERASE);
+        }
+    }
+
+    fn add(&self, bytes: usize) {
+        let shared = &*self.shared;
+        shared.read_bytes.set(shared.read_bytes.get() + bytes as u64);
+        let now = Instant::now();
+        if shared.is_terminal && now >= shared.next.get() {
+            shared.next.set(now + AGAIN_AFTER);
+            shared.shown.set(true);
+            say(&format!("{ERASE}{}", line(&shared.file.borrow(), shared.read_bytes.get(), shared.total_bytes.get())));
+        }
+    }
+}
+
+fn line(file: &str, read: u64, total: u64) -> String {
+    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    let file: String = file.chars().rev().take(40).filter(|c| !c.is_control()).collect::<Vec<_>>().into_iter().rev().collect();
+    if total == 0 {
+        return format!("{file}: {}", megabytes(read));
+    }
+    let share = read.min(total);
+    let filled = (share * BAR_CHARS / total) as usize;
+    let bar = format!("{}{}", "=".repeat(filled), " ".repeat(BAR_CHARS as usize - filled));
+    format!("[{bar}] {:>3}%  {} of {}  {file}", share * 100 / total, megabytes(read), megabytes(total))
+}
+
+/// An input that tells how far it has come.
+pub struct Counted<R> {
+    input: R,
+    progress: Progress,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(out)?;
+        self.progress.add(count);
+        Ok(count)
+    }
+}
+
+/// An output that takes the line away before it writes.
+pub struct Beside<W> {
+    output: W,
+    progress: Progress,
+}
+
+impl<W: Write> Write for Beside<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.progress.clear();
+        self.output.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_how_far_it_is() {
+        assert_eq!(line("a.jsonl", 500_000, 1_000_000), "[============            ]  50%  0.5 MB of 1.0 MB  a.jsonl");
+        assert_eq!(line("a", 3_000_000, 1_000_000), "[========================] 100%  3.0 MB of 1.0 MB  a");
+        assert_eq!(line("stdin\x1b", 2_000_000, 0), "stdin: 2.0 MB");
+    }
+}
