@@ -43,9 +43,11 @@ pub enum Relation {
         input: Box<Relation>,
         by: Vec<SortKey>,
     },
+    /// At most `rows` rows after the first `skip`; those are left out. A stream has no `skip`.
     Limit {
         input: Box<Relation>,
         rows: u64,
+        skip: u64,
     },
     /// The rows of a reference table as of this batch; `columns` as in [`Relation::Scan`].
     ReferenceScan {

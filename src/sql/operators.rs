@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{self, BinaryOperator as B, UnaryOperator};
 
-use super::coerce::{cast, coerce, common, is_integral, orderable, unify};
+use super::coerce::{cast, coerce, common, compared, is_integral, orderable, unify};
 use super::dialect::UNSIGNED_SHIFT;
 use super::error::{SqlError, join};
 use super::expr::{ExprPlanner, place};
@@ -178,7 +178,12 @@ impl ExprPlanner<'_> {
         if let Some(value) = values.iter().find(|value| !orderable(&value.data_type)) {
             return Err(SqlError::new(value.span, "maps cannot be compared"));
         }
-        let (mut values, _) = unify(values, "IN")?;
+        let structs = values.iter().all(|value| matches!(value.data_type, DataType::Struct(_)));
+        let met = values.iter().try_fold(DataType::Null, |met, value| compared(&met, &value.data_type)).filter(|_| structs);
+        let mut values = match met {
+            Some(met) => values.into_iter().map(|value| cast(value, &met)).collect(),
+            None => unify(values, "IN")?.0,
+        };
         let list = values.split_off(1);
         match values.pop() {
             Some(input) => Ok(tree::boolean(ExprNode::InList { input: Box::new(input), list }, span)),

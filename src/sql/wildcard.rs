@@ -30,7 +30,10 @@ pub fn expand(
         Some(except) => std::iter::once(&except.first_element).chain(&except.additional_elements).collect(),
         None => vec![],
     };
-    for ident in &except {
+    for (number, ident) in except.iter().enumerate() {
+        if except[..number].iter().any(|known| known.value.eq_ignore_ascii_case(&ident.value)) {
+            return Err(SqlError::new(span_of(ident.span), format!("EXCEPT names `{}` twice", ident.value)));
+        }
         if !found.iter().any(|item| item.name.eq_ignore_ascii_case(&ident.value)) {
             return Err(scope.unknown(&[&ident.value], &[], span_of(ident.span)));
         }

@@ -29,5 +29,6 @@ mod spark_expressions;
 mod spark_functions;
 mod spark_joins;
 mod spark_over;
+mod spark_relations;
 mod spark_types;
 mod sql_hostile;

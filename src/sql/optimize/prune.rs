@@ -61,9 +61,9 @@ fn prune(relation: Relation, needed: &[bool]) -> (Relation, Moved) {
             move_columns(by.iter_mut().map(|key| &mut key.expr), &moved);
             (Relation::Sort { input, by }, moved)
         }
-        Relation::Limit { input, rows } => {
+        Relation::Limit { input, rows, skip } => {
             let (input, moved) = prune_input(*input, needed.to_vec(), []);
-            (Relation::Limit { input, rows }, moved)
+            (Relation::Limit { input, rows, skip }, moved)
         }
         Relation::Union { inputs } => {
             let inputs = inputs.into_iter().map(|input| exactly(input, needed)).collect();
