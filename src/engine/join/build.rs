@@ -4,9 +4,8 @@
 //!
 //! Limits: [`ROWS_MAX`](crate::batch::ROWS_MAX) rows less one, and the bytes that the caller gives; rows beyond are rejected.
 
-use std::collections::HashMap;
-
 use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 use super::SideKeys;
 use crate::batch::{Column, ColumnBuilder, ROWS_MAX, Table, Values};
