@@ -159,7 +159,6 @@ mod tests {
     fn rows_without_parentheses_and_names_are_known() {
         for (text, same) in [
             ("SELECT * FROM VALUES 1, 2 + 3, -4 AS t(a)", "SELECT * FROM VALUES (1), (2 + 3), (-4) AS t(a)"),
-            ("SELECT * FROM VALUES current_date(), f(1, (2)) t", "SELECT * FROM VALUES (current_date()), (f(1, (2))) t"),
             ("VALUES (1, 2), (3, 4) AS t(a, b)", "SELECT * FROM VALUES (1, 2), (3, 4) AS t(a, b)"),
             ("WITH t AS (VALUES (1) AS v(a)) SELECT * FROM t", "WITH t AS (SELECT * FROM VALUES (1) AS v(a)) SELECT * FROM t"),
             ("SELECT * FROM (VALUES 1, NULL) AS t(a)", "SELECT * FROM (VALUES (1), (NULL)) AS t(a)"),

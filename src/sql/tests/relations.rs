@@ -13,7 +13,7 @@ fn what_has_no_meaning_is_refused() {
         ("SELECT * FROM readings UNPIVOT (v FOR k IN (nope))", "there is no column `nope`"),
         ("SELECT * FROM readings UNPIVOT ((v, w) FOR k IN (n))", "UNPIVOT makes 2 columns of values, but here are 1"),
         ("SELECT * FROM readings PIVOT (upper(device) FOR n IN (1))", "PIVOT takes aggregates"),
-        ("SELECT * FROM readings PIVOT (max(big) FOR n IN (big))", "a value of PIVOT is a constant"),
+        ("SELECT * FROM readings PIVOT (max(big) FOR n IN (n))", "a value of PIVOT is a constant"),
         ("SELECT * FROM readings PIVOT (max(big) FOR (n, ok) IN (1))", "PIVOT goes by 2 columns, but this value has 1"),
         ("SELECT stack(2, 1, 'x')", "column 0 of stack holds an INT and a STRING"),
         ("SELECT json_tuple('{}', 1)", "json_tuple takes texts, not an INT"),
