@@ -163,7 +163,7 @@ fn kinds(messages: usize) {
         ("filter", OutputMode::Append, "SELECT device, temperature * 1.8 + 32 AS f FROM readings WHERE temperature > 20".into()),
         ("tumbling_10m", OutputMode::Append, grouped("window(ts, '10 minutes')")),
         ("sliding_10m_by_1m", OutputMode::Append, grouped("window(ts, '10 minutes', '1 minute')")),
-        ("local_day", OutputMode::Append, grouped("window(ts, '1 day', 'Europe/Berlin')")),
+        ("local_day", OutputMode::Append, grouped("local_window(ts, '1 day', 'Europe/Berlin')")),
         ("session", OutputMode::Append, grouped("session_window(ts, '30 seconds')")),
         ("count_window", OutputMode::Append, grouped("count_window(100)")),
         ("state_window", OutputMode::Append, grouped("state_window(temperature > 25, temperature < 20)")),
@@ -193,7 +193,7 @@ fn kinds(messages: usize) {
             query.root = Relation::StateFunction(StateFunction {
                 input: Box::new(query.root.clone()),
                 keys: vec![0],
-                script: SCRIPT.to_owned(),
+                script: SCRIPT.into(),
                 function: "update".to_owned(),
                 timeout: Timeout::None,
                 output: query.output.clone(),

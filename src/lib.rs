@@ -8,7 +8,7 @@
 //! | [`batch`] | columns, tables, the micro-batch | | IO, clock |
 //! | [`plan`] | the typed plan | | IO, clock |
 //! | [`java_regex`] | regular expressions in Java's syntax | | IO, clock |
-//! | [`script`] | Rhai: state functions, user functions | batch | IO, clock |
+//! | [`script`] | Rhai: state functions, user functions | batch, plan | IO, clock |
 //! | [`config`] | TOML to validated settings | sql, script, format's and mqtt's settings | engine, store |
 //! | [`mqtt`] | sans-IO sessions over rumqttc's codec; the driver | | config, engine, store |
 //! | [`source`] | inputs | mqtt, gateway's events | engine, store |

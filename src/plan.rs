@@ -9,6 +9,7 @@ mod function;
 mod join;
 mod relation;
 mod scalars;
+mod script;
 mod walk;
 
 pub use aggregate::{AggregateCall, AggregateFunction};
@@ -19,8 +20,7 @@ pub use relation::{
     OverFunction, Relation, Session, StateFunction, StateWindow, Timeout, WindowSpec,
 };
 pub use scalars::{BytesFunction, MathFunction, TextFunction, TimeFunction};
-
-use std::sync::Arc;
+pub use script::ScriptText;
 
 use crate::types::{DataType, Field, Value};
 
@@ -52,8 +52,7 @@ pub struct ScriptFunction {
     pub name: String,
     /// Its name in the script.
     pub function: String,
-    /// The script's text; never a path.
-    pub script: Arc<str>,
+    pub script: ScriptText,
     pub parameters: Vec<Field>,
     pub returns: DataType,
 }

@@ -7,7 +7,6 @@
 //! [`STATE_BYTES_MAX`] of them; [`REJECTS_SHOWN_MAX`] failed rows are shown, the others counted.
 
 mod cell;
-mod compressed;
 mod lines;
 mod print;
 mod table;
@@ -18,7 +17,6 @@ pub use lines::LINE_BYTES_MAX;
 pub use print::{ALIGNED_BYTES_MAX, OutputFormat};
 pub use table::FileTable;
 
-use compressed::Decompressed;
 use lines::{Line, LineError, Lines};
 use print::{Printer, printable};
 use table::{TableReader, Taken};
@@ -26,6 +24,7 @@ use table::{TableReader, Taken};
 use crate::batch::{Batch, SourceInput, Stamp};
 use crate::engine::{Engine, EngineError, EngineSettings, StepOutput};
 use crate::format::FormatError;
+use crate::format::compressed::Decompressed;
 use crate::format::csv::CsvError;
 use crate::plan::{Program, Query, Relation};
 use crate::types::Field;

@@ -20,6 +20,7 @@ use tidemill::config::{self, ConfigErrors, Environment, Settings};
 use tidemill::daemon::{self, Options};
 use tidemill::gateway::Discard;
 use tidemill::logging::{self, LogFormat, LogSettings};
+use tidemill::script::STACK_BYTES_MIN;
 
 /// What ended a command early.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +46,23 @@ impl CliError {
     }
 }
 
-/// Runs the command that this process was called with.
+/// Runs the command that this process was called with, on a stack that scripts can do with.
 pub fn run() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    let thread = std::thread::Builder::new().name("command".to_owned()).stack_size(STACK_BYTES_MIN).spawn(|| run_command(command));
+    match thread.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        // A panic has been told already.
+        Ok(Err(_)) => ExitCode::from(1),
+        Err(error) => {
+            say(&format!("error: no thread can be started: {error}\n"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run_command(command: Command) -> ExitCode {
+    let result = match command {
         Command::Run(arguments) => run_gateway(&arguments),
         Command::Check(files) => check::run(&files),
         Command::Explain(arguments) => explain(&arguments),
@@ -114,7 +129,12 @@ fn explain(arguments: &ExplainArguments) -> Result<(), CliError> {
         return Err(CliError::Failed(format!("error: there is no query `{name}`; the queries are {}", names.join(", "))));
     }
     for query in chosen {
-        print(&format!("{}\n", tidemill::sql::explain(query, &program.sources, &program.tables).trim_end()));
+        let mut text = tidemill::sql::explain(query, &program.sources, &program.tables);
+        for function in &program.functions {
+            // A plan knows them by number.
+            text = text.replace(&format!("scripted({})", function.id()), &function.name);
+        }
+        print(&format!("{}\n", text.trim_end()));
     }
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use super::reader::{Context, Reader};
 use super::text::Text;
-use crate::format::layout::{BinaryField, BitField, Count, DEPTH_MAX, ELEMENTS_MAX, Endian, FIELDS_MAX, Group, Item, Kind, Layout, Scaling};
+use crate::format::layout::{
+    BinaryField, BitField, Count, DEPTH_MAX, ELEMENTS_MAX, Endian, FIELDS_MAX, Group, Item, Kind, Layout, Scaling,
+};
 
 /// Bytes that an offset or a length may reach.
 const BYTES_MAX: i64 = 1 << 20;
@@ -81,7 +83,11 @@ fn field(context: &mut Context, reader: &mut Reader, known: &mut Known) -> Optio
         Kind::Bytes(_) => Kind::Bytes(length),
         kind => {
             if length.is_some() {
-                context.error(reader.key_place("length"), "only \"text\" and \"bytes\" have a length", "the others say theirs by their type");
+                context.error(
+                    reader.key_place("length"),
+                    "only \"text\" and \"bytes\" have a length",
+                    "the others say theirs by their type",
+                );
             }
             kind
         }

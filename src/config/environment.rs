@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::format::compressed::Decompressed;
+
 /// Surroundings in which a configuration is read.
 #[derive(Clone, Debug)]
 pub struct Environment {
@@ -63,15 +65,23 @@ impl Files {
         if contents.len() > bytes_max { Err(format!("it is longer than {bytes_max} bytes")) } else { Ok(contents) }
     }
 
-    /// As [`Files::read`], only for what is a file: a pipe could keep its reader waiting for ever.
+    /// The whole of what a file holds, decompressed where it is compressed by gzip or zstd; at most `bytes_max`. Only for what is a file: a pipe
+    /// could keep its reader waiting for ever.
     pub fn read_regular(&self, path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
-        if matches!(self, Files::Disk) {
-            let meta = std::fs::metadata(path).map_err(file_problem)?;
-            if !meta.is_file() && !meta.is_dir() {
-                return Err("it is not a regular file".to_owned());
-            }
+        if !matches!(self, Files::Disk) {
+            return self.read(path, bytes_max);
         }
-        self.read(path, bytes_max)
+        let meta = std::fs::metadata(path).map_err(file_problem)?;
+        if meta.is_dir() {
+            return Err("it is a directory".to_owned());
+        }
+        if !meta.is_file() {
+            return Err("it is not a regular file".to_owned());
+        }
+        let file = std::fs::File::open(path).map_err(file_problem)?;
+        let mut contents = Vec::new();
+        Decompressed::new(file).take(bytes_max as u64 + 1).read_to_end(&mut contents).map_err(file_problem)?;
+        if contents.len() > bytes_max { Err(format!("it is longer than {bytes_max} bytes")) } else { Ok(contents) }
     }
 
     /// As [`Files::read`], for text.

@@ -1,7 +1,5 @@
 //! `[function.<name>]`: the user's own SQL functions, in scripts.
 
-use std::sync::Arc;
-
 use super::diagnostic::nearest;
 use super::reader::{Context, Reader, shown};
 use super::script;
@@ -45,8 +43,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader) -> Option<Scr
     let in_script = in_script.to_owned();
     reader.finish(context, &[]);
     let (script, (parameters, returns)) = (script?, signature?);
-    let script = Arc::from(script.text.value.as_str());
-    Some(ScriptFunction { name: name.to_lowercase(), function: in_script, script, parameters, returns })
+    Some(ScriptFunction { name: name.to_lowercase(), function: in_script, script: script.text, parameters, returns })
 }
 
 /// `(a DOUBLE, b STRING) -> BOOLEAN`

@@ -31,13 +31,13 @@ pub mod topics;
 pub mod units;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Sources};
 pub use environment::{Environment, Files, file_problem};
 pub use settings::Settings;
 
-use crate::plan::{Program, ScriptFunction, TableSchema};
+use crate::plan::{Program, Query, ScriptFunction, TableSchema};
 use crate::sql::Catalog;
 use document::Table;
 use names::TableNames;
@@ -94,14 +94,7 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
         }
     }
     let kept_in = gateway.settings.data_dir.join(KEPT_TABLES);
-    let mut tables = Vec::new();
-    for (name, reader) in reference_tables {
-        table_names.add(context, "table", name, reader.place);
-        match table::read(context, name, reader, &kept_in) {
-            Some(table) => tables.push(table),
-            None => _ = broken.insert(name.to_owned()),
-        }
-    }
+    let tables = tables(context, reference_tables, &kept_in, &mut table_names, &mut broken);
     let functions = functions(context, function_tables);
     let mut queries = Vec::new();
     for (name, reader) in query_tables {
@@ -134,16 +127,40 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
 
     let sinks: Vec<SinkSettings> = sinks.into_iter().map(|(sink, _)| sink).collect();
     let gateway = gateway.with_store_limit(context, &sinks);
-    let queries = planned.queries.iter().filter_map(|query| queries.iter().find(|text| text.name == query.name));
+    let queries = query_settings(&planned.queries, &queries);
+    let program = Program { sources: schemas, tables: table_schemas, queries: planned.queries, functions };
+    Some(Settings { gateway, sources, tables, queries, sinks, program, warnings: Vec::new() })
+}
+
+/// The settings of the queries that could be planned, in their order.
+fn query_settings(planned: &[Query], texts: &[query::QueryText]) -> Vec<QuerySettings> {
+    let texts = planned.iter().filter_map(|query| texts.iter().find(|text| text.name == query.name));
     let settings = |text: &query::QueryText| QuerySettings {
         name: text.name.clone(),
         emit_every: text.emit_every,
         limits: text.limits,
         on_change: text.on_change,
     };
-    let queries = queries.map(settings).collect();
-    let program = Program { sources: schemas, tables: table_schemas, queries: planned.queries, functions };
-    Some(Settings { gateway, sources, tables, queries, sinks, program, warnings: Vec::new() })
+    texts.map(settings).collect()
+}
+
+/// The reference tables that could be read; the names of the others join `broken`.
+fn tables(
+    context: &mut Context,
+    sections: Vec<(&str, Reader)>,
+    kept_in: &Path,
+    names: &mut TableNames,
+    broken: &mut BTreeSet<String>,
+) -> Vec<table::ReferenceTable> {
+    let mut tables = Vec::new();
+    for (name, reader) in sections {
+        names.add(context, "table", name, reader.place);
+        match table::read(context, name, reader, kept_in) {
+            Some(table) => tables.push(table),
+            None => _ = broken.insert(name.to_owned()),
+        }
+    }
+    tables
 }
 
 /// The user's functions; of two whose names differ in case, or go by one number, the first.

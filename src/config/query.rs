@@ -69,8 +69,8 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader) -> QueryText 
 
 /// How long changed groups are withheld at most.
 fn emit_every(context: &mut Context, reader: &mut Reader, mode: OutputMode) -> Option<Duration> {
-    let place = reader.has("emit_every").then(|| reader.key_place("emit_every"))?;
     let every = reader.duration(context, "emit_every", Duration::from_secs(1)..=Duration::from_secs(86_400));
+    let place = reader.has("emit_every").then(|| reader.key_place("emit_every"))?;
     if !matches!(mode, OutputMode::Update | OutputMode::Complete) {
         let help = "in append mode each row comes once: remove `emit_every`, or use mode = \"update\"";
         context.error(place, "`emit_every` works in update and complete mode", help);

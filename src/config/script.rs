@@ -2,16 +2,17 @@
 
 use super::reader::{Context, Reader};
 use super::text::Text;
+use crate::plan::ScriptText;
 use crate::script::{Script, TEXT_BYTES_MAX};
 
 /// A script that compiles.
-pub struct ScriptText {
-    pub text: Text,
+pub struct CheckedScript {
+    pub text: ScriptText,
     pub compiled: Script,
 }
 
 /// The table's script; `None` if it is missing or wrong, which has then been reported.
-pub fn read(context: &mut Context, reader: &mut Reader) -> Option<ScriptText> {
+pub fn read(context: &mut Context, reader: &mut Reader) -> Option<CheckedScript> {
     let (file, inline) = (reader.text(context, "script"), reader.text(context, "script_text"));
     if file.is_some() && inline.is_some() {
         context.error(reader.key_place("script_text"), format!("[{}] has both `script` and `script_text`", reader.path), "keep one");
@@ -21,12 +22,21 @@ pub fn read(context: &mut Context, reader: &mut Reader) -> Option<ScriptText> {
         let message = format!("[{}] needs `script` or `script_text`", reader.path);
         context.error(reader.place, message, "for example: script = \"alarm.rhai\"");
     }
+    let is_file = file.is_some();
     let text = match file {
         Some(path) => context.read_file(&path, TEXT_BYTES_MAX)?,
         None => inline?,
     };
     match Script::compile(&text.value) {
-        Ok(compiled) => Some(ScriptText { text, compiled }),
+        Ok(compiled) => {
+            let name = context.sources.name(text.place.file);
+            let (file, lines_before) = match lines_before(context, &text) {
+                _ if is_file => (name.to_owned(), 0),
+                Some(lines) => (name.to_owned(), lines),
+                None => (format!("{name}, [{}] script_text", reader.path), 0),
+            };
+            Some(CheckedScript { text: ScriptText { text: text.value.into(), file: file.into(), lines_before }, compiled })
+        }
         Err(error) => {
             let at = error.place.map_or(0, |(line, column)| offset(&text.value, line, column));
             let end = text.value[at..].chars().next().map_or(at, |c| at + c.len_utf8());
@@ -34,6 +44,13 @@ pub fn read(context: &mut Context, reader: &mut Reader) -> Option<ScriptText> {
             None
         }
     }
+}
+
+/// Lines of the file before the text's, where its lines are those of the file.
+fn lines_before(context: &Context, text: &Text) -> Option<usize> {
+    let position = |offset| context.sources.position(text.place.file, text.place_of(offset..offset).start);
+    let ((first, column), (last, _)) = (position(0), position(text.value.len()));
+    (column == 1 && last - first == text.value.matches('\n').count()).then(|| first - 1)
 }
 
 /// The byte at which column `column` of line `line` begins, both from 1.

@@ -2,7 +2,7 @@
 
 use super::diagnostic::nearest;
 use super::reader::{Context, Reader, shown};
-use super::script::{self, ScriptText};
+use super::script::{self, CheckedScript};
 use super::text::Text;
 use crate::plan::{InitialState, OutputMode, Query, Relation, StateFunction, Timeout};
 use crate::script::encode_json;
@@ -19,7 +19,7 @@ const TIMEOUTS: [(&str, Timeout); 2] = [("event", Timeout::EventTime), ("process
 
 /// The section as it was read.
 pub struct StateText {
-    script: Option<ScriptText>,
+    script: Option<CheckedScript>,
     function: String,
     key: Vec<Text>,
     output: Option<Vec<Field>>,
@@ -91,7 +91,7 @@ impl StateText {
         let root = Relation::StateFunction(StateFunction {
             input: Box::new(query.root),
             keys,
-            script: script.text.value.clone(),
+            script: script.text.clone(),
             function: self.function.clone(),
             timeout: self.timeout,
             output: output.clone(),

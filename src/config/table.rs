@@ -73,7 +73,12 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, kept_in: &Pat
 /// By the file's name.
 fn kind_of(context: &mut Context, reader: &Reader, path: Option<&Text>) -> Option<Kind> {
     let path = path.filter(|_| !reader.has("format"))?;
-    match Path::new(&path.value).extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase).as_deref() {
+    let ending = |path: &Path| path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    let mut file = Path::new(&path.value).to_owned();
+    if ending(&file).is_some_and(|ending| matches!(ending.as_str(), "gz" | "zst")) {
+        file = file.with_extension("");
+    }
+    match ending(&file).as_deref() {
         Some("csv") => Some(Kind::Csv),
         Some("json" | "jsonl" | "ndjson") => Some(Kind::Json),
         _ => {

@@ -17,6 +17,7 @@ const EVERY_KIND: &str = r#"
 type = "mqtt"
 [table.a]
 [query.a]
+emit_every = "1s"
 state = {}
 [function.a]
 [sink.mqtt]

@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::hooks::{ALIVE_INTERVAL_US, Hooks};
 use super::report::{Report, tell_all};
 use crate::gateway::{Action, Event, Gateway};
+use crate::script::STACK_BYTES_MIN;
 use crate::source::SourceControl;
 use crate::status::Status;
 use crate::store::service::StoreRequest;
@@ -88,7 +89,7 @@ impl Core {
 pub fn spawn(core: Core) -> std::io::Result<oneshot::Receiver<()>> {
     let (tell, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    std::thread::Builder::new().name("core".to_owned()).spawn(move || {
+    std::thread::Builder::new().name("core".to_owned()).stack_size(STACK_BYTES_MIN).spawn(move || {
         runtime.block_on(core.run());
         // Nobody waits for the end when the process is already leaving.
         let _ = tell.send(());

@@ -255,6 +255,26 @@ mod tests {
     }
 
     #[test]
+    fn a_compressed_file_is_read_and_its_size_bounded() {
+        let gzip = |text: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let mut watcher = watcher(directory.path(), "a\n1\n");
+        settled(&mut watcher);
+        fs::write(directory.path().join("t.csv"), gzip(b"a\n1\n2\n")).unwrap();
+        assert!(matches!(settled(&mut watcher), Look::New(contents) if contents.rows.rows == 2));
+        assert_eq!(fs::read_to_string(directory.path().join("tables/t")).unwrap(), "a\n1\n2\n");
+        let whole = gzip(b"a\n1\n2\n3\n");
+        fs::write(directory.path().join("t.csv"), &whole[..whole.len() - 6]).unwrap();
+        assert!(matches!(settled(&mut watcher), Look::Bad(_)));
+        fs::write(directory.path().join("t.csv"), gzip(&[b'1'; 1 << 20])).unwrap();
+        assert!(matches!(settled(&mut watcher), Look::Bad(reason) if reason == "it is longer than 1000 bytes"));
+    }
+
+    #[test]
     fn a_file_that_never_settles_is_told() {
         let directory = tempfile::tempdir().unwrap();
         let mut watcher = watcher(directory.path(), "a\n");

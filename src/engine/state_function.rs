@@ -22,8 +22,8 @@ use crate::engine::render::render_row;
 use crate::engine::stage::Env;
 use crate::engine::state_codec::{Malformed, Reader};
 use crate::engine::state_limits::OperatorStatus;
-use crate::plan::{self, Timeout};
-use crate::script::{CallError, NotAState, Script, UpdateCall, Updated, check_state, rows_per_call};
+use crate::plan::{self, ScriptText, Timeout};
+use crate::script::{CallError, NotAState, Script, UpdateCall, Updated, check_state, rows_at_once};
 use crate::types::{DataType, Field, Value};
 
 /// Calls of one step that may run into a limit.
@@ -48,6 +48,7 @@ impl Kept for State {
 /// The operator.
 pub(super) struct StateFunction {
     script: Script,
+    text: ScriptText,
     function: String,
     keys: Vec<usize>,
     key_fields: Vec<Field>,
@@ -72,7 +73,8 @@ struct Call<'c> {
 impl StateFunction {
     /// Compiles the script. What is wrong with it or with the plan otherwise.
     pub fn new(plan: &plan::StateFunction, settings: &EngineSettings) -> Result<StateFunction, String> {
-        let script = Script::compile(&plan.script).map_err(|error| error.to_string())?;
+        let text = plan.script.clone();
+        let script = Script::compile(&text.text).map_err(|error| format!("{}: {error}", text.place(error.place)))?;
         script.check_function(&plan.function, &["key", "state", "rows", "now"])?;
         let input = plan.input.schema();
         let key_fields: Vec<Field> = plan.keys.iter().filter_map(|key| input.get(*key).cloned()).collect();
@@ -88,6 +90,7 @@ impl StateFunction {
         put_initial(&mut states, plan)?;
         Ok(StateFunction {
             script,
+            text,
             function: plan.function.clone(),
             keys: plan.keys.clone(),
             key_fields,
@@ -129,10 +132,13 @@ impl StateFunction {
         let columns: Vec<&Column> = chunk.columns.iter().map(SharedColumn::get).collect();
         let mut out = Output::new(&self.output);
         for (key, rows) in calls {
-            for rows in rows.chunks(rows_per_call(columns.len())) {
-                let call = Call { key: &key, columns: &columns, rows, now_us };
+            let mut rows = &rows[..];
+            while !rows.is_empty() {
+                let (now, later) = rows.split_at(rows_at_once(&columns, rows).len());
+                rows = later;
+                let call = Call { key: &key, columns: &columns, rows: now, now_us };
                 if let Err(reason) = self.call(&call, &mut out) {
-                    rows.iter().for_each(|row| env.complaints.reject(|| reason.clone(), || render_row(&self.input, chunk, *row)));
+                    now.iter().for_each(|row| env.complaints.reject(|| reason.clone(), || render_row(&self.input, chunk, *row)));
                 }
             }
         }
@@ -202,7 +208,7 @@ impl StateFunction {
         self.operations += self.script.operations(call.rows.len());
         let Updated { state, timeout_us, rows } = result.map_err(|error: CallError| {
             self.limit_hits += u32::from(error.limit);
-            format!("{}, {error}", self.function)
+            error.explain(&self.text, &self.function)
         })?;
         if state.is_empty() && timeout_us.is_none() {
             self.states.remove(call.key);

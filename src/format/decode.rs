@@ -144,7 +144,10 @@ enum Feed {
 
 enum Reader {
     Json(Box<JsonReader>),
-    Value { columns: Vec<PayloadColumn>, slots: Vec<Slot> },
+    Value {
+        columns: Vec<PayloadColumn>,
+        slots: Vec<Slot>,
+    },
     /// Another format's rows, read as JSON.
     Transcoded(Box<Transcoded>),
 }

@@ -4,6 +4,7 @@
 //! `to_json` does. This file holds the settings of a source's format.
 
 mod base64;
+pub mod compressed;
 mod convert;
 pub mod csv;
 mod decode;

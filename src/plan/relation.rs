@@ -1,6 +1,6 @@
 //! The relational operators, and what they are made of.
 
-use crate::plan::{AggregateCall, Expr, NamedExpr, SortKey, Span};
+use crate::plan::{AggregateCall, Expr, NamedExpr, ScriptText, SortKey, Span};
 use crate::types::{DataType, Field, Value, window_type};
 
 /// A relational operator over its inputs. A query that reads a query holds that query's tree.
@@ -43,9 +43,11 @@ pub enum Relation {
         input: Box<Relation>,
         by: Vec<SortKey>,
     },
+    /// At most `rows` rows after the first `skip`; those are left out. A stream has no `skip`.
     Limit {
         input: Box<Relation>,
         rows: u64,
+        skip: u64,
     },
     /// The rows of a reference table as of this batch; `columns` as in [`Relation::Scan`].
     ReferenceScan {
@@ -211,8 +213,7 @@ pub struct StateFunction {
     pub input: Box<Relation>,
     /// Key columns of the input.
     pub keys: Vec<usize>,
-    /// The script's text; never a path.
-    pub script: String,
+    pub script: ScriptText,
     pub function: String,
     pub timeout: Timeout,
     /// Names and types of the rows that it gives.

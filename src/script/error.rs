@@ -2,6 +2,10 @@
 
 use rhai::{EvalAltResult, ParseError, Position};
 
+use crate::plan::ScriptText;
+
+const OPERATIONS: &str = "the call takes too many operations";
+
 /// A script that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -13,27 +17,34 @@ pub struct ScriptError {
 
 /// A call that failed; it has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct CallError {
-    /// Line in the script, from 1, where known.
-    pub line: Option<usize>,
+    /// Line and column in the script, from 1, where known.
+    pub place: Option<(usize, usize)>,
     pub message: String,
     /// A limit ended it: calling on is likely to be as costly.
     pub limit: bool,
 }
 
-impl std::fmt::Display for CallError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "script line {line}: {}", self.message),
-            None => write!(f, "script: {}", self.message),
-        }
-    }
-}
-
 impl CallError {
     /// What the function gave is not what it should give.
     pub(super) fn of_result(message: String) -> CallError {
-        CallError { line: None, message, limit: false }
+        CallError { place: None, message, limit: false }
+    }
+
+    /// The interpreter itself came to grief.
+    pub(super) fn of_panic() -> CallError {
+        CallError { place: None, message: "the interpreter failed; please report the script".to_owned(), limit: true }
+    }
+
+    /// It has used up its operations.
+    pub(super) fn of_limit() -> CallError {
+        CallError { place: None, message: OPERATIONS.to_owned(), limit: true }
+    }
+
+    /// For people: `alarms.rhai:6:9: in update: too hot`.
+    pub fn explain(&self, script: &ScriptText, function: &str) -> String {
+        format!("{}: in {function}: {}", script.place(self.place), self.message)
     }
 }
 
@@ -63,13 +74,13 @@ impl From<Box<EvalAltResult>> for CallError {
                 | EvalAltResult::ErrorTooManyVariables(..)
         );
         let message = match &*error {
-            EvalAltResult::ErrorTerminated(..) => "the call takes too many operations".to_owned(),
+            EvalAltResult::ErrorTerminated(..) => OPERATIONS.to_owned(),
             EvalAltResult::ErrorStackOverflow(..) => "too many functions call each other".to_owned(),
             EvalAltResult::ErrorDataTooLarge(what, _) => format!("{what} is over the limit"),
             EvalAltResult::ErrorRuntime(value, _) if value.is_string() => value.to_string(),
             other => other.to_string(),
         };
-        CallError { line: position.line(), message, limit }
+        CallError { place: place(position), message, limit }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rhai::{Dynamic, Engine, EvalAltResult, Position};
+use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, Position};
+
+use super::limits::{ARRAY_MAX, STRING_BYTES_MAX};
 
 type Checked<T> = Result<T, Box<EvalAltResult>>;
 
@@ -64,12 +66,53 @@ pub fn register(engine: &mut Engine, timeouts: &Timeouts) {
         engine.register_fn(name, move |count: i64| times(count, unit_us));
         engine.register_fn(name, move |count: f64| Ok::<i64, Box<EvalAltResult>>((count * unit_us as f64) as i64));
     }
+    #[cfg(test)]
+    engine.register_fn("panic", || -> () { panic!("as a fault of the interpreter would") });
+    engine.register_fn("pad", pad).register_fn("pad", pad_array);
     engine.register_fn("format_time", format_time);
     engine.register_fn("is_null", |value: Dynamic| value.is_unit());
 }
 
 fn times(count: i64, unit_us: i64) -> Checked<i64> {
     count.checked_mul(unit_us).ok_or_else(|| failure("the duration is out of range"))
+}
+
+/// In place of Rhai's own, which has no end where `with` is empty.
+fn pad(text: &mut ImmutableString, chars_min: i64, with: &str) -> Checked<()> {
+    let missing = usize::try_from(chars_min).unwrap_or(0).saturating_sub(text.chars().count());
+    if with.is_empty() {
+        return Err(failure("there is nothing to pad with"));
+    }
+    if missing > STRING_BYTES_MAX {
+        return Err(Box::new(EvalAltResult::ErrorDataTooLarge("Length of string".to_owned(), Position::NONE)));
+    }
+    *text += with.chars().cycle().take(missing).collect::<String>().as_str();
+    Ok(())
+}
+
+/// In place of Rhai's own, which multiplies lengths without looking.
+fn pad_array(array: &mut Array, count_min: i64, with: Dynamic) -> Checked<()> {
+    let count = usize::try_from(count_min).unwrap_or(0);
+    let (elements, text_bytes) = sizes(&with);
+    if count.saturating_mul(elements) > ARRAY_MAX || count.saturating_mul(text_bytes) > STRING_BYTES_MAX {
+        return Err(Box::new(EvalAltResult::ErrorDataTooLarge("Size of array".to_owned(), Position::NONE)));
+    }
+    array.resize(count.max(array.len()), with);
+    Ok(())
+}
+
+/// Values within a value, itself included, and bytes of text.
+fn sizes(value: &Dynamic) -> (usize, usize) {
+    let all = |values: &mut dyn Iterator<Item = &Dynamic>| {
+        values.map(sizes).fold((1, 0), |(count, bytes), (more, longer)| (count + more, bytes + longer))
+    };
+    if let Ok(items) = value.as_array_ref() {
+        all(&mut items.iter())
+    } else if let Ok(members) = value.as_map_ref() {
+        all(&mut members.values())
+    } else {
+        (1, value.as_immutable_string_ref().map_or(0, |text| text.len()))
+    }
 }
 
 /// As `2026-01-31T12:34:56.789Z`.

@@ -14,7 +14,7 @@ mod limits;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rhai::{AST, Array, CallFnOptions, Dynamic, Engine, Map, Scope};
 
@@ -30,6 +30,9 @@ use limits::Budget;
 
 /// Rows that one call of a state function is given.
 const ROWS_PER_CALL_MAX: usize = 250;
+
+/// Bytes of text in the rows of one call, unless a single row has more.
+const TEXT_PER_CALL_MAX: usize = limits::STRING_BYTES_MAX / 4;
 
 /// A compiled script. Calls are independent of each other: it keeps nothing between them.
 pub struct Script {
@@ -65,9 +68,16 @@ pub struct Updated {
     pub rows: Vec<Vec<Value>>,
 }
 
-/// How many rows of so many columns a state function is given at once.
-pub fn rows_per_call(columns: usize) -> usize {
-    (limits::MAP_MAX / 2 / columns.max(1)).clamp(1, ROWS_PER_CALL_MAX)
+/// The rows that a state function is given at once: of a key's `rows` the first ones that leave it room to work with them.
+pub fn rows_at_once<'r>(columns: &[&Column], rows: &'r [u32]) -> &'r [u32] {
+    let count_max = (limits::MAP_MAX / 2 / columns.len().max(1)).clamp(1, ROWS_PER_CALL_MAX);
+    let text_bytes = |row: &u32| columns.iter().filter_map(|column| column.text(*row as usize)).map(str::len).sum::<usize>();
+    let mut bytes = 0;
+    let fitting = rows.iter().take(count_max).take_while(|row| {
+        bytes += text_bytes(row);
+        bytes <= TEXT_PER_CALL_MAX
+    });
+    &rows[..fitting.count().max(1).min(rows.len())]
 }
 
 impl Script {
@@ -133,7 +143,11 @@ impl Script {
 
     fn call(&self, function: &str, args: Vec<Dynamic>) -> Result<Dynamic, CallError> {
         let options = CallFnOptions::new().eval_ast(false);
-        Ok(self.engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), &self.ast, function, args)?)
+        let call = || self.engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), &self.ast, function, args);
+        // Nothing is kept between calls, so nothing is left in pieces.
+        let result = catch_unwind(AssertUnwindSafe(call)).map_err(|_| CallError::of_panic())??;
+        // Some functions, `sort` for one, pass over what fails in a function that they call.
+        if self.budget.left() == 0 { Err(CallError::of_limit()) } else { Ok(result) }
     }
 }
 
@@ -187,6 +201,3 @@ impl std::fmt::Debug for Script {
         f.debug_struct("Script").field("functions", &self.functions()).finish()
     }
 }
-
-/// A script's text as the plan carries it. Cheap to clone.
-pub type ScriptText = Arc<str>;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::batch::ColumnBuilder;
+use crate::plan::ScriptText;
 
 fn fields() -> Vec<Field> {
     vec![Field::new("device", DataType::String), Field::new("v", DataType::Double)]
@@ -87,20 +88,24 @@ fn timeouts_are_asked_for_in_each_call() {
 
 #[test]
 fn a_failing_call_says_where() {
-    for (body, line, message) in [
-        ("let x = 1;\nx / 0", Some(3), "Division by zero: 1 / 0"),
-        ("throw \"too hot\";", Some(2), "too hot"),
-        ("9223372036854775807 + key.len()", Some(2), "Addition overflow: 9223372036854775807 + 1"),
-        ("nowhere(1)", Some(2), "Function not found: nowhere (i64)"),
-        ("rows[5].v", Some(2), "Array index 5 out of bounds: only 3 elements in array"),
-        ("state.n += 1;", Some(2), ""),
-        ("let f = |x| { x / 0 };\nf.call(1)", Some(2), "Division by zero: 1 / 0"),
+    for (body, place, message) in [
+        ("let x = 1;\nx / 0", (3, 3), "Division by zero: 1 / 0"),
+        ("throw \"too hot\";", (2, 1), "too hot"),
+        ("  9223372036854775807 + key.len()", (2, 23), "Addition overflow: 9223372036854775807 + 1"),
+        ("nowhere(1)", (2, 1), "Function not found: nowhere (i64)"),
+        ("\"a\".pad(5, \"\")", (2, 5), "there is nothing to pad with"),
+        ("rows[5].v", (2, 6), "Array index 5 out of bounds: only 3 elements in array"),
+        ("state.n += 1;", (2, 7), "Unknown property 'n'"),
+        ("let f = |x| { x / 0 };\nf.call(1)", (2, 17), "Division by zero: 1 / 0"),
     ] {
         let error = run(body, &[]).unwrap_err();
-        assert_eq!((error.line, error.limit), (line, false), "{body}: {error}");
+        assert_eq!((error.place, error.limit), (Some(place), false), "{body}: {error}");
         assert!(error.message.starts_with(message), "{body}: {error}");
     }
-    assert_eq!(run("1 / 0", &[]).unwrap_err().to_string(), "script line 2: Division by zero: 1 / 0");
+    let script = ScriptText { file: "gateway.toml".into(), lines_before: 40, ..ScriptText::from("") };
+    assert_eq!(run("1 / 0", &[]).unwrap_err().explain(&script, "update"), "gateway.toml:42:3: in update: Division by zero: 1 / 0");
+    let error = run("#{ m: 1 }", &[]).unwrap_err();
+    assert_eq!(error.explain(&script, "update"), "gateway.toml: in update: the output has no column `m`");
 }
 
 #[test]
@@ -113,6 +118,12 @@ fn a_script_without_end_or_measure_is_stopped() {
         "let s = \"x\"; loop { s += s; }",
         "let a = [1]; loop { a += a; }",
         "let a = []; a.pad(2000000000, 1);",
+        "let a = [1]; a.pad(9223372036854775807, [1, 2, 3, 4]);",
+        "let a = [1]; a.pad(4611686018427387904, [1, 2, 3, 4]);",
+        "let s = \"\"; for i in 0..100000 { s += \"xxxxxxxxxxxxxxxx\"; }",
+        "rows.map(|row| { loop { } })",
+        "rows.sort(|a, b| { loop { } });",
+        "let f = |f| f.call(f); f.call(f)",
         "let s = \"\"; s.pad(2000000000, 'x');",
         "let m = #{}; for i in 0..1000000 { m[i.to_string()] = i; }",
         "for i in 0..9223372036854775807 { }",
@@ -140,6 +151,63 @@ fn scripts_see_nothing_of_the_world() {
 }
 
 #[test]
+fn a_fault_of_the_interpreter_is_an_error() {
+    let error = run("state = 1; panic()", &[]).unwrap_err();
+    assert!(error.limit && error.message.starts_with("the interpreter failed"), "{error}");
+}
+
+/// Names of functions and operators that scripts can call, natively implemented.
+const NATIVE: &str = "! != % & * ** + += - / < << <= == > >= ^ | E PI abs acos acosh all append as_string asin asinh atan atanh bits blob bytes \
+    ceiling chars chop clear contains cos cosh crop dedup drain end ends_with exp extract fill_with filter find find_map floor for_each \
+    fraction get get_bits hypot index_of insert int is_empty is_finite is_infinite is_nan is_zero keys len ln log make_lower make_upper \
+    map max merge min mixin name order order_by pad parse_be_float parse_be_int parse_float parse_int parse_le_float parse_le_int pop push \
+    range reduce reduce_rev remove repeat replace retain reverse round set set_bits shift sign sin sinh some sort sort_by sort_desc splice \
+    split split_at split_rev sqrt start starts_with sub_string tan tanh to_array to_binary to_blob to_chars to_debug to_decimal to_degrees to_float \
+    to_hex to_int to_json to_lower to_octal to_radians to_string to_upper trim truncate values write_be write_le write_utf8 zip timeout_at \
+    timeout_after no_timeout millis seconds minutes hours days format_time is_null";
+
+#[test]
+fn no_function_panics_or_runs_on_whatever_it_is_given() {
+    let script = Script::compile(
+        "fn none(f) { Fn(f).call() } fn one(f, a) { Fn(f).call(a) } fn two(f, a, b) { Fn(f).call(a, b) }
+         fn three(f, a, b, c) { Fn(f).call(a, b, c) } fn make() { [|x| x, |x, y| y, 0..9223372036854775807, -5..=3, 1e300 * 1e300, [3, \"x\", 1.5, [1]], #{ a: 1 }] }",
+    );
+    let script = script.unwrap();
+    let call = |name: &str, args: Vec<Dynamic>| {
+        script.budget.begin(limits::OPERATIONS_MAX);
+        script.timeouts.begin(0, true);
+        script.call(name, args)
+    };
+    let mut values = call("make", Vec::new()).unwrap().into_array().unwrap();
+    values.extend([0i64, 3, -1, i64::MAX, i64::MIN].map(Dynamic::from));
+    values.extend([1e300.into(), "".into(), "1ä€".into(), 'x'.into(), Dynamic::UNIT]);
+    values.push(Dynamic::from_blob(vec![1, 2, 255]));
+    let (mut calls, mut good) = (0, 0);
+    let mut try_it = |args: &[&Dynamic], function: &str| {
+        let with = ["none", "one", "two", "three"][args.len()];
+        let args = std::iter::once(Dynamic::from(function.to_owned())).chain(args.iter().map(|arg| (*arg).clone()));
+        let result = call(with, args.collect());
+        (calls, good) = (calls + 1, good + u32::from(result.is_ok()));
+        let text = result.err().map(|error| error.message).unwrap_or_default();
+        assert!(!text.contains("the interpreter failed"), "{function}: {text}");
+    };
+    for function in NATIVE.split_whitespace() {
+        try_it(&[], function);
+        for a in &values {
+            try_it(&[a], function);
+            for (index, b) in values.iter().enumerate() {
+                try_it(&[a, b], function);
+                // Positions and lengths.
+                if index % 7 == 0 {
+                    [7, 10, 13].into_iter().for_each(|c| try_it(&[a, &values[c], b], function));
+                }
+            }
+        }
+    }
+    assert!(calls > 30_000 && good > 400, "{good} of {calls} calls");
+}
+
+#[test]
 fn state_within_itself_is_a_copy() {
     let updated =
         run("state = #{ n: 1 }; state.me = state; state.me.me = state; let f = || state; state.list = [state, #{ s: state }];", &[]);
@@ -154,7 +222,7 @@ fn scalar_functions_take_and_give_values() {
     assert_eq!(script.call_scalar("dew_point", &[double(20.0), double(50.0)], &DataType::Double), Ok(Value::Double(10.0)));
     assert_eq!(script.call_scalar("dew_point", &[double(20.0), double(0.0)], &DataType::Double), Ok(Value::Null));
     let error = script.call_scalar("bad", &[(Value::Int(1), &DataType::Int)], &DataType::Int).unwrap_err();
-    assert_eq!((error.line, error.message.as_str()), (Some(3), "Division by zero: 1 / 0"));
+    assert_eq!((error.place, error.message.as_str()), (Some((3, 5)), "Division by zero: 1 / 0"));
     assert!(script.call_scalar("dew_point", &[double(20.0), (Value::Null, &DataType::Double)], &DataType::Double).is_err());
     assert_eq!(script.check_function("dew_point", &["t", "h"]), Ok(()));
     assert_eq!(

@@ -160,7 +160,7 @@ pub fn build(kind: Kind, mut written: Written, mode: OutputMode) -> Result<Aggre
     }
     let typed = match kind {
         Kind::Count => {
-            check_count(&written.name, args.len(), usize::from(distinct), None, span)?;
+            check_count(&written.name, args.len(), 1, None, span)?;
             let args = if distinct { args } else { countable(args) };
             (F::Count, args, DataType::BigInt)
         }

@@ -108,6 +108,10 @@ impl Dialect for SparkDialect {
         true
     }
 
+    fn supports_cross_join_constraint(&self) -> bool {
+        true
+    }
+
     fn supports_bang_not_operator(&self) -> bool {
         true
     }

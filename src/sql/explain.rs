@@ -85,7 +85,11 @@ impl Explained<'_> {
             }
             Relation::Aggregate { keys, aggregates, .. } => self.aggregate(relation, keys, aggregates, &names),
             Relation::Sort { by, .. } => self.line("sort", &explain_relation::sort_keys(by, &names)),
-            Relation::Limit { rows, .. } => self.line("limit", &format!("{rows} rows")),
+            Relation::Limit { rows, skip, .. } => {
+                let skipped = if *skip > 0 { format!(" after the first {skip}") } else { String::new() };
+                let rows = if *rows == u64::MAX { "all".to_string() } else { rows.to_string() };
+                self.line("limit", &format!("{rows} rows{skipped}"));
+            }
             Relation::Union { inputs } => self.line("union", &format!("all rows of {} inputs", inputs.len())),
             Relation::Join(join) => self.line("join", &explain_relation::join(join)),
             Relation::Generate { generator, outer, columns, .. } => {
@@ -97,7 +101,7 @@ impl Explained<'_> {
                 let keys: Vec<&str> = keys.iter().filter_map(|key| names.get(*key)).map(|field| field.name.as_str()).collect();
                 self.line("dedup", &format!("first row of each {} within {}", keys.join(", "), show_duration(*delay_us)));
             }
-            Relation::StateFunction(function) => self.line("state", &format!("rows of each key through {}", function.function)),
+            Relation::StateFunction(function) => self.line("state", &explain_relation::state_function(function, &names)),
         }
     }
 

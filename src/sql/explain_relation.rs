@@ -1,7 +1,9 @@
 //! Operators that join, multiply or number rows, for people.
 
 use super::explain::{call, show};
-use crate::plan::{Expr, Frame, FrameBound, Generator, Join, JoinKind, OverCall, OverFunction, Relation, SortKey, WindowSpec};
+use crate::plan::{
+    Expr, Frame, FrameBound, Generator, Join, JoinKind, OverCall, OverFunction, Relation, SortKey, StateFunction, Timeout, WindowSpec,
+};
 use crate::types::Field;
 use crate::types::duration::show_duration;
 
@@ -104,4 +106,15 @@ fn frame(frame: &Frame, names: &[Field]) -> String {
     };
     let unit = if frame.rows { "rows" } else { "range" };
     format!(" over the {unit} from {} to {}", bound(&frame.start), bound(&frame.end))
+}
+
+/// `update in alarms.rhai for each device, timeouts in event time`
+pub fn state_function(function: &StateFunction, names: &[Field]) -> String {
+    let keys: Vec<&str> = function.keys.iter().filter_map(|key| names.get(*key)).map(|field| field.name.as_str()).collect();
+    let timeouts = match function.timeout {
+        Timeout::None => "without timeouts",
+        Timeout::EventTime => "timeouts in event time",
+        Timeout::ProcessingTime => "timeouts in processing time",
+    };
+    format!("{} in {} for each {}, {timeouts}", function.function, function.script.place(None), keys.join(", "))
 }

@@ -9,14 +9,14 @@ use super::error::{SqlError, join};
 use super::functions;
 use super::generate::Generated;
 use super::grouping::Grouping;
-use super::lambdas::name_of;
 use super::lex::span_of;
 use super::over::WrittenOver;
 use super::places::Stand;
 use super::planner::Planner;
 use super::scope::{self, Scope};
+use super::subquery::Subquery;
 use super::tree;
-use super::{collections, intervals, literal, row_window, scripted, wildcard, window};
+use super::{collections, intervals, literal, row_window, scripted, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, Function, OutputMode, Span};
 use crate::types::{DataType, Field, Value};
 
@@ -41,7 +41,6 @@ pub enum Clause {
 
 /// Plans the expressions of one SELECT.
 pub struct ExprPlanner<'a> {
-    #[allow(dead_code)]
     pub planner: &'a Planner<'a>,
     pub text: &'a str,
     pub mode: OutputMode,
@@ -50,6 +49,8 @@ pub struct ExprPlanner<'a> {
     pub clause: Clause,
     /// Names of the SELECT list: in HAVING and ORDER BY they come before the input's columns, elsewhere after them.
     pub aliases: Vec<(String, Expr)>,
+    /// The keys of GROUP BY: in HAVING their columns come before the names of the SELECT list.
+    pub keys: Vec<Expr>,
     /// What the bare name `window` means in an aggregation.
     pub window: Option<Expr>,
     /// The aggregates met so far; columns stand for them.
@@ -60,6 +61,8 @@ pub struct ExprPlanner<'a> {
     pub overs: Vec<WrittenOver>,
     /// The calls of `grouping` and `grouping_id` so far; columns stand for them.
     pub groupings: Vec<Grouping>,
+    /// The subqueries so far; columns stand for their values.
+    pub subqueries: Vec<Subquery>,
     /// What WINDOW defines.
     pub named_windows: &'a [ast::NamedWindowDefinition],
     pub in_aggregate: bool,
@@ -89,11 +92,13 @@ impl<'a> ExprPlanner<'a> {
             scope,
             clause,
             aliases: Vec::new(),
+            keys: Vec::new(),
             window: None,
             aggregates: Vec::new(),
             generators: Vec::new(),
             overs: Vec::new(),
             groupings: Vec::new(),
+            subqueries: Vec::new(),
             named_windows: &[],
             in_aggregate: false,
             in_generator: false,
@@ -173,9 +178,7 @@ impl<'a> ExprPlanner<'a> {
             | E::Overlay { .. }
             | E::Trim { .. } => self.syntax(expr),
             E::Interval(interval) => intervals::literal(interval),
-            E::Subquery(_) | E::Exists { .. } | E::InSubquery { .. } => {
-                Err(SqlError::unsupported(place(expr), "a subquery in an expression"))
-            }
+            E::Subquery(_) | E::Exists { .. } | E::InSubquery { .. } => self.subquery(expr),
             E::Wildcard(_) | E::QualifiedWildcard(..) => Err(SqlError::new(place(expr), "`*` cannot stand here")),
             E::Lambda(_) => {
                 Err(SqlError::new(place(expr), "a lambda is an argument of transform, filter and their like; it cannot stand here"))
@@ -200,6 +203,12 @@ impl<'a> ExprPlanner<'a> {
             return Ok(found);
         }
         let aliases_first = matches!(self.clause, Clause::Having | Clause::Qualify | Clause::OrderBy) && !self.in_aggregate;
+        if self.clause == Clause::Having
+            && let Ok(Some(found)) = self.scope.resolve(&parts, span)
+            && self.keys.iter().any(|key| tree::same(key, &found))
+        {
+            return Ok(found);
+        }
         if aliases_first && let Some(found) = self.alias(&parts, span)? {
             return Ok(found);
         }
@@ -215,6 +224,9 @@ impl<'a> ExprPlanner<'a> {
         if !aliases_first && let Some(found) = self.alias(&parts, span)? {
             return Ok(found);
         }
+        if let Some(found) = self.outer_name(&parts, span)? {
+            return Ok(found);
+        }
         let names: Vec<&str> = self.aliases.iter().map(|(name, _)| name.as_str()).collect();
         let error = self.scope.unknown(&parts, &names, span);
         Err(match parts[0].to_ascii_lowercase().as_str() {
@@ -222,6 +234,15 @@ impl<'a> ExprPlanner<'a> {
             "current_timestamp" | "current_date" | "now" => super::unknown::unknown(&parts[0].to_ascii_lowercase(), span),
             _ => error,
         })
+    }
+
+    /// A column of the query around this subquery.
+    fn outer_name(&self, parts: &[&str], span: Span) -> Result<Option<Expr>, SqlError> {
+        let outer = self.planner.outer.borrow();
+        let Some(found) = outer.last().map_or(Ok(None), |scope| scope.resolve(parts, span))? else { return Ok(None) };
+        let mut found = found;
+        tree::renumber_columns(&mut found, &|index| Some(Stand::Outer(index).column()));
+        Ok(Some(found))
     }
 
     fn alias(&self, parts: &[&str], span: Span) -> Result<Option<Expr>, SqlError> {
@@ -351,17 +372,13 @@ impl<'a> ExprPlanner<'a> {
         if let Some(planned) = self.higher_order(&name, args, span) {
             return planned;
         }
-        if name == "struct" && args.iter().any(|arg| wildcard::star(arg).is_some()) {
-            return self.structure_with_star(args, span);
-        }
-        let mut planned = args.iter().map(|arg| self.argument(arg, &name)).collect::<Result<Vec<_>, _>>()?;
+        let (mut planned, names) = self.arguments(args, &name)?;
         if let Some(own) = self.planner.catalog.functions.iter().find(|function| function.name == name) {
             return scripted::call(own, planned, span);
         }
         if matches!(name.as_str(), "grouping" | "grouping_id") {
             return self.grouping_call(&name, planned, span);
         }
-        let names: Vec<Option<String>> = args.iter().map(|arg| argument_expr(arg).and_then(name_of)).collect();
         match collections::build(&name, &mut planned, &names, span) {
             Some(built) => built,
             None => functions::build(&name, planned, span, self.budget),

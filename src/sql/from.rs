@@ -30,7 +30,8 @@ impl Planner<'_> {
                 self.dress(planned, Alias::of(alias.as_ref()), None, place(factor))
             }
             TableFactor::NestedJoin { table_with_joins, alias } => self.plan_nested(table_with_joins, alias.as_ref(), place(factor)),
-            TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => Err(SqlError::unsupported(place(factor), "PIVOT or UNPIVOT")),
+            TableFactor::Pivot { .. } => self.plan_pivot(factor),
+            TableFactor::Unpivot { .. } => self.plan_unpivot(factor),
             _ => Err(SqlError::unsupported(place(factor), "this kind of table")),
         }
     }
@@ -121,11 +122,12 @@ impl Planner<'_> {
     /// Applies a table's alias and WATERMARK clause.
     pub fn dress(&self, mut planned: Planned, alias: Alias, table: Option<&str>, span: Span) -> Result<Planned, SqlError> {
         if !alias.columns.is_empty() {
-            let mut visible = planned.scope.columns.iter_mut().filter(|column| column.shown == Shown::Always);
-            for name in &alias.columns {
-                let column = visible.next().ok_or_else(|| SqlError::new(span, "the alias names more columns than there are"))?;
-                column.name = name.clone();
+            let visible: Vec<&mut ScopeColumn> = planned.scope.columns.iter_mut().filter(|column| column.shown == Shown::Always).collect();
+            let (named, columns) = (alias.columns.len(), visible.len());
+            if named != columns {
+                return Err(SqlError::new(span, format!("the alias names {named} columns, but there are {columns}")));
             }
+            visible.into_iter().zip(&alias.columns).for_each(|(column, name)| column.name = name.clone());
         }
         match alias.name.as_deref().or(table) {
             Some(name) => planned.scope.qualify(name),

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{self, FunctionArg, FunctionArguments, LateralView, TableFactor};
 
-use super::coerce::{coerce, unify, with_article};
+use super::coerce::{unify, with_article};
 use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
 use super::lex::span_of;
@@ -105,6 +105,13 @@ fn stack(mut args: Vec<Expr>, span: Span) -> Result<Generated, SqlError> {
     let mut fields = Vec::with_capacity(width);
     let mut made: Vec<Vec<Expr>> = vec![Vec::with_capacity(width); rows];
     for (index, column) in columns.into_iter().enumerate() {
+        let mut types = column.iter().filter(|value| value.data_type != DataType::Null).map(|value| (&value.data_type, value.span));
+        if let Some((first, _)) = types.next()
+            && let Some((other, place)) = types.find(|(data_type, _)| *data_type != first)
+        {
+            let message = format!("column {index} of stack holds {} and {}", with_article(first), with_article(other));
+            return Err(SqlError::new(place, message).help("convert one of them with CAST(… AS …)"));
+        }
         let (column, data_type) = unify(column, "stack")?;
         fields.push(Field::new(format!("col{index}"), data_type));
         made.iter_mut().zip(column).for_each(|(row, value)| row.push(value));
@@ -115,7 +122,11 @@ fn stack(mut args: Vec<Expr>, span: Span) -> Result<Generated, SqlError> {
 /// `json_tuple(text, name, …)`: always one row.
 fn json_tuple(args: Vec<Expr>, span: Span) -> Result<Generated, SqlError> {
     check_count("json_tuple", args.len(), 2, None, span)?;
-    let mut texts = args.into_iter().map(|arg| coerce(arg, &DataType::String)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(other) = args.iter().find(|arg| arg.data_type != DataType::String) {
+        let error = SqlError::new(other.span, format!("json_tuple takes texts, not {}", with_article(&other.data_type)));
+        return Err(error.help("convert it with CAST(… AS STRING)"));
+    }
+    let mut texts = args;
     let text = texts.remove(0);
     let columns = (0..texts.len()).map(|index| Field::new(format!("c{index}"), DataType::String)).collect();
     let member = |name| tree::call(Function::Collection(Collection::JsonMember), vec![text.clone(), name], DataType::String);
@@ -242,11 +253,8 @@ impl Planner<'_> {
         let mut numbers = Vec::new();
         for arg in args {
             let planned = exprs.argument(arg, "range")?;
-            numbers.push(match planned.node {
-                ExprNode::Literal(Value::Int(number)) => i64::from(number),
-                ExprNode::Literal(Value::BigInt(number)) => number,
-                _ => return Err(SqlError::new(planned.span, "range takes whole numbers as literals")),
-            });
+            let number = tree::whole_number(&planned);
+            numbers.push(number.ok_or_else(|| SqlError::new(planned.span, "range takes whole numbers as literals"))?);
         }
         let (start, end, step) = match numbers[..] {
             [end] => (0, end, 1),

@@ -10,6 +10,7 @@ use super::names::output_name;
 use super::places::Stand;
 use super::planner::Planner;
 use super::select::{Computed, ordinal};
+use super::subquery::holds_subquery;
 use super::{optimize, row_window, tree, window};
 use crate::plan::{AggregateCall, Expr, ExprNode, GroupKey, NamedExpr, OutputMode, Relation, Span};
 
@@ -46,7 +47,7 @@ fn is_window_call(expr: &ast::Expr) -> bool {
 pub fn plan_keys(exprs: &mut ExprPlanner<'_>, select: &ast::Select, items: &[NamedExpr]) -> Result<Keys, SqlError> {
     exprs.clause = Clause::GroupBy;
     let mut keys: Vec<NamedExpr> = Vec::new();
-    let mut sets = None;
+    let mut sets: Option<Vec<Vec<usize>>> = None;
     match &select.group_by {
         GroupByExpr::All(modifiers) if modifiers.is_empty() => {
             for item in items.iter().filter(|item| !has_aggregate(&item.expr)) {
@@ -70,10 +71,12 @@ pub fn plan_keys(exprs: &mut ExprPlanner<'_>, select: &ast::Select, items: &[Nam
             sets = written_sets.map(|sets| sets.iter().map(|set| set.iter().map(place_of).collect()).collect());
         }
     }
+    // One empty set is an aggregation of all rows, of none too.
+    let sets = sets.filter(|sets| !(keys.is_empty() && sets.len() == 1));
     if keys.len() > KEYS_MAX {
         return Err(SqlError::new(place(&select.group_by), format!("GROUP BY has more than {KEYS_MAX} keys")));
     }
-    Ok(Keys { keys, sets })
+    Ok(Keys { keys, sets, counts: vec![] })
 }
 
 /// Adds the key that is written; its place among the keys.
@@ -114,7 +117,7 @@ impl Planner<'_> {
         &self,
         exprs: &ExprPlanner<'_>,
         input: Relation,
-        Keys { keys: written, sets }: Keys,
+        Keys { keys: written, sets, .. }: Keys,
         aggregates: Vec<AggregateCall>,
         computed: &mut Computed,
         span: Span,
@@ -172,7 +175,7 @@ impl Planner<'_> {
         group_keys.extend(further.into_iter().map(|expr| GroupKey::Expr(NamedExpr { name: "grouping".to_string(), expr })));
         let mut relation = Relation::Aggregate { input: Box::new(input), keys: group_keys, aggregates };
         self.check_aggregate(&relation, "an aggregation", span)?;
-        if let Some(predicate) = computed.having.take() {
+        if let Some(predicate) = computed.having.take_if(|having| !holds_subquery(having)) {
             tree::check_expr_depth(&predicate)?;
             relation = Relation::Filter { input: Box::new(relation), predicate };
         }

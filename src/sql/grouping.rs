@@ -20,6 +20,8 @@ pub struct Keys {
     pub keys: Vec<NamedExpr>,
     /// Which keys each grouping set has; `None` for a plain GROUP BY.
     pub sets: Option<Vec<Vec<usize>>>,
+    /// Which aggregates count rows: they are 0 where there are none.
+    pub counts: Vec<bool>,
 }
 
 /// Keys that come and go together.

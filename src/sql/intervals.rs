@@ -78,8 +78,11 @@ fn both([left, right]: [Result<Expr, SqlError>; 2]) -> Result<Vec<Expr>, SqlErro
     Ok(vec![left?, right?])
 }
 
-/// Time plus interval.
+/// Time plus interval; a text stays one.
 fn shifted(operator: Function, time: Expr, interval: Expr) -> Result<Expr, SqlError> {
+    if time.data_type == DataType::String {
+        return Ok(cast(shifted(operator, cast(time, &DataType::Timestamp), interval)?, &DataType::String));
+    }
     let function = match operator {
         Function::TryAdd | Function::TrySubtract => Function::Time(TimeFunction::TryAddMicros),
         _ => Function::AddMicros,

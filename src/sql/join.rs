@@ -10,6 +10,7 @@ use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
 use super::planner::{Planned, Planner};
 use super::scope::{Scope, ScopeColumn, Shown};
+use super::subquery::{holds_subquery, is_correlated};
 use super::{join_time, operators, tree};
 use crate::plan::{Expr, ExprNode, Function, Join, JoinKey, JoinKind, NamedExpr, OutputMode, Relation, Span};
 use crate::types::DataType;
@@ -85,27 +86,44 @@ impl Planner<'_> {
         };
         let width = left.scope.columns.len();
         let both = Scope { columns: left.scope.columns.iter().chain(&right.scope.columns).cloned().collect() };
-        let mut conditions = Vec::new();
+        let (mut conditions, mut subqueries) = (Vec::new(), Vec::new());
         if let JoinConstraint::On(condition) = constraint {
             let mut exprs = ExprPlanner::new(self, &both, Clause::On);
             tree::conjuncts(exprs.plan_boolean(condition)?, &mut conditions);
+            subqueries = exprs.subqueries;
+        }
+        let (later, mut conditions): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(holds_subquery);
+        if let (Some(first), false) = (later.first(), matches!(kind, JoinKind::Inner | JoinKind::Cross)) {
+            return Err(SqlError::unsupported(first.span, "a subquery in the condition of such a join")
+                .help("filter one side in a subquery in FROM"));
         }
         for column in &shared {
             let side = |index: usize| tree::column(index, both.columns[index].data_type.clone(), span);
             conditions.push(operators::comparison(Function::Equal, side(column.left), side(width + column.right))?);
         }
-        let joined = self.join_on(left, right, kind, conditions, span)?;
+        let mut joined = self.join_on(left, right, kind, conditions, span)?;
+        if !later.is_empty() {
+            joined = self.filter_with(joined, tree::chain(later, false), subqueries)?;
+        }
         Ok(if shared.is_empty() { joined } else { merge_shared(joined, shared, kind, width, span) })
     }
 
     /// Two planned tables joined where all `conditions`, over the columns of the left and then the right one, are TRUE.
     pub fn join_on(&self, left: Planned, right: Planned, kind: JoinKind, conditions: Vec<Expr>, span: Span) -> Result<Planned, SqlError> {
+        if let Some(stray) = conditions.iter().find(|condition| is_correlated(condition)) {
+            let error = SqlError::new(stray.span, "a column of the query around cannot stand in a join or in a subquery of a subquery");
+            return Err(error.help("write a join instead"));
+        }
         self.check_streams(&left.relation, &right.relation, kind, &conditions, span)?;
         let width = left.scope.columns.len();
         let only_left = matches!(kind, JoinKind::LeftSemi | JoinKind::LeftAnti);
         let columns = left.scope.columns.iter().chain(right.scope.columns.iter().filter(|_| !only_left)).cloned().collect();
         let scope = Scope { columns };
-        let kind = if kind == JoinKind::Inner && conditions.is_empty() { JoinKind::Cross } else { kind };
+        let kind = match kind {
+            JoinKind::Inner | JoinKind::Cross if conditions.is_empty() => JoinKind::Cross,
+            JoinKind::Cross => JoinKind::Inner,
+            kind => kind,
+        };
         let (keys, rest) = split_keys(conditions, width);
         let condition = (!rest.is_empty()).then(|| tree::chain(rest, false));
         condition.iter().chain(keys.iter().flat_map(|key| [&key.left, &key.right])).try_for_each(tree::check_expr_depth)?;

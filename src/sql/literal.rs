@@ -1,9 +1,8 @@
 //! Literals: numbers, and dates and times in text.
 //!
-//! Limits: a decimal literal is a DOUBLE; of Spark's many forms of a timestamp only full dates with an optional time and `Z` are read
-//! here, the rest is left to the cast.
+//! Limits: a decimal literal is a DOUBLE; timestamps with another time zone than `Z` are left to the cast, and so are years beyond 9999.
 
-use jiff::civil::{Date, Time};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::error::SqlError;
@@ -67,36 +66,68 @@ pub fn binary(digits: &str, span: Span) -> Result<Expr, SqlError> {
     }
 }
 
-/// `2026-01-31`: days since 1970.
+/// `[+-]y[-m[-d[( |T)…]]]`, four to seven digits of year: days since 1970.
 pub fn date(text: &str) -> Option<i32> {
-    let text = text.trim();
-    let shaped =
-        text.len() == 10 && text.bytes().enumerate().all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() });
-    let date: Date = shaped.then(|| text.parse().ok())??;
-    let epoch = Date::constant(1970, 1, 1);
-    Some(epoch.until((jiff::Unit::Day, date)).ok()?.get_days())
+    let (days, rest) = day(text, 7)?;
+    (rest.is_empty() || rest.starts_with([' ', 'T'])).then_some(days)
 }
 
-/// `2026-01-31[ 12:34:56[.123456]][Z]` in UTC: µs since 1970.
+/// `[+-]y[-m[-d[( |T)h[:m[:s[.f]]][Z]]]]` in UTC, four to six digits of year: µs since 1970.
 pub fn timestamp(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let (day, time) = text.split_at_checked(10)?;
-    if time.is_empty() {
-        return i64::from(date(day)?).checked_mul(86_400_000_000);
+    let (days, rest) = day(text, 6)?;
+    let midnight = i64::from(days).checked_mul(86_400_000_000)?;
+    if rest.is_empty() {
+        return Some(midnight);
     }
-    date(day)?;
-    let time = time.strip_prefix([' ', 'T'])?;
-    let time = time.strip_suffix('Z').unwrap_or(time);
-    let (clock, fraction) = time.split_once('.').map_or((time, None), |(clock, fraction)| (clock, Some(fraction)));
-    let shaped =
-        clock.len() == 8 && clock.bytes().enumerate().all(|(i, byte)| if i == 2 || i == 5 { byte == b':' } else { byte.is_ascii_digit() });
-    let fraction_shaped = fraction.is_none_or(|digits| (1..=6).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()));
-    if !shaped || !fraction_shaped || clock.ends_with(":60") {
+    let mut micros = 0;
+    let mut rest = rest.strip_prefix([' ', 'T'])?;
+    for (unit_us, most) in [(3_600_000_000, 23), (60_000_000, 59), (1_000_000, 59)] {
+        let (count, after) = digits(rest, 1, 2).filter(|(count, _)| *count <= most)?;
+        micros += i64::from(count) * unit_us;
+        match after.strip_prefix(':') {
+            Some(next) if unit_us > 1_000_000 => rest = next,
+            _ if after.is_empty() => return midnight.checked_add(micros),
+            _ if unit_us > 1_000_000 => return None,
+            _ => rest = after,
+        }
+    }
+    let fraction = rest.strip_suffix('Z').unwrap_or(rest);
+    match fraction.strip_prefix('.') {
+        Some(fraction) if !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit()) => {
+            micros += format!("{fraction:0<6}")[..6].parse::<i64>().ok()?;
+        }
+        None if fraction.is_empty() => {}
+        _ => return None,
+    }
+    midnight.checked_add(micros)
+}
+
+/// Days since 1970, and what comes after the day.
+fn day(text: &str, year_digits_max: usize) -> Option<(i32, &str)> {
+    let text = text.trim_matches(|c| c <= ' ');
+    let (negative, rest) = text.strip_prefix('-').map_or((false, text.strip_prefix('+').unwrap_or(text)), |rest| (true, rest));
+    let (year, mut rest) = digits(rest, 4, year_digits_max)?;
+    let mut parts = [1, 1];
+    for part in &mut parts {
+        if rest.is_empty() {
+            break;
+        }
+        (*part, rest) = digits(rest.strip_prefix('-')?, 1, 2)?;
+    }
+    let year = i16::try_from(year).ok().map(|year| if negative { -year } else { year })?;
+    let date = Date::new(year, i8::try_from(parts[0]).ok()?, i8::try_from(parts[1]).ok()?).ok()?;
+    let days = Date::constant(1970, 1, 1).until((jiff::Unit::Day, date)).ok()?.get_days();
+    Some((days, rest))
+}
+
+/// The number that the text begins with, of so many digits, and what follows.
+fn digits(text: &str, least: usize, most: usize) -> Option<(u32, &str)> {
+    let count = text.bytes().take_while(u8::is_ascii_digit).count();
+    if !(least..=most).contains(&count) {
         return None;
     }
-    let of_day: Time = time.parse().ok()?;
-    let seconds = i64::from(of_day.hour()) * 3_600 + i64::from(of_day.minute()) * 60 + i64::from(of_day.second());
-    i64::from(date(day)?).checked_mul(86_400_000_000)?.checked_add(seconds * 1_000_000 + i64::from(of_day.subsec_nanosecond() / 1_000))
+    let (number, rest) = text.split_at(count);
+    Some((number.parse().ok()?, rest))
 }
 
 /// Whether a text is a timestamp as [`timestamp`] reads it with a time zone after it, which the cast reads: a region or an offset.
@@ -131,7 +162,11 @@ mod tests {
         assert_eq!(timestamp("1970-01-01 00:00:01.5"), Some(1_500_000));
         assert_eq!(timestamp("1970-01-02"), Some(86_400_000_000));
         assert_eq!(timestamp("1970-01-01T00:00:00Z"), Some(0));
-        for text in ["", "1970-01-01 0:00:00", "1970-01-01 00:00:60", "1970-01-01 00:00:00.", "ü970-01-01", "1970-01-01+"] {
+        assert_eq!((date("2026"), date("+2026-1-1"), date("1970-01-02 x")), (Some(20_454), Some(20_454), Some(1)));
+        assert_eq!(timestamp("1970-01-01 0:00:00.1234567"), Some(123_456));
+        assert_eq!((timestamp("1970-01-01 01"), timestamp("1970-01")), (Some(3_600_000_000), Some(0)));
+        assert_eq!((date("-0001-01-01"), date("2026-02-30x")), (Some(-719_893), None));
+        for text in ["", "1970-01-01 24:00:00", "1970-01-01 00:00:60", "1970-01-01 00:00:00.", "ü970-01-01", "1970-01-01+", "1970 01"] {
             assert_eq!(timestamp(text), None, "{text}");
         }
     }

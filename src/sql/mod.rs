@@ -23,6 +23,7 @@ mod functions;
 mod generate;
 mod group;
 mod grouping;
+mod inline_values;
 mod intervals;
 mod join;
 mod join_time;
@@ -37,8 +38,10 @@ mod optimize;
 mod over;
 mod over_stream;
 mod parse;
+mod pivot;
 mod places;
 mod planner;
+mod references;
 mod rewrite;
 mod row_window;
 mod schema;
@@ -47,6 +50,8 @@ mod scripted;
 mod select;
 mod set;
 mod signatures;
+mod subquery;
+mod subquery_join;
 mod tree;
 mod unknown;
 mod wildcard;
@@ -59,7 +64,7 @@ pub use crate::types::duration::parse_duration;
 pub use error::{InText, SqlError};
 pub use explain::explain;
 pub use lex::TEXT_BYTES_MAX;
-pub use parse::{TableReference, referenced_tables};
+pub use references::{TableReference, referenced_tables};
 pub use schema::{SchemaColumn, parse_schema};
 pub use unknown::is_function;
 
@@ -112,7 +117,16 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
         );
     }
     let budget = budget::Budget::default();
-    let planner = planner::Planner { text, mode, catalog, budget: &budget, watermarks: &parsed.watermarks, ctes: Default::default() };
+    let planner = planner::Planner {
+        text,
+        mode,
+        catalog,
+        budget: &budget,
+        watermarks: &parsed.watermarks,
+        ctes: Default::default(),
+        outer: Default::default(),
+        correlation: Default::default(),
+    };
     let planned = planner.plan_subquery(&parsed.query)?;
     let end = Span { start: 0, end: text.len() as u32 };
     planner.check_reads(&planned.relation, end)?;

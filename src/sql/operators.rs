@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{self, BinaryOperator as B, UnaryOperator};
 
-use super::coerce::{cast, coerce, common, is_integral, orderable, unify};
+use super::coerce::{cast, coerce, common, compared, is_integral, orderable, unify};
 use super::dialect::UNSIGNED_SHIFT;
 use super::error::{SqlError, join};
 use super::expr::{ExprPlanner, place};
@@ -163,6 +163,12 @@ impl ExprPlanner<'_> {
             let function = if negative { Function::DateSub } else { Function::DateAdd };
             return Ok(tree::call(function, vec![left, coerce(right, &DataType::Int)?], DataType::Date));
         }
+        if let (DataType::Date | DataType::Timestamp, DataType::Null) | (DataType::Null, DataType::Date | DataType::Timestamp) =
+            (&left.data_type, &right.data_type)
+            && !negative
+        {
+            return Ok(tree::literal(Value::Null, DataType::Timestamp, join(left.span, right.span)));
+        }
         arithmetic(if negative { Function::Subtract } else { Function::Add }, left, right)
     }
 
@@ -172,7 +178,12 @@ impl ExprPlanner<'_> {
         if let Some(value) = values.iter().find(|value| !orderable(&value.data_type)) {
             return Err(SqlError::new(value.span, "maps cannot be compared"));
         }
-        let (mut values, _) = unify(values, "IN")?;
+        let structs = values.iter().all(|value| matches!(value.data_type, DataType::Struct(_)));
+        let met = values.iter().try_fold(DataType::Null, |met, value| compared(&met, &value.data_type)).filter(|_| structs);
+        let mut values = match met {
+            Some(met) => values.into_iter().map(|value| cast(value, &met)).collect(),
+            None => unify(values, "IN")?.0,
+        };
         let list = values.split_off(1);
         match values.pop() {
             Some(input) => Ok(tree::boolean(ExprNode::InList { input: Box::new(input), list }, span)),
@@ -263,7 +274,11 @@ fn add_interval(time: Expr, interval: &ast::Interval, negative: bool) -> Result<
     let time = match time.data_type {
         DataType::Date if micros % MICROS_PER_DAY == 0 => return Ok(add_days(time, months, micros / MICROS_PER_DAY, span)),
         DataType::Timestamp => time,
-        DataType::Date | DataType::String | DataType::Null => cast(time, &DataType::Timestamp),
+        DataType::String => {
+            let sum = add_interval(cast(time, &DataType::Timestamp), interval, negative)?;
+            return Ok(cast(sum, &DataType::String));
+        }
+        DataType::Date | DataType::Null => cast(time, &DataType::Timestamp),
         _ if window::is_window(&time) => return Err(SqlError::new(time.span, "add to window.start or window.end")),
         ref other => {
             let error =

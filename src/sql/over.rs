@@ -35,6 +35,8 @@ pub const NAMES: &[&str] = &[
     "deadband",
 ];
 
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
 /// How many named windows may refer to each other.
 const WINDOW_CHAIN_MAX: usize = 16;
 
@@ -304,6 +306,9 @@ impl<'a> ExprPlanner<'a> {
             if rows || !matches!(key, Some(DataType::Timestamp | DataType::Date)) || found.months != 0 {
                 return Err(SqlError::new(place(written), "an interval of days or less bounds a RANGE over a TIMESTAMP or DATE"));
             }
+            if matches!(key, Some(DataType::Date)) && found.micros % MICROS_PER_DAY != 0 {
+                return Err(SqlError::new(place(written), "a RANGE over a DATE is bounded by whole days"));
+            }
             return Ok(tree::literal(Value::Interval(found.micros), DataType::Interval, place(written)));
         }
         let planned = self.plan(written)?;
@@ -313,12 +318,13 @@ impl<'a> ExprPlanner<'a> {
             return Err(SqlError::new(planned.span, "a bound of a frame is a constant"));
         }
         match key {
-            _ if rows && is_integral(&planned.data_type) => Ok(cast(planned, &DataType::BigInt)),
-            _ if rows => Err(SqlError::new(planned.span, "a bound of ROWS is a whole number of rows")),
+            _ if rows && planned.data_type == DataType::Int => Ok(cast(planned, &DataType::BigInt)),
+            _ if rows => Err(SqlError::new(planned.span, "a bound of ROWS is a whole number of rows, of type INT")),
             Some(DataType::Date) if is_integral(&planned.data_type) => Ok(cast(planned, &DataType::BigInt)),
             Some(key) if is_numeric(key) && is_numeric(&planned.data_type) => {
                 let exact = is_integral(key) && is_integral(&planned.data_type);
-                Ok(cast(planned, if exact { &DataType::BigInt } else { &DataType::Double }))
+                let real = if *key == DataType::Float { &DataType::Float } else { &DataType::Double };
+                Ok(cast(planned, if exact { &DataType::BigInt } else { real }))
             }
             Some(_) => Err(SqlError::new(planned.span, "this is no distance between ORDER BY values").help("INTERVAL 1 HOUR, for times")),
             None => Err(SqlError::new(span, "RANGE with a distance needs exactly one ORDER BY value").help("use ROWS")),
@@ -402,6 +408,7 @@ impl Planner<'_> {
             let span = calls[0].span;
             relation = Relation::Over { input: Box::new(relation), partition: first.partition, order: first.order, calls };
             self.check_over(&relation, span)?;
+            self.check_depth(&relation, span)?;
         }
         for expr in computed.exprs_mut() {
             tree::renumber_columns(expr, &|index| match Stand::of(index) {

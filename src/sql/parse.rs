@@ -2,13 +2,14 @@
 //!
 //! A WATERMARK clause leaves a marker in the table's alias: `r WATERMARK ts DELAY OF … AS x` is parsed as `r AS x (marker0)`.
 
-use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins};
+use sqlparser::ast::{Expr, Query, SelectItem, TableAlias};
 use sqlparser::keywords::{Keyword, RESERVED_FOR_TABLE_ALIAS};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::dialect::{SparkDialect, parse_interval};
 use super::error::{SqlError, join};
+use super::inline_values;
 use super::lex::{lex, span_of, token_span};
 use super::rewrite::rewrite;
 use crate::plan::Span;
@@ -34,13 +35,6 @@ pub struct WatermarkClause {
     pub span: Span,
 }
 
-/// A table that a query reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableReference {
-    pub name: String,
-    pub span: Span,
-}
-
 /// The alias of a table as the user wrote it, with the number of its WATERMARK clause.
 #[derive(Default)]
 pub struct Alias {
@@ -60,6 +54,7 @@ pub fn parse(text: &str) -> Result<Parsed, SqlError> {
     tokens = rewrite(tokens);
     let streams = take_streams(&mut tokens);
     let watermarks = take_watermarks(&mut tokens, &dialect, end)?;
+    let tokens = inline_values::normalize(tokens, &dialect, end);
     let mut parser = parser(&dialect, tokens, end);
     let query = parser.parse_query().map_err(|error| explain(error, text))?;
     let next = parser.peek_token_ref();
@@ -70,7 +65,7 @@ pub fn parse(text: &str) -> Result<Parsed, SqlError> {
     Ok(Parsed { query, watermarks, streams })
 }
 
-fn parser<'a>(dialect: &'a SparkDialect, mut tokens: Vec<TokenWithSpan>, end: Span) -> Parser<'a> {
+pub(super) fn parser<'a>(dialect: &'a SparkDialect, mut tokens: Vec<TokenWithSpan>, end: Span) -> Parser<'a> {
     tokens.push(TokenWithSpan { token: Token::EOF, span: token_span(end) });
     Parser::new(dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens)
 }
@@ -257,53 +252,6 @@ impl Alias {
     }
 }
 
-/// The tables that a query reads, in the order of the text; not those that its own WITH defines.
-pub fn referenced_tables(text: &str) -> Result<Vec<TableReference>, SqlError> {
-    let mut tables = Vec::new();
-    collect_query(&parse(text)?.query, &mut Vec::new(), &mut tables);
-    Ok(tables)
-}
-
-fn collect_query(query: &Query, local: &mut Vec<String>, tables: &mut Vec<TableReference>) {
-    let outer = local.len();
-    for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
-        collect_query(&cte.query, local, tables);
-        local.push(cte.alias.name.value.to_lowercase());
-    }
-    collect_set(&query.body, local, tables);
-    local.truncate(outer);
-}
-
-fn collect_set(set: &SetExpr, local: &mut Vec<String>, tables: &mut Vec<TableReference>) {
-    match set {
-        SetExpr::Query(query) => collect_query(query, local, tables),
-        SetExpr::SetOperation { left, right, .. } => {
-            collect_set(left, local, tables);
-            collect_set(right, local, tables);
-        }
-        SetExpr::Select(select) => select.from.iter().for_each(|from| collect_joins(from, local, tables)),
-        _ => {}
-    }
-}
-
-fn collect_joins(from: &TableWithJoins, local: &mut Vec<String>, tables: &mut Vec<TableReference>) {
-    for factor in std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)) {
-        match factor {
-            TableFactor::Table { name, .. } => {
-                if let [part] = &name.0[..]
-                    && let Some(ident) = part.as_ident()
-                    && !local.contains(&ident.value.to_lowercase())
-                {
-                    tables.push(TableReference { name: ident.value.clone(), span: span_of(ident.span) });
-                }
-            }
-            TableFactor::Derived { subquery, .. } => collect_query(subquery, local, tables),
-            TableFactor::NestedJoin { table_with_joins, .. } => collect_joins(table_with_joins, local, tables),
-            _ => {}
-        }
-    }
-}
-
 /// The parser's error with its place taken out of the message.
 fn explain(error: ParserError, text: &str) -> SqlError {
     let message = match error {
@@ -338,7 +286,7 @@ fn word_width(text: &str) -> u32 {
     word.max(1) as u32
 }
 
-fn is_keyword(token: &TokenWithSpan, keyword: Keyword) -> bool {
+pub(super) fn is_keyword(token: &TokenWithSpan, keyword: Keyword) -> bool {
     matches!(&token.token, Token::Word(word) if word.keyword == keyword && word.quote_style.is_none())
 }
 
@@ -347,7 +295,7 @@ fn is_word(token: &TokenWithSpan, text: &str) -> bool {
 }
 
 /// Whether the token can name a table or be its alias without AS.
-fn is_name(token: &TokenWithSpan) -> bool {
+pub(super) fn is_name(token: &TokenWithSpan) -> bool {
     match &token.token {
         Token::Word(word) => word.quote_style.is_some() || word.keyword != Keyword::AS && !RESERVED_FOR_TABLE_ALIAS.contains(&word.keyword),
         _ => false,
@@ -415,12 +363,6 @@ mod tests {
         assert!(error("DROP TABLE r").message.contains("begins with SELECT"));
         assert!(error("  ").message.contains("empty"));
         assert!(parse("SELECT 1;").is_ok());
-    }
-
-    #[test]
-    fn referenced_tables_leave_out_what_with_defines() {
-        let tables = referenced_tables("WITH a AS (SELECT * FROM base) SELECT * FROM a JOIN (SELECT * FROM Other) o ON 1 = 1").unwrap();
-        assert_eq!(tables.into_iter().map(|table| table.name).collect::<Vec<_>>(), ["base", "Other"]);
     }
 
     #[test]

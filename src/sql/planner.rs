@@ -11,8 +11,12 @@ use super::error::SqlError;
 use super::expr::{Clause, ExprPlanner, place};
 use super::parse::{Alias, WatermarkClause};
 use super::scope::Scope;
+use super::subquery::Correlation;
 use super::{optimize, tree};
-use crate::plan::{DEPTH_MAX, NamedExpr, OutputMode, Relation, SortKey, Span};
+use crate::plan::{NamedExpr, OutputMode, Relation, SortKey, Span};
+
+/// Operators above each other in one plan: walks over it recurse, and 2 MiB of stack must do.
+const OPERATORS_DEEP_MAX: usize = 128;
 
 /// A relation and the names of its columns.
 #[derive(Clone)]
@@ -43,6 +47,10 @@ pub struct Planner<'a> {
     pub watermarks: &'a [WatermarkClause],
     /// What WITH defines, the innermost last.
     pub ctes: RefCell<Vec<(String, Planned)>>,
+    /// The columns of the queries around a subquery in an expression, the innermost last.
+    pub outer: RefCell<Vec<Scope>>,
+    /// There while such a subquery's own SELECT is planned: what it says of the query around.
+    pub correlation: RefCell<Option<Correlation>>,
 }
 
 impl Planner<'_> {
@@ -51,26 +59,41 @@ impl Planner<'_> {
         reject_clauses(query)?;
         let outer = self.ctes.borrow().len();
         if let Some(with) = &query.with {
-            self.plan_with(with)?;
+            // A definition is no part of the query that uses it: it has no conditions on the query around.
+            let correlation = self.correlation.take();
+            self.plan_with(with, outer)?;
+            *self.correlation.borrow_mut() = correlation;
         }
         let planned = self.plan_body(query);
         self.ctes.borrow_mut().truncate(outer);
         let planned = planned?;
-        if optimize::relation_depth(&planned.relation) > DEPTH_MAX {
-            return Err(SqlError::new(place(query), format!("the query nests too deep: at most {DEPTH_MAX} operators")));
-        }
+        self.check_depth(&planned.relation, place(query))?;
         Ok(planned)
     }
 
-    fn plan_with(&self, with: &ast::With) -> Result<(), SqlError> {
+    /// Refuses what is deeper than the plan may be: where a loop makes operators, before they become too many to walk.
+    pub fn check_depth(&self, relation: &Relation, span: Span) -> Result<(), SqlError> {
+        if optimize::relation_depth(relation) <= OPERATORS_DEEP_MAX {
+            return Ok(());
+        }
+        Err(SqlError::new(span, format!("the query nests too deep: at most {OPERATORS_DEEP_MAX} operators")))
+    }
+
+    /// What WITH defines, behind the first `outer` definitions, which stand around it.
+    fn plan_with(&self, with: &ast::With, outer: usize) -> Result<(), SqlError> {
         if with.recursive {
             return Err(SqlError::unsupported(place(with), "WITH RECURSIVE"));
         }
         for cte in &with.cte_tables {
             let mut planned = self.plan_subquery(&cte.query)?;
             let alias = Alias::of(Some(&cte.alias));
-            if alias.columns.len() > planned.scope.columns.len() {
-                return Err(SqlError::new(place(cte), "the WITH clause names more columns than there are"));
+            let name = &cte.alias.name.value;
+            let (named, columns) = (alias.columns.len(), planned.scope.columns.len());
+            if named > 0 && named != columns {
+                return Err(SqlError::new(place(cte), format!("`{name}` has {columns} columns, but is given {named} names")));
+            }
+            if self.ctes.borrow()[outer..].iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                return Err(SqlError::new(place(cte), format!("WITH defines `{name}` twice")));
             }
             planned.scope.columns.iter_mut().zip(alias.columns).for_each(|(column, name)| column.name = name);
             self.ctes.borrow_mut().push((cte.alias.name.value.clone(), planned));
@@ -85,6 +108,10 @@ impl Planner<'_> {
             set => self.sort_output(self.plan_set(set)?, order_by)?,
         };
         if let Some(limit) = &query.limit_clause {
+            if self.correlation.borrow().as_ref().is_some_and(|correlation| !correlation.conditions.is_empty()) {
+                let error = SqlError::unsupported(place(limit), "LIMIT in a subquery that refers to the query around it");
+                return Err(error.help("use max_by(x, ts), or a join with QUALIFY row_number() OVER (…) = 1"));
+            }
             planned = self.limit(planned, limit)?;
         }
         Ok(planned)
@@ -127,20 +154,38 @@ impl Planner<'_> {
 
     fn limit(&self, planned: Planned, clause: &LimitClause) -> Result<Planned, SqlError> {
         let span = place(clause);
-        let LimitClause::LimitOffset { limit, offset: None, limit_by } = clause else {
-            return Err(SqlError::unsupported(span, "OFFSET"));
+        let LimitClause::LimitOffset { limit, offset, limit_by } = clause else {
+            return Err(SqlError::unsupported(span, "LIMIT offset, rows").help("write LIMIT rows OFFSET offset"));
         };
-        let Some(limit) = limit else { return Ok(planned) };
         if !limit_by.is_empty() {
             return Err(SqlError::unsupported(span, "LIMIT BY"));
         }
-        let rows = match limit {
-            ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(text, _), .. }) => text.parse::<u64>().ok(),
-            _ => None,
-        };
-        let rows = rows.ok_or_else(|| SqlError::new(place(limit), "LIMIT takes a whole number"))?;
-        self.check_ordered(&planned.relation, "LIMIT", span)?;
-        Ok(Planned { relation: Relation::Limit { input: Box::new(planned.relation), rows }, ..planned })
+        let rows = limit.as_ref().map(|limit| self.row_count(limit, "LIMIT")).transpose()?;
+        let skip = offset.as_ref().map_or(Ok(0), |offset| self.row_count(&offset.value, "OFFSET"))?;
+        self.limited(planned, rows, skip, span)
+    }
+
+    /// At most `rows` rows after the first `skip`.
+    pub fn limited(&self, planned: Planned, rows: Option<u64>, skip: u64, span: Span) -> Result<Planned, SqlError> {
+        if rows.is_none() && skip == 0 {
+            return Ok(planned);
+        }
+        if skip > 0 {
+            self.check_ordered(&planned.relation, "OFFSET", span)?;
+        } else if self.mode == OutputMode::Update {
+            let error = SqlError::new(span, "LIMIT does not work in update mode: rows that were given out are revised");
+            return Err(error.help("use mode = \"append\", where it lets so many rows through in all, or mode = \"complete\""));
+        }
+        let rows = rows.unwrap_or(u64::MAX);
+        Ok(Planned { relation: Relation::Limit { input: Box::new(planned.relation), rows, skip }, ..planned })
+    }
+
+    /// A constant number of rows.
+    pub fn row_count(&self, written: &ast::Expr, what: &str) -> Result<u64, SqlError> {
+        let nothing = Scope::default();
+        let planned = ExprPlanner::new(self, &nothing, Clause::Values).plan(written)?;
+        let rows = tree::whole_number(&planned).and_then(|rows| u64::try_from(rows).ok());
+        rows.ok_or_else(|| SqlError::new(place(written), format!("{what} takes a whole number that is not negative")))
     }
 
     /// A copy of a planned relation, if the plan has room for it.

@@ -10,9 +10,10 @@ use super::names::output_name;
 use super::over::WrittenOver;
 use super::places::Stand;
 use super::planner::{OrderBy, Planned, Planner, direction, direction_of};
-use super::scope::{Scope, ScopeColumn};
+use super::scope::{Scope, ScopeColumn, Shown};
+use super::subquery::{self, Asked, Subquery};
 use super::{tree, wildcard, window};
-use crate::plan::{Expr, Generator, NamedExpr, Relation, SortKey, Span};
+use crate::plan::{AggregateFunction, Expr, Generator, NamedExpr, Relation, SortKey, Span};
 use crate::types::{Field, window_type};
 
 /// Columns of one SELECT list.
@@ -26,22 +27,25 @@ pub struct Computed {
     pub order: Vec<SortKey>,
     pub overs: Vec<WrittenOver>,
     pub generators: Vec<Generated>,
+    pub subqueries: Vec<Subquery>,
 }
 
 impl Computed {
     pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
-        let Computed { items, having, qualify, order, overs, generators } = self;
+        let Computed { items, having, qualify, order, overs, generators, subqueries } = self;
         let items = items.iter_mut().map(|item| &mut item.expr);
         let order = order.iter_mut().map(|key| &mut key.expr);
         let overs = overs.iter_mut().flat_map(WrittenOver::exprs_mut);
         let generators = generators.iter_mut().flat_map(|generated| generated.generator.exprs_mut());
-        items.chain(having).chain(qualify).chain(order).chain(overs).chain(generators).collect()
+        let outer = subqueries.iter_mut().flat_map(Subquery::outer_exprs_mut);
+        items.chain(having).chain(qualify).chain(order).chain(overs).chain(generators).chain(outer).collect()
     }
 }
 
 impl Planner<'_> {
     pub fn plan_select(&self, select: &ast::Select, order_by: OrderBy<'_>) -> Result<Planned, SqlError> {
         reject_clauses(select)?;
+        let correlated = self.correlation.take().is_some();
         let distinct = match &select.distinct {
             None | Some(Distinct::All) => false,
             Some(Distinct::Distinct) => true,
@@ -52,32 +56,35 @@ impl Planner<'_> {
         let mut input = self.plan_from(&select.from, place(select))?;
         for view in &select.lateral_views {
             input = self.plan_lateral_view(input, view)?;
+            self.check_depth(&input.relation, place(select))?;
         }
-        if let Some(selection) = &select.selection {
-            let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Where);
-            exprs.aliases = aliases_without_meaning(select);
-            let predicate = exprs.plan_boolean(selection)?;
-            input.relation = Relation::Filter { input: Box::new(input.relation), predicate };
-        }
+        let (input, pulled) = self.plan_where(input, select, correlated)?;
         let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Select);
         exprs.named_windows = &select.named_window;
         let grouping = !matches!(&select.group_by, GroupByExpr::Expressions(keys, modifiers) if keys.is_empty() && modifiers.is_empty());
         if grouping {
             exprs.window = super::group::find_window(&mut exprs, select)?;
         }
-        let items = plan_items(&mut exprs, select)?;
-        let keys = super::group::plan_keys(&mut exprs, select, &items)?;
+        let mut items = plan_items(&mut exprs, select)?;
+        let mut keys = super::group::plan_keys(&mut exprs, select, &items)?;
         add_output_names(&mut exprs, &items)?;
         exprs.clause = Clause::Having;
-        let having = select.having.as_ref().map(|having| exprs.plan_boolean(having)).transpose()?;
+        exprs.keys = keys.keys.iter().map(|key| key.expr.clone()).collect();
+        let mut having = select.having.as_ref().map(|having| exprs.plan_boolean(having)).transpose()?;
         exprs.clause = Clause::Qualify;
         let qualify = select.qualify.as_ref().map(|qualify| exprs.plan_boolean(qualify)).transpose()?;
         exprs.clause = Clause::OrderBy;
         let order = plan_order(&mut exprs, order_by, &items)?;
         let aggregates = std::mem::take(&mut exprs.aggregates);
+        keys.counts = aggregates.iter().map(|call| call.function == AggregateFunction::Count).collect();
+        let visible = items.len();
+        let grouped = grouping || !aggregates.is_empty() || having.is_some();
+        let keyed = grouped.then_some((&mut keys, grouping));
+        let correlation = subquery::correlate(pulled, &mut items, &mut having, keyed, &input.scope)?;
         let (overs, generators) = (std::mem::take(&mut exprs.overs), std::mem::take(&mut exprs.generators));
-        let mut computed = Computed { items, having, qualify, order, overs, generators };
-        let mut relation = if grouping || !aggregates.is_empty() || computed.having.is_some() {
+        let subqueries = std::mem::take(&mut exprs.subqueries);
+        let mut computed = Computed { items, having, qualify, order, overs, generators, subqueries };
+        let mut relation = if grouped {
             self.aggregate(&exprs, input.relation, keys, aggregates, &mut computed, place(select))?
         } else {
             if let Some(grouping) = exprs.groupings.first() {
@@ -85,6 +92,7 @@ impl Planner<'_> {
             }
             with_windows(input.relation, &mut computed)?
         };
+        relation = self.with_subqueries(relation, &mut computed)?;
         relation = self.plan_overs(relation, &mut computed)?;
         if let Some(predicate) = computed.qualify.take() {
             if !matches!(relation, Relation::Over { .. }) {
@@ -92,8 +100,54 @@ impl Planner<'_> {
             }
             relation = Relation::Filter { input: Box::new(relation), predicate };
         }
-        relation = with_generators(relation, &mut computed)?;
-        self.project(relation, computed, distinct, place(select))
+        relation = with_generators(self, relation, &mut computed)?;
+        let mut planned = self.project(relation, computed, distinct, place(select))?;
+        if correlated {
+            planned.scope.columns[visible..].iter_mut().for_each(|column| column.shown = Shown::WithTable);
+            *self.correlation.borrow_mut() = Some(correlation);
+        }
+        Ok(planned)
+    }
+
+    /// WHERE over the input; and, where the SELECT is `correlated`, its conditions on the query around, which are left out.
+    fn plan_where(&self, input: Planned, select: &ast::Select, correlated: bool) -> Result<(Planned, Vec<Expr>), SqlError> {
+        let Some(selection) = &select.selection else { return Ok((input, Vec::new())) };
+        let mut exprs = ExprPlanner::new(self, &input.scope, Clause::Where);
+        exprs.aliases = aliases_without_meaning(select);
+        let predicate = exprs.plan_boolean(selection)?;
+        let subqueries = std::mem::take(&mut exprs.subqueries);
+        let (predicate, pulled) = if correlated { subquery::pull(Some(predicate)) } else { (Some(predicate), Vec::new()) };
+        match predicate {
+            Some(predicate) => Ok((self.filter_with(input, predicate, subqueries)?, pulled)),
+            None => Ok((input, pulled)),
+        }
+    }
+
+    /// The subqueries of the SELECT list and HAVING as further columns, and what is left of HAVING.
+    fn with_subqueries(&self, relation: Relation, computed: &mut Computed) -> Result<Relation, SqlError> {
+        let subqueries = std::mem::take(&mut computed.subqueries);
+        if subqueries.is_empty() {
+            return Ok(relation);
+        }
+        let columns = relation.schema().into_iter().map(|field| ScopeColumn::new(field.name, field.data_type)).collect();
+        let mut planned = Planned { relation, scope: Scope { columns } };
+        let (mut places, mut memberships) = (Vec::new(), Vec::new());
+        for subquery in subqueries {
+            memberships.push(subquery.asked == Asked::In);
+            let span = subquery.span;
+            let (next, index) = self.as_column(planned, subquery)?;
+            planned = next;
+            self.check_depth(&planned.relation, span)?;
+            places.push(index);
+        }
+        for item in &mut computed.items {
+            subquery::place_as_values(&mut item.expr, &places, &memberships);
+        }
+        computed.exprs_mut().into_iter().for_each(|expr| subquery::place_subqueries(expr, &places));
+        match computed.having.take() {
+            Some(predicate) => Ok(Relation::Filter { input: Box::new(planned.relation), predicate }),
+            None => Ok(planned.relation),
+        }
     }
 
     /// The SELECT list over its input, without repetitions if DISTINCT, in order.
@@ -133,7 +187,7 @@ impl Planner<'_> {
 }
 
 /// The generators of the SELECT list, below the projection.
-fn with_generators(mut relation: Relation, computed: &mut Computed) -> Result<Relation, SqlError> {
+fn with_generators(planner: &Planner<'_>, mut relation: Relation, computed: &mut Computed) -> Result<Relation, SqlError> {
     let generators = std::mem::take(&mut computed.generators);
     if generators.is_empty() {
         return Ok(relation);
@@ -142,6 +196,7 @@ fn with_generators(mut relation: Relation, computed: &mut Computed) -> Result<Re
     for generated in generators {
         generated.generator.exprs().into_iter().try_for_each(tree::check_expr_depth)?;
         relation = generated.over(relation);
+        planner.check_depth(&relation, Span::default())?;
     }
     for expr in computed.exprs_mut() {
         tree::renumber_columns(expr, &|index| match Stand::of(index) {
@@ -243,7 +298,12 @@ pub fn plan_order(exprs: &mut ExprPlanner<'_>, order_by: OrderBy<'_>, items: &[N
 
 /// The item of the SELECT list that a whole number stands for.
 pub fn ordinal<'i>(expr: &ast::Expr, items: &'i [NamedExpr]) -> Result<Option<&'i NamedExpr>, SqlError> {
+    let (expr, sign) = match expr {
+        ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => (&**expr, "-"),
+        expr => (expr, ""),
+    };
     let ast::Expr::Value(ast::ValueWithSpan { value: ast::Value::Number(text, _), span }) = expr else { return Ok(None) };
+    let text = format!("{sign}{text}");
     let index = text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
     match index.and_then(|index| items.get(index)) {
         Some(item) => Ok(Some(item)),

@@ -29,6 +29,14 @@ impl Planner<'_> {
 
     /// A chain of operations: its left spine is walked, not recursed into.
     fn plan_chain(&self, whole: &SetExpr) -> Result<Planned, SqlError> {
+        // A set operation's SELECTs do not see the query around.
+        let correlation = self.correlation.take();
+        let planned = self.plan_spine(whole);
+        *self.correlation.borrow_mut() = correlation;
+        planned
+    }
+
+    fn plan_spine(&self, whole: &SetExpr) -> Result<Planned, SqlError> {
         let mut spine = Vec::new();
         let mut current = whole;
         while let SetExpr::SetOperation { op, set_quantifier, left, right } = current {
@@ -57,6 +65,7 @@ impl Planner<'_> {
             }
             let left = self.united(std::mem::take(&mut inputs), distinct, span)?;
             inputs = vec![self.filtered(left, right, op, all, span)?];
+            self.check_depth(&inputs[0].relation, span)?;
             distinct = false;
         }
         self.united(inputs, distinct, Span::default())

@@ -1,6 +1,7 @@
 //! Planning as a user sees it: what plans to what, and what is refused with which words.
 
 mod joins;
+mod relations;
 
 use super::*;
 use crate::plan::{EventTime, ExprNode, Function, GroupKey, Program, Relation, TableColumn};
@@ -177,7 +178,9 @@ fn append_mode_needs_a_watermark_and_the_event_time_as_key() {
 fn complete_mode_needs_an_aggregation_and_alone_sorts() {
     assert!(refused(Complete, "SELECT device FROM readings").contains("complete mode needs an aggregation"));
     assert!(refused(Append, "SELECT device FROM readings ORDER BY device").contains("complete mode only"));
-    assert!(refused(Update, "SELECT device FROM readings LIMIT 3").contains("complete mode only"));
+    assert!(refused(Update, "SELECT device FROM readings LIMIT 3").contains("does not work in update mode"));
+    assert!(refused(Append, "SELECT device FROM readings LIMIT 3 OFFSET 1").contains("OFFSET works in complete mode only"));
+    plan(Append, "SELECT device FROM readings LIMIT 3");
     assert!(refused(Complete, "SELECT count(*) FROM (SELECT * FROM readings ORDER BY n)").contains("on an aggregation only"));
     assert!(refused(Update, "SELECT count(DISTINCT n) FROM readings").contains("does not work over a stream"));
     plan(Complete, "SELECT device, count(*) AS n FROM bare GROUP BY device ORDER BY n DESC LIMIT 3");
@@ -300,7 +303,6 @@ fn what_is_wrong_is_said_at_its_place() {
         ("SELECT n FROM readings WHERE n", "[n] a condition is needed here, not an INT"),
         ("SELECT CAST(n AS DECIMAL(5, 1)) FROM readings", "the type DECIMAL is not supported; use DOUBLE"),
         ("SELECT temperature div 2 FROM readings", "`div` takes whole numbers"),
-        ("SELECT n FROM readings WHERE n IN (SELECT n FROM readings)", "a subquery in an expression is not supported yet"),
         ("SELECT * FROM readings |> WHERE n > 1", "|> is not supported yet"),
         ("SELECT DATE '2026-02-30'", "'2026-02-30' is not a date"),
     ] {

@@ -69,6 +69,23 @@ pub fn conjuncts(predicate: Expr, out: &mut Vec<Expr>) {
     }
 }
 
+/// The value of a constant of whole numbers, as `2 * 3`.
+pub fn whole_number(expr: &Expr) -> Option<i64> {
+    match &expr.node {
+        ExprNode::Literal(Value::Int(number)) => Some(i64::from(*number)),
+        ExprNode::Literal(Value::BigInt(number)) => Some(*number),
+        ExprNode::Cast { input, .. } if matches!(expr.data_type, DataType::Int | DataType::BigInt) => whole_number(input),
+        ExprNode::Call { function, args } => match (function, &args[..]) {
+            (Function::Negate, [a]) => whole_number(a)?.checked_neg(),
+            (Function::Add, [a, b]) => whole_number(a)?.checked_add(whole_number(b)?),
+            (Function::Subtract, [a, b]) => whole_number(a)?.checked_sub(whole_number(b)?),
+            (Function::Multiply, [a, b]) => whole_number(a)?.checked_mul(whole_number(b)?),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Calls `visit` for each node, parents first.
 pub fn visit<'e>(expr: &'e Expr, visitor: &mut impl FnMut(&'e Expr)) {
     visitor(expr);

@@ -2,7 +2,6 @@
 
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, WildcardAdditionalOptions};
 
-use super::collections;
 use super::error::{SqlError, near};
 use super::expr::{ExprPlanner, argument_expr, place};
 use super::lambdas::name_of;
@@ -31,7 +30,10 @@ pub fn expand(
         Some(except) => std::iter::once(&except.first_element).chain(&except.additional_elements).collect(),
         None => vec![],
     };
-    for ident in &except {
+    for (number, ident) in except.iter().enumerate() {
+        if except[..number].iter().any(|known| known.value.eq_ignore_ascii_case(&ident.value)) {
+            return Err(SqlError::new(span_of(ident.span), format!("EXCEPT names `{}` twice", ident.value)));
+        }
         if !found.iter().any(|item| item.name.eq_ignore_ascii_case(&ident.value)) {
             return Err(scope.unknown(&[&ident.value], &[], span_of(ident.span)));
         }
@@ -78,26 +80,31 @@ fn pick(scope: &Scope, span: Span, take: impl Fn(&ScopeColumn) -> bool) -> impl 
 }
 
 impl ExprPlanner<'_> {
-    /// `struct(a, t.*)`
-    pub fn structure_with_star(&mut self, args: &[FunctionArg], span: Span) -> Result<Expr, SqlError> {
-        let mut members = Vec::new();
+    /// The arguments of a call of `function` and what they are called; `*` and `t.*` stand for as many as they have columns.
+    pub fn arguments(&mut self, args: &[FunctionArg], function: &str) -> Result<(Vec<Expr>, Vec<Option<String>>), SqlError> {
+        let (mut planned, mut names) = (Vec::new(), Vec::new());
         for arg in args {
             match star(arg) {
-                Some(of) => expand(self.scope, of, &Default::default(), place(arg), &mut members)?,
+                Some(of) => {
+                    let mut columns = Vec::new();
+                    expand(self.scope, of, &Default::default(), place(arg), &mut columns)?;
+                    for column in columns {
+                        planned.push(column.expr);
+                        names.push(Some(column.name));
+                    }
+                }
                 None => {
-                    let name = argument_expr(arg).and_then(name_of).unwrap_or_else(|| format!("col{}", members.len() + 1));
-                    members.push(NamedExpr { name, expr: self.argument(arg, "struct")? });
+                    planned.push(self.argument(arg, function)?);
+                    names.push(argument_expr(arg).and_then(name_of));
                 }
             }
         }
-        let names: Vec<Option<String>> = members.iter().map(|member| Some(member.name.clone())).collect();
-        let mut values: Vec<Expr> = members.into_iter().map(|member| member.expr).collect();
-        collections::build("struct", &mut values, &names, span).unwrap_or_else(|| Err(SqlError::new(span, "`struct` has no members")))
+        Ok((planned, names))
     }
 }
 
 /// What stands before the star of `*` or `t.*`.
-pub fn star(arg: &FunctionArg) -> Option<Option<&ast::ObjectName>> {
+fn star(arg: &FunctionArg) -> Option<Option<&ast::ObjectName>> {
     match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => Some(None),
         FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(of)) => Some(Some(of)),

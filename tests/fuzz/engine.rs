@@ -235,7 +235,7 @@ pub fn scripts(random: &mut Random, watch: &Watch) {
     query.root = Relation::StateFunction(StateFunction {
         input: Box::new(query.root.clone()),
         keys: vec![0],
-        script,
+        script: script.as_str().into(),
         function: "update".to_owned(),
         timeout: [Timeout::None, Timeout::EventTime, Timeout::ProcessingTime][random.below(3) as usize],
         output: query.output.clone(),

@@ -219,11 +219,6 @@ const CHANGES: &[Change] = &[
         other: "SELECT device, lag(v, 2) OVER (PARTITION BY device ORDER BY _arrived) AS p FROM readings",
     },
     Change {
-        before: "SELECT device, v FROM readings LIMIT 100",
-        same: "SELECT v, device FROM readings LIMIT 200",
-        other: "SELECT device, count(*) AS n, max(v) AS v FROM readings GROUP BY device, session_window(_arrived, '10 seconds')",
-    },
-    Change {
         before: "SELECT device, twice(v) AS w, count(*) AS n FROM readings GROUP BY device, twice(v), session_window(_arrived, '10 seconds')",
         same: "SELECT device, count(*) AS n FROM readings GROUP BY device, twice(v), session_window(_arrived, '10 seconds')",
         other: "SELECT device, count(*) AS n FROM readings GROUP BY device, thrice(v), session_window(_arrived, '10 seconds')",

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use tidemill::query_test::{Outcome, QueryCase, RunOptions, check, load_all};
 
-const CASES: usize = 53;
+const CASES: usize = 54;
 
 fn cases() -> Vec<QueryCase> {
     let cases = load_all(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")], &[]).unwrap();
     assert_eq!(cases.len(), CASES);
-    assert_eq!(cases.iter().map(|case| case.steps.len()).sum::<usize>(), 202);
+    assert_eq!(cases.iter().map(|case| case.steps.len()).sum::<usize>(), 209);
     cases
 }
 

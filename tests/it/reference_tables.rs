@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::config::root;
+use crate::config::{good, root};
 use crate::support::client::Client;
 use crate::support::gateway::Gateway;
 use crate::support::mosquitto::Mosquitto;
@@ -180,4 +180,29 @@ fn commands_without_an_answer_come_out_over_a_restart() {
     let (topic, row) = world.result();
     assert_eq!((topic.as_str(), &row["command"], &row["ts"]), ("unanswered/fan", &"off".into(), &"2026-01-01T00:00:01.000Z".into()));
     assert!(world.gateway.stop().success(), "{}", world.gateway.log());
+}
+
+/// The SQL of the section on joins, each in a gateway's configuration.
+#[test]
+fn the_documented_joins_are_right() {
+    let document = fs::read_to_string(root().join("docs/sql.md")).unwrap();
+    let section = document.split("\n## Joins\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let blocks: Vec<&str> = section.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2);
+    let source = |name: &str, columns: &str| {
+        format!(
+            "[source.{name}]\ntype = \"mqtt\"\nbroker = \"mqtt://localhost\"\ntopics = [\"{name}\"]\nschema = \"ts TIMESTAMP, {columns}\"\n\
+             event_time = \"ts\"\nwatermark = \"1 minute\"\n"
+        )
+    };
+    let sources = [("readings", "device STRING, temperature DOUBLE"), ("opened", "door STRING"), ("closed", "door STRING")];
+    let sources: String = sources.iter().map(|(name, columns)| source(name, columns)).collect();
+    for block in blocks {
+        let text = format!(
+            "[gateway]\nid = \"a\"\n{sources}[table.devices]\npath = \"devices.csv\"\nschema = \"device STRING, room STRING, high DOUBLE\"\n\
+             [query.joined]\nsql = \"\"\"{block}\"\"\"\n[sink.out]\ntype = \"stdout\"\nfrom = [\"joined\"]\n"
+        );
+        let warned = good(&[&text]).warnings;
+        assert!(warned.iter().all(|warning| warning.contains("no query reads")), "{warned:?}");
+    }
 }

@@ -239,7 +239,7 @@ def encode(value, kind):
     if isinstance(kind, (T.DoubleType, T.FloatType)):
         return repr(value)
     if isinstance(kind, T.TimestampType):
-        return round((value - datetime.datetime(1970, 1, 1)) / datetime.timedelta(microseconds=1))
+        return (value - datetime.datetime(1970, 1, 1)) // datetime.timedelta(microseconds=1)
     if isinstance(kind, T.DateType):
         return (value - datetime.date(1970, 1, 1)).days
     if isinstance(kind, T.DayTimeIntervalType):

@@ -28,7 +28,7 @@ const FORBIDDEN_MODULES: &[(&str, &[&str])] = &[
     ("source", &["engine", "sql", "store", "uplink", "daemon"]),
     ("format", &["config", "engine", "sql", "gateway", "store", "source", "uplink", "mqtt", "daemon"]),
     ("sql", &["config", "engine", "gateway", "store", "source", "uplink", "mqtt", "daemon"]),
-    ("script", &["plan", "config", "mqtt", "source", "format", "sql", "engine", "gateway", "store", "uplink", "daemon"]),
+    ("script", &["config", "mqtt", "source", "format", "sql", "engine", "gateway", "store", "uplink", "daemon"]),
     ("engine", &["config", "sql", "gateway", "store", "source", "uplink", "mqtt", "daemon"]),
     ("gateway", &["sql", "source", "uplink", "daemon"]),
     ("store", &["config", "sql", "engine", "gateway", "source", "uplink", "mqtt", "daemon"]),

@@ -174,9 +174,9 @@ impl Compiler<'_> {
                 }
                 _ => return Err(self.unsupported("ORDER BY works in complete mode and in batch queries only")),
             },
-            Relation::Limit { input, rows } => {
+            Relation::Limit { input, rows, skip } => {
                 let per_step = self.query.mode == OutputMode::Complete && has_aggregate(input);
-                Stage::Limit(Limit::new(*rows, per_step))
+                Stage::Limit(Limit::new(*rows, *skip, per_step))
             }
             Relation::Union { .. } => Stage::Union,
             Relation::StateFunction(function) => self.state_function(function)?,

@@ -113,7 +113,11 @@ impl fmt::Display for EvalError {
             Problem::Overflow(data_type) => write!(f, "the result does not fit in {data_type}")?,
             Problem::DivideByZero => f.write_str("division by zero; try_divide(a, b) gives NULL instead")?,
             Problem::RemainderByZero => f.write_str("remainder by zero")?,
-            Problem::CastText(data_type) => return write!(f, "'{value}' is not a {data_type}; try_cast gives NULL instead"),
+            Problem::CastText(data_type) => {
+                let name = data_type.to_string();
+                let article = if name.starts_with(['A', 'I']) { "an" } else { "a" };
+                return write!(f, "'{value}' is not {article} {name}; try_cast gives NULL instead");
+            }
             Problem::CastRange(data_type) => return write!(f, "{value} does not fit in {data_type}; try_cast gives NULL instead"),
             Problem::TimeRange => f.write_str("the time is out of range")?,
             Problem::TextTooLong(limit) => write!(f, "the resulting string is longer than {limit} bytes")?,

@@ -1,7 +1,7 @@
 //! The user's own functions, in scripts: called row by row, a failing call being an error of its row.
 //!
-//! Limits: those of a call are the script's. After [`LIMIT_HITS_MAX`] calls of one evaluation that ran into one, no further call is made in
-//! it, and its rows fail too.
+//! Limits: those of a call are the script's. After [`LIMIT_HITS_MAX`] calls of one evaluation that ran into one, or [`OPERATIONS_MAX`]
+//! operations, no further call is made in it, and its rows fail too.
 
 use std::sync::Arc;
 
@@ -9,12 +9,15 @@ use crate::batch::ColumnBuilder;
 use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::Operand;
-use crate::plan::ScriptFunction;
+use crate::plan::{ScriptFunction, ScriptText};
 use crate::script::Script;
 use crate::types::{DataType, Value};
 
 /// Calls of one evaluation that may run into a limit.
 const LIMIT_HITS_MAX: u32 = 4;
+
+/// Operations that the calls of one evaluation may take together.
+const OPERATIONS_MAX: u64 = 50_000_000;
 
 /// The functions of a program.
 #[derive(Debug, Default)]
@@ -28,6 +31,7 @@ struct Scripted {
     name: String,
     function: String,
     script: Arc<Script>,
+    text: ScriptText,
     parameters: Vec<DataType>,
 }
 
@@ -38,18 +42,20 @@ impl Scripts {
         let mut compiled = Vec::with_capacity(functions.len());
         for plan in functions {
             let failure = |message: String| format!("the function `{}`: {message}", plan.name);
-            let script = match scripts.iter().find(|(text, _)| *text == &*plan.script) {
+            let script = match scripts.iter().find(|(text, _)| *text == &*plan.script.text) {
                 Some((_, script)) => script.clone(),
                 None => {
-                    let script = Arc::new(Script::compile(&plan.script).map_err(|error| failure(error.to_string()))?);
-                    scripts.push((&plan.script, script.clone()));
+                    let compiled = Script::compile(&plan.script.text);
+                    let script = Arc::new(compiled.map_err(|error| failure(format!("{}: {error}", plan.script.place(error.place))))?);
+                    scripts.push((&plan.script.text, script.clone()));
                     script
                 }
             };
             let names: Vec<&str> = plan.parameters.iter().map(|field| field.name.as_str()).collect();
             script.check_function(&plan.function, &names).map_err(failure)?;
             let parameters = plan.parameters.iter().map(|field| field.data_type.clone()).collect();
-            compiled.push(Scripted { id: plan.id(), name: plan.name.clone(), function: plan.function.clone(), script, parameters });
+            let (function, text) = (plan.function.clone(), plan.script.clone());
+            compiled.push(Scripted { id: plan.id(), name: plan.name.clone(), function, script, text, parameters });
         }
         Ok(Scripts { functions: compiled })
     }
@@ -62,23 +68,25 @@ pub(super) fn apply(id: u32, operands: &[Operand<'_>], frame: &mut Frame<'_>) ->
         return frame.fail_all(&Problem::Plan("no such function").into());
     };
     let mut builder = ColumnBuilder::new(frame.data_type, frame.count);
-    let mut limit_hits = 0;
+    let (mut limit_hits, mut operations) = (0, 0);
     for row in frame.rows.iter() {
         while builder.len() < row as usize {
             builder.push_null();
         }
-        if limit_hits >= LIMIT_HITS_MAX {
+        if limit_hits >= LIMIT_HITS_MAX || operations >= OPERATIONS_MAX {
             let message = format!("{}: not called, since other calls in this batch have used up what a batch may use", scripted.name);
             frame.fail(row as usize, Problem::Script(message.into()).into());
             continue;
         }
         let args: Vec<(Value, &DataType)> =
             operands.iter().zip(&scripted.parameters).map(|(operand, data_type)| (operand.value(row as usize), data_type)).collect();
-        match scripted.script.call_scalar(&scripted.function, &args, frame.data_type) {
+        let result = scripted.script.call_scalar(&scripted.function, &args, frame.data_type);
+        operations += scripted.script.operations(0);
+        match result {
             Ok(value) => builder.push(&value),
             Err(error) => {
                 limit_hits += u32::from(error.limit);
-                frame.fail(row as usize, Failure::new(Problem::Script(format!("{}, {error}", scripted.name).into())));
+                frame.fail(row as usize, Failure::new(Problem::Script(error.explain(&scripted.text, &scripted.function).into())));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::batch::{Bitmap, Column, DictColumn, Dictionary, Values};
 use crate::engine::expr::{
-    Context, OFFENDING_BYTES_MAX, Problem, Rows, Selection, TEXT_BYTES_MAX, TEXT_COLUMN_BYTES_MAX, evaluate, filter,
+    Context, EvalError, OFFENDING_BYTES_MAX, Problem, Rows, Selection, TEXT_BYTES_MAX, TEXT_COLUMN_BYTES_MAX, evaluate, filter,
 };
 use crate::plan::{DEPTH_MAX, Expr, ExprNode, Function, Span};
 use crate::types::{DataType, Value};
@@ -72,6 +72,9 @@ fn a_row_fails_once_and_with_its_first_error() {
     assert_eq!(problems[..2], [&Problem::CastText(DataType::BigInt), &Problem::DivideByZero]);
     let message = evaluated.errors[0].error.to_string();
     assert_eq!(message, "'x' is not a BIGINT; try_cast gives NULL instead");
+    let problem = Problem::CastText(DataType::Int);
+    let error = EvalError { problem, ..evaluated.errors[0].error.clone() };
+    assert_eq!(error.to_string(), "'x' is not an INT; try_cast gives NULL instead");
 }
 
 #[test]

@@ -4,9 +4,10 @@
 //!
 //! Limits: [`ROWS_MAX`](crate::batch::ROWS_MAX) rows less one, and the bytes that the caller gives; rows beyond are rejected.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 use super::SideKeys;
 use crate::batch::{Column, ColumnBuilder, ROWS_MAX, Table, Values};
@@ -40,7 +41,8 @@ pub(super) struct Build {
     rows: usize,
     bytes: usize,
     /// The first row of each key, and from each row the next of its key.
-    first: HashMap<Box<[u8]>, u32, FixedState>,
+    first: HashTable<(Box<[u8]>, u32)>,
+    hasher: FixedState,
     next: Vec<u32>,
 }
 
@@ -84,12 +86,17 @@ impl Building {
     /// The side, whole. `hash_seed`: of its index; results do not depend on it.
     pub fn finish(self, hash_seed: u64) -> Build {
         let (rows, bytes) = (self.keys.len(), self.bytes);
-        let mut first: HashMap<Box<[u8]>, u32, FixedState> = HashMap::with_capacity_and_hasher(rows, FixedState::with_seed(hash_seed));
+        let hasher = FixedState::with_seed(hash_seed);
+        let mut first: HashTable<(Box<[u8]>, u32)> = HashTable::with_capacity(rows);
         let mut next = vec![NONE; rows];
         // From the back, so that a key's rows come out in their order.
         for (row, key) in self.keys.into_iter().enumerate().rev() {
             if let Some(key) = key {
-                next[row] = first.insert(key, row as u32).unwrap_or(NONE);
+                let hash = hasher.hash_one(&key);
+                match first.find_mut(hash, |(other, _)| *other == key) {
+                    Some((_, later)) => next[row] = std::mem::replace(later, row as u32),
+                    None => _ = first.insert_unique(hash, (key, row as u32), |(key, _)| hasher.hash_one(key)),
+                }
             }
         }
         let (mut columns, mut nullable) = (Vec::new(), Vec::new());
@@ -98,7 +105,7 @@ impl Building {
             builder.push_null();
             columns.push(builder.finish());
         }
-        Build { columns, nullable, rows, bytes, first, next }
+        Build { columns, nullable, rows, bytes, first, hasher, next }
     }
 }
 
@@ -124,7 +131,7 @@ impl Build {
 
     /// The rows with this key, in their order.
     pub fn find(&self, key: &[u8]) -> impl Iterator<Item = u32> + '_ {
-        let first = self.first.get(key).copied();
+        let first = self.first.find(self.hasher.hash_one(key), |(other, _)| **other == *key).map(|(_, row)| *row);
         std::iter::successors(first, |row| Some(self.next[*row as usize]).filter(|next| *next != NONE))
     }
 

@@ -40,6 +40,7 @@ enum Bound {
 #[derive(Clone, Copy, Debug)]
 enum Key {
     Whole(i64),
+    Single(f32),
     Real(f64),
 }
 
@@ -47,6 +48,7 @@ impl Key {
     fn plus(self, distance: Key) -> Key {
         match (self, distance) {
             (Key::Whole(a), Key::Whole(b)) => Key::Whole(a.saturating_add(b)),
+            (Key::Single(a), Key::Single(b)) => Key::Single(a + b),
             (a, b) => Key::Real(a.real() + b.real()),
         }
     }
@@ -54,6 +56,7 @@ impl Key {
     fn real(self) -> f64 {
         match self {
             Key::Whole(n) => n as f64,
+            Key::Single(x) => f64::from(x),
             Key::Real(x) => x,
         }
     }
@@ -68,6 +71,7 @@ impl Key {
     fn negated(self) -> Key {
         match self {
             Key::Whole(n) => Key::Whole(n.saturating_neg()),
+            Key::Single(x) => Key::Single(-x),
             Key::Real(x) => Key::Real(-x),
         }
     }
@@ -165,7 +169,7 @@ fn bound_of(bound: &FrameBound, rows: bool, unit: i64, context: &Context) -> Bou
             Value::Int(n) => Key::Whole(i64::from(n).saturating_mul(unit)),
             Value::BigInt(n) => Key::Whole(n.saturating_mul(if distance.data_type == DataType::Interval { 1 } else { unit })),
             Value::Interval(micros) => Key::Whole(micros),
-            Value::Float(x) => Key::Real(f64::from(x)),
+            Value::Float(x) => Key::Single(x),
             Value::Double(x) => Key::Real(x),
             _ => Key::Whole(0),
         }
@@ -192,7 +196,7 @@ fn key_of(column: &Column, row: usize, unit: i64, descending: bool) -> Option<Ke
         Values::Int(v) => Key::Whole(i64::from(v[row])),
         Values::BigInt(v) | Values::Timestamp(v) | Values::Interval(v) => Key::Whole(v[row]),
         Values::Date(v) => Key::Whole(i64::from(v[row]).saturating_mul(unit)),
-        Values::Float(v) => Key::Real(f64::from(v[row])),
+        Values::Float(v) => Key::Single(v[row]),
         Values::Double(v) => Key::Real(v[row]),
         _ => return None,
     };

@@ -154,7 +154,7 @@ fn counting() -> Program {
     query.root = Relation::StateFunction(StateFunction {
         input: Box::new(query.root.clone()),
         keys: vec![0],
-        script: COUNTING.to_owned(),
+        script: COUNTING.into(),
         function: "update".to_owned(),
         timeout: Timeout::None,
         output: query.output.clone(),

@@ -138,7 +138,7 @@ fn program_of(bounded: &Bounded) -> Program {
         query.root = Relation::StateFunction(StateFunction {
             input: Box::new(query.root.clone()),
             keys: vec![0],
-            script: NOTES.to_owned(),
+            script: NOTES.into(),
             function: "update".to_owned(),
             timeout: Timeout::None,
             output: query.output.clone(),

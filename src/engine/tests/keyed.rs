@@ -33,7 +33,7 @@ fn function(mode: OutputMode, script: &str, timeout: Timeout) -> Program {
     query.root = Relation::StateFunction(StateFunction {
         input,
         keys: vec![0],
-        script: script.to_owned(),
+        script: script.into(),
         function: "update".to_owned(),
         timeout,
         output: query.output.clone(),
@@ -171,7 +171,7 @@ fn a_failing_call_rejects_its_rows_and_leaves_the_state() {
     let output = twins.rows(&[reading(2.0, "a", 1.0), reading(2.0, "b", 1.0), reading(2.0, "a", 101.0)]);
     assert_eq!(shown(&output), ["b 2"]);
     assert_eq!(output.rejects.len(), 2);
-    assert_eq!(output.rejects[0].reason, "update, script line 6: too hot");
+    assert_eq!(output.rejects[0].reason, "script:6:17: in update: too hot");
     assert_eq!(output.rejects[1].row, r#"{"device":"a","ts":"1970-01-01T00:00:02Z","temperature":101.0}"#);
     assert_eq!(shown(&twins.rows(&[reading(3.0, "a", 1.0)])), ["a 2"]);
 }
@@ -186,7 +186,7 @@ fn a_failing_timeout_is_told_once() {
     twins.rows(&[reading(1.0, "a", 1.0)]);
     let output = twins.rows(&[reading(100.0, "b", 1.0)]);
     assert_eq!((output.rejects.len(), output.rejects[0].row.as_str()), (1, r#"{"device":"a"}"#));
-    assert_eq!(output.rejects[0].reason, "update, script line 2: no rows");
+    assert_eq!(output.rejects[0].reason, "script:2:30: in update: no rows");
     assert!(twins.rows(&[reading(101.0, "b", 1.0)]).rejects.is_empty());
     assert_eq!(twins.running.status()[0].keys, 2);
 }

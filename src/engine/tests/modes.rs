@@ -81,7 +81,7 @@ fn grouping_by_the_time_itself_closes_when_the_watermark_is_there() {
 fn a_limit_counts_on_from_step_to_step() {
     let mut limited = program(&[("q", OutputMode::Append, "SELECT temperature FROM readings")]);
     let root = limited.queries[0].root.clone();
-    limited.queries[0].root = Relation::Limit { input: Box::new(root), rows: 3 };
+    limited.queries[0].root = Relation::Limit { input: Box::new(root), rows: 3, skip: 0 };
     let mut engine = Engine::new(&limited, settings()).unwrap();
     let output = step(&mut engine, &[reading(1.0, "a", 1.0), reading(1.0, "a", 2.0)]);
     assert_eq!((shown(&output), output.state.len()), (vec!["1".to_owned(), "2".to_owned()], 1));

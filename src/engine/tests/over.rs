@@ -316,7 +316,7 @@ fn scripted_functions_are_called_from_sql() {
     let output = step(&mut engine, &rows);
     assert_eq!(shown(&output), ["a 10", "b NULL"]);
     assert_eq!(output.rejects.len(), 1);
-    assert!(output.rejects[0].reason.starts_with("dew_point, script line 3: unlucky"), "{}", output.rejects[0].reason);
+    assert!(output.rejects[0].reason.starts_with("script:3:16: in dew_point: unlucky"), "{}", output.rejects[0].reason);
     let hostile: Vec<Reading> = (0..50).map(|_| with("a", Some(99))).collect();
     let output = step(&mut engine, &hostile);
     assert_eq!((shown(&output).len(), output.rejects.len()), (0, 50));

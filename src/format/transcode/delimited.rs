@@ -2,10 +2,10 @@
 //!
 //! An empty field without quotes is NULL, and so is one of the text `null`. A field may not go on in a further line.
 
+use super::super::FormatError;
 use super::super::csv::{CsvHeader, CsvSettings, record};
 use super::super::json::scan::Fault;
 use super::super::records::Records;
-use super::super::FormatError;
 use super::lines;
 
 pub(in crate::format) struct Delimited {
@@ -42,7 +42,8 @@ impl Delimited {
                 continue;
             }
             if self.fields.len() != self.names.len() {
-                let what = if self.fields.len() < self.names.len() { "the line has too few fields" } else { "the line has too many fields" };
+                let what =
+                    if self.fields.len() < self.names.len() { "the line has too few fields" } else { "the line has too many fields" };
                 return Err(Fault { at, what });
             }
             records.begin_row(at)?;

@@ -49,15 +49,52 @@ const SENTENCES: &[(&str, &[As])] = &[
     ("GLL", &[Angle("lat"), Skip, Angle("lon"), Skip, Time("time"), Text("status")]),
     (
         "GNS",
-        &[Time("time"), Angle("lat"), Skip, Angle("lon"), Skip, Text("mode"), Number("satellites"), Number("hdop"), Number("altitude_m"), Number("geoid_m")],
+        &[
+            Time("time"),
+            Angle("lat"),
+            Skip,
+            Angle("lon"),
+            Skip,
+            Text("mode"),
+            Number("satellites"),
+            Number("hdop"),
+            Number("altitude_m"),
+            Number("geoid_m"),
+        ],
     ),
     ("HDT", &[Number("heading")]),
-    ("MDA", &[Skip, Skip, Number("pressure_bar"), Skip, Number("air_c"), Skip, Number("water_c"), Skip, Number("humidity"), Skip, Number("dew_point_c")]),
+    (
+        "MDA",
+        &[
+            Skip,
+            Skip,
+            Number("pressure_bar"),
+            Skip,
+            Number("air_c"),
+            Skip,
+            Number("water_c"),
+            Skip,
+            Number("humidity"),
+            Skip,
+            Number("dew_point_c"),
+        ],
+    ),
     ("MTW", &[Number("water_c")]),
     ("MWV", &[Number("wind_angle"), Text("reference"), Number("wind_speed"), Text("wind_unit"), Text("status")]),
     (
         "RMC",
-        &[Time("time"), Text("status"), Angle("lat"), Skip, Angle("lon"), Skip, Number("speed_knots"), Number("course"), Date, Number("variation")],
+        &[
+            Time("time"),
+            Text("status"),
+            Angle("lat"),
+            Skip,
+            Angle("lon"),
+            Skip,
+            Number("speed_knots"),
+            Number("course"),
+            Date,
+            Number("variation"),
+        ],
     ),
     ("VHW", &[Number("heading"), Skip, Number("heading_magnetic"), Skip, Number("speed_knots"), Skip, Number("speed_kmh")]),
     ("VTG", &[Number("course"), Skip, Number("course_magnetic"), Skip, Number("speed_knots"), Skip, Number("speed_kmh")]),
@@ -178,9 +215,17 @@ fn moment(time: &str, [day, month, year]: [&str; 3], records: &mut Records) -> R
         records.null();
         return Ok(());
     };
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten().ok_or("a field is not a date");
+    let number = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten().ok_or("a field is not a date")
+    };
     let (day, month, year) = (number(day)?, number(month)?, number(year)?);
-    let year = if year < 80 { year + 2000 } else if year < 100 { year + 1900 } else { year };
+    let year = if year < 80 {
+        year + 2000
+    } else if year < 100 {
+        year + 1900
+    } else {
+        year
+    };
     records.string(&format!("{year:04}-{month:02}-{day:02}T{time}Z"));
     Ok(())
 }

@@ -2,9 +2,9 @@
 
 use regex::Regex;
 
+use super::super::FormatError;
 use super::super::json::scan::Fault;
 use super::super::records::Records;
-use super::super::FormatError;
 use super::lines;
 
 /// Bytes that a compiled pattern may take.

@@ -69,8 +69,8 @@ pub(super) fn read_json(payload: &[u8], arrived_us: i64, records: &mut Records) 
 }
 
 pub(super) fn read_cbor(payload: &[u8], arrived_us: i64, records: &mut Records) -> Result<(), Fault> {
-    let pack: Vec<std::collections::BTreeMap<Cbor, Cbor>> =
-        serde_cbor::from_slice(payload).map_err(|error| Fault { what: "a SenML pack is an array of maps", ..cbor::fault(&error, payload.len()) })?;
+    let pack: Vec<std::collections::BTreeMap<Cbor, Cbor>> = serde_cbor::from_slice(payload)
+        .map_err(|error| Fault { what: "a SenML pack is an array of maps", ..cbor::fault(&error, payload.len()) })?;
     let mut resolver = Resolver::new(arrived_us, payload.len());
     for record in pack {
         let entries = record.into_iter().map(|(label, value)| {
@@ -132,11 +132,7 @@ impl Resolver {
         Resolver { arrived_us, length, count: 0, name: String::new(), unit: None, time: 0.0, value: None, sum: None }
     }
 
-    fn record(
-        &mut self,
-        entries: impl Iterator<Item = Result<(String, Entry), &'static str>>,
-        records: &mut Records,
-    ) -> Result<(), Fault> {
+    fn record(&mut self, entries: impl Iterator<Item = Result<(String, Entry), &'static str>>, records: &mut Records) -> Result<(), Fault> {
         self.count += 1;
         if self.count > RECORDS_MAX {
             return Err(Fault { at: 0, what: "the pack has too many records" });

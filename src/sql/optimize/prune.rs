@@ -1,7 +1,10 @@
 //! Columns that nobody reads are left out.
 
 use super::tree;
-use crate::plan::{AggregateCall, Expr, ExprNode, GroupKey, Join, JoinKind, NamedExpr, OverCall, Relation, SortKey, Span};
+use crate::plan::{
+    AggregateCall, Expr, ExprNode, Generator, GroupKey, Join, JoinKind, NamedExpr, OverCall, Relation, SortKey, Span, StateFunction,
+};
+use crate::types::Field;
 
 /// Where each column of a relation is after pruning; [`GONE`] where it is left out.
 type Moved = Vec<usize>;
@@ -61,23 +64,16 @@ fn prune(relation: Relation, needed: &[bool]) -> (Relation, Moved) {
             move_columns(by.iter_mut().map(|key| &mut key.expr), &moved);
             (Relation::Sort { input, by }, moved)
         }
-        Relation::Limit { input, rows } => {
+        Relation::Limit { input, rows, skip } => {
             let (input, moved) = prune_input(*input, needed.to_vec(), []);
-            (Relation::Limit { input, rows }, moved)
+            (Relation::Limit { input, rows, skip }, moved)
         }
         Relation::Union { inputs } => {
             let inputs = inputs.into_iter().map(|input| exactly(input, needed)).collect();
             (Relation::Union { inputs }, kept(needed))
         }
         Relation::Join(join) => prune_join(join, needed),
-        Relation::Generate { input, mut generator, outer, columns } => {
-            let width = input.schema().len();
-            let (input, mut moved) = prune_input(*input, needed[..width].to_vec(), generator.exprs());
-            move_columns(generator.exprs_mut(), &moved);
-            let width = input.schema().len();
-            moved.extend((0..columns.len()).map(|index| width + index));
-            (Relation::Generate { input, generator, outer, columns }, moved)
-        }
+        Relation::Generate { input, generator, outer, columns } => prune_generate(*input, generator, outer, columns, needed),
         Relation::Expand { input, projections, columns } => {
             let mut projections: Vec<Vec<Expr>> = projections.into_iter().map(|projection| select(projection, needed)).collect();
             let none = vec![false; input.schema().len()];
@@ -93,14 +89,25 @@ fn prune(relation: Relation, needed: &[bool]) -> (Relation, Moved) {
             let keys = keys.into_iter().map(|key| moved[key]).collect();
             (Relation::Deduplicate { input, keys, delay_us }, moved)
         }
-        // The script sees whole rows.
-        Relation::StateFunction(mut function) => {
-            let all = vec![true; function.input.schema().len()];
-            function.input = Box::new(exactly(*function.input, &all));
-            let moved = (0..function.output.len()).collect();
-            (Relation::StateFunction(function), moved)
-        }
+        Relation::StateFunction(function) => prune_state_function(function),
     }
+}
+
+/// The script sees whole rows.
+fn prune_state_function(mut function: StateFunction) -> (Relation, Moved) {
+    let all = vec![true; function.input.schema().len()];
+    function.input = Box::new(exactly(*function.input, &all));
+    let moved = (0..function.output.len()).collect();
+    (Relation::StateFunction(function), moved)
+}
+
+fn prune_generate(input: Relation, mut generator: Generator, outer: bool, columns: Vec<Field>, needed: &[bool]) -> (Relation, Moved) {
+    let width = input.schema().len();
+    let (input, mut moved) = prune_input(input, needed[..width].to_vec(), generator.exprs());
+    move_columns(generator.exprs_mut(), &moved);
+    let width = input.schema().len();
+    moved.extend((0..columns.len()).map(|index| width + index));
+    (Relation::Generate { input, generator, outer, columns }, moved)
 }
 
 fn prune_aggregate(input: Relation, mut keys: Vec<GroupKey>, aggregates: Vec<AggregateCall>, needed: &[bool]) -> (Relation, Moved) {

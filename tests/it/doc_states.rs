@@ -1,0 +1,97 @@
+//! Every example of docs/state-functions.md gives what stands below it, also with a restart after every batch.
+//!
+//! A ```` ```toml ```` block is laid over a source `readings`; the ```` ```jsonl in ```` block after it holds its payloads, ```` ```jsonl out [query] ```` the
+//! rows that come out. A blank line ends a batch.
+
+use std::fs;
+use std::path::Path;
+
+use tidemill::query_test::{Outcome, QueryCase, RunOptions, check};
+
+const DOCUMENT: &str = include_str!("../../docs/state-functions.md");
+
+const SOURCE: &str = r#"
+[source.readings]
+schema = "device STRING, ts TIMESTAMP, temperature DOUBLE, humidity DOUBLE, power DOUBLE, running BOOLEAN, batch STRING, pulses BIGINT"
+event_time = "ts"
+watermark = "10 seconds"
+"#;
+
+#[derive(Default)]
+struct Example {
+    settings: String,
+    input: String,
+    /// Query and rows.
+    output: Vec<(String, String)>,
+}
+
+fn examples() -> Vec<Example> {
+    let mut found: Vec<Example> = Vec::new();
+    for block in DOCUMENT.split("\n```").skip(1).step_by(2) {
+        let (kind, text) = block.split_once('\n').unwrap();
+        let text = text.to_owned();
+        match kind.split(' ').collect::<Vec<_>>()[..] {
+            ["toml"] => found.push(Example { settings: text, ..Example::default() }),
+            ["jsonl", "in"] => found.last_mut().unwrap().input = text,
+            ["jsonl", "out"] => {
+                let example = found.last_mut().unwrap();
+                let queries: Vec<&str> =
+                    example.settings.lines().filter_map(|line| line.strip_prefix("[query.")?.strip_suffix(']')).collect();
+                let query = queries.iter().find(|name| !name.contains('.')).unwrap().to_string();
+                example.output.push((query, text));
+            }
+            ["jsonl", "out", query] => found.last_mut().unwrap().output.push((query.to_owned(), text)),
+            _ => panic!("a block of an unknown kind: {kind}"),
+        }
+    }
+    found
+}
+
+/// The batches of a block, each with its lines.
+fn batches(block: &str) -> Vec<String> {
+    let mut batches = vec![String::new()];
+    for line in block.lines() {
+        match line {
+            "" => batches.push(String::new()),
+            _ => *batches.last_mut().unwrap() += &format!("{line}\n"),
+        }
+    }
+    batches
+}
+
+fn write(example: &Example, directory: &Path) {
+    let queries: Vec<&str> = example.output.iter().map(|(query, _)| query.as_str()).collect();
+    let settings = format!("[test]\nqueries = {queries:?}\nsplits = false\n{SOURCE}{}", example.settings);
+    fs::write(directory.join("case.toml"), settings).unwrap();
+    for (number, payloads) in batches(&example.input).iter().enumerate() {
+        let step = directory.join(format!("steps/{}", number + 1));
+        fs::create_dir_all(&step).unwrap();
+        fs::write(step.join("readings.jsonl"), payloads).unwrap();
+        for (query, rows) in &example.output {
+            let rows = batches(rows);
+            assert_eq!(rows.len(), batches(&example.input).len(), "{query}: batches out and in");
+            fs::write(step.join(format!("expected.{query}.jsonl")), &rows[number]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn examples_of_state_functions_give_what_the_document_says() {
+    let examples = examples();
+    assert!(examples.len() >= 8);
+    let mut failed = String::new();
+    for example in &examples {
+        assert!(!example.input.is_empty() && !example.output.is_empty(), "{}", example.settings);
+        let directory = tempfile::tempdir().unwrap();
+        write(example, directory.path());
+        let case = QueryCase::read(directory.path(), &[]).unwrap();
+        for restart in [false, true] {
+            let outcome = check(&case, &RunOptions { restart, split_rows: None });
+            if let Outcome::Failed(differences) = outcome {
+                let text: Vec<String> = differences.iter().map(ToString::to_string).collect();
+                failed += &format!("{}\nrestarts: {restart}\n{}\n", example.settings, text.join("\n"));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed}");
+}
