@@ -53,7 +53,7 @@ pub fn read(context: &mut Context, reader: &mut Reader) -> Option<Layout> {
 }
 
 fn items(context: &mut Context, reader: &mut Reader, key: &'static str, known: &mut Known, depth: usize) -> Option<Vec<Item>> {
-    let readers = reader.tables(context, key, FIELDS_MAX)?;
+    let readers = reader.tables(context, key, depth > 0, FIELDS_MAX)?;
     let mut items = Vec::with_capacity(readers.len());
     for mut reader in readers {
         known.fields += 1;
@@ -123,7 +123,7 @@ fn bits(context: &mut Context, reader: &mut Reader, kind: Kind, known: &mut Know
         return None;
     };
     let mut fields = Vec::new();
-    for mut bit in reader.tables(context, "bits", 64)? {
+    for mut bit in reader.tables(context, "bits", false, 64)? {
         known.fields += 1;
         bit.require(context, "name", "\"door_open\"");
         let name = bit.text(context, "name")?.value;

@@ -288,8 +288,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// An array of tables, not empty.
-    pub fn tables(&mut self, context: &mut Context, key: &'static str, count_max: usize) -> Option<Vec<Reader<'t>>> {
+    /// An array of tables, not empty. `like_this`: they have this table's keys, for the documentation.
+    pub fn tables(&mut self, context: &mut Context, key: &'static str, like_this: bool, count_max: usize) -> Option<Vec<Reader<'t>>> {
         let entry = self.entry(context, key)?;
         let Value::Array(items) = &entry.node.value else {
             return wrong_type(context, &entry.node, key, "an array of tables");
@@ -300,7 +300,10 @@ impl<'t> Reader<'t> {
             return None;
         }
         let table = |item: &'t Node| match &item.value {
-            Value::Table(table) => Some(self.inner(table, key, key, item.place)),
+            Value::Table(table) => {
+                let inner = self.inner(table, key, key, item.place);
+                Some(if like_this { Reader { kind: self.kind.clone(), ..inner } } else { inner })
+            }
             _ => wrong_type(context, item, key, "an array of tables"),
         };
         items.iter().map(table).collect()

@@ -15,6 +15,22 @@ const EVERY_KIND: &str = r#"
 [gateway]
 [source.a]
 type = "mqtt"
+[source.csv]
+type = "mqtt"
+format = "csv"
+[source.text]
+type = "mqtt"
+format = "text"
+[source.key_value]
+type = "mqtt"
+format = "key_value"
+[source.binary]
+type = "mqtt"
+format = "binary"
+layout = [{ type = "u8", bits = [{ name = "a", bit = 0 }] }, { name = "b", count = 1, fields = [{ name = "c", type = "u8" }] }, { skip = 1 }]
+[source.line_protocol]
+type = "mqtt"
+format = "line_protocol"
 [table.a]
 [query.a]
 emit_every = "1s"
@@ -46,6 +62,8 @@ fn documented_keys() -> BTreeSet<String> {
     let kinds = [
         ("## `[gateway]`", "gateway"),
         ("## `[source.<name>]`", "source.*"),
+        ("### `layout`", "source.*.layout"),
+        ("### `bits`", "source.*.layout.bits"),
         ("## `[table.<name>]`", "table.*"),
         ("## `[query.<name>]`", "query.*"),
         ("## `[function.<name>]`", "function.*"),

@@ -15,6 +15,7 @@ use tidemill::query_test::{QueryCase, RunOptions, check};
 use tidemill::sql::{Catalog, parse_schema, plan_query};
 use tidemill::types::Field;
 
+use crate::formats;
 use crate::mutate;
 use crate::random::Random;
 use crate::watch::Watch;
@@ -60,12 +61,17 @@ pub fn payloads(random: &mut Random, watch: &Watch) {
     if random.below(3) == 0 {
         return csv(random, watch);
     }
-    let Some(settings) = decode_settings(random) else { return };
+    let Some(mut settings) = decode_settings(random) else { return };
+    let mut sample = None;
+    if random.below(2) == 0 && settings.format == Format::Json {
+        let (format, payload) = formats::pick(random);
+        (settings.format, sample) = (format, Some(payload));
+    }
     let needed = vec![true; settings.columns.len()];
     let Ok(mut decoder) = Decoder::new(&settings, &needed, 7) else { return };
     let mut open = OpenTable::new(&settings, &needed);
     for _ in 0..8 {
-        let payload = mutate::bytes(mutate::pick(PAYLOADS, random).as_bytes(), random);
+        let payload = mutate::bytes(sample.unwrap_or(mutate::pick(PAYLOADS, random).as_bytes()), random);
         watch.works_on(&String::from_utf8_lossy(&payload));
         let before = open.rows();
         let decoded = decoder.decode(&Message { topic: "", payload: &payload, arrived_us: 0, retained: false }, &mut open);

@@ -6,6 +6,7 @@
 
 mod bytes;
 mod engine;
+mod formats;
 mod grammar;
 mod mutate;
 mod queries;

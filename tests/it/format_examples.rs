@@ -56,13 +56,13 @@ fn examples() -> Vec<Example> {
 fn outcome(example: &Example) -> Result<String, String> {
     let text = format!(
         "[source.s]\ntype = \"mqtt\"\nbroker = \"mqtt://localhost\"\ntopics = [\"t\"]\n{}[query.q]\nsql = \"SELECT * FROM s\"\n\
-         [sink.o]\ntype = \"stdout\"\n",
+         [sink.o]\ntype = \"stdout\"\nfrom = [\"q\"]\n[gateway]\nid = \"pi\"\n",
         example.settings
     );
     let files = Files::Memory(BTreeMap::from([(PathBuf::from("a"), text.into_bytes())]));
     let environment = Environment { host_name: "pi".to_owned(), machine_id: None, variables: BTreeMap::new(), files };
     let config =
-        tidemill::config::load(&[Path::new("a").to_path_buf()], &environment).map_err(|error| format!("configuration: {error:?}"))?;
+        tidemill::config::load(&[Path::new("a").to_path_buf()], &environment).map_err(|error| format!("configuration: {error}"))?;
     let settings = &config.sources[0].decode;
     let visible: Vec<bool> = settings.columns.iter().map(|column| !column.name.starts_with('_')).collect();
     let mut decoder = Decoder::new(settings, &visible, 7).map_err(|error| error.to_string())?;

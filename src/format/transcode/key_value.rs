@@ -42,7 +42,7 @@ impl KeyValue {
         if name.is_empty() {
             return Err("a value without a name");
         }
-        if name.contains(|c: char| c == '"' || c == self.settings.pair_separator) {
+        if name.contains(['"', self.settings.pair_separator]) {
             return Err("a name without a value");
         }
         records.name(name);

@@ -20,8 +20,6 @@ mod line_protocol;
 mod nmea;
 mod pattern;
 mod senml;
-#[cfg(test)]
-mod tests;
 
 use super::json::scan::Fault;
 use super::records::Records;

@@ -109,7 +109,8 @@ pub(super) fn read(payload: &str, records: &mut Records) -> Result<(), Fault> {
             return Err(Fault { at, what: "not the address of a sentence" });
         }
         records.begin_row(at)?;
-        let (talker, kind) = if address.starts_with('P') { ("P", &address[1..]) } else { address.split_at(address.len() - 3) };
+        let proprietary = address.strip_prefix('P').map(|kind| ("P", kind));
+        let (talker, kind) = proprietary.unwrap_or_else(|| address.split_at(address.len() - 3));
         records.name("talker");
         records.string(talker);
         records.name("type");
@@ -198,9 +199,14 @@ fn angle(text: &str, hemisphere: &str) -> Result<Option<f64>, &'static str> {
     if text.is_empty() {
         return Ok(None);
     }
-    let value = decimal(text).ok_or("a field is not a position")?;
-    let degrees = (value / 100.0).trunc();
-    let angle = degrees + (value - degrees * 100.0) / 60.0;
+    // Taken apart as text: 4807.038 - 4800 is not 7.038 in binary.
+    let whole = text.find('.').unwrap_or(text.len());
+    let parts = whole.checked_sub(2).and_then(|at| Some((text.get(..at)?, text.get(at..)?)));
+    let number = |text: &str| if text.is_empty() { Some(0.0) } else { decimal(text) };
+    let read = parts.and_then(|(degrees, minutes)| Some((number(degrees)?, number(minutes)?)));
+    let (degrees, minutes) =
+        read.filter(|(degrees, minutes)| *degrees >= 0.0 && (0.0..60.0).contains(minutes)).ok_or("a field is not a position")?;
+    let angle = degrees + minutes / 60.0;
     match hemisphere {
         "N" | "E" => Ok(Some(angle)),
         "S" | "W" => Ok(Some(-angle)),

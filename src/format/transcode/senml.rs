@@ -172,8 +172,9 @@ impl Resolver {
 
     /// A record of base values alone is no row.
     fn write(&self, own: Own, records: &mut Records) -> Result<(), Fault> {
-        let own_value = own.value.is_some() || own.other.is_some() || own.sum.is_some();
-        if !own_value && !(self.value.is_some() && !own.name.is_empty()) && self.sum.is_none() {
+        let valued = own.value.is_some() || own.other.is_some() || own.sum.is_some() || self.sum.is_some();
+        let by_base = self.value.is_some() && !own.name.is_empty();
+        if !valued && !by_base {
             return Ok(());
         }
         let fault = |what| Fault { at: 0, what };
