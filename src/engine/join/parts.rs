@@ -31,7 +31,9 @@ pub(in crate::engine) struct Parts {
     /// (stretch, opened, part)
     by_stretch: BTreeSet<(Option<i64>, u64, u32)>,
     dirty: BTreeSet<u32>,
-    /// Parts that were stored and lost their rows otherwise than by time.
+    /// Dirty parts that lost a row otherwise than by time: what is stored of them still has it, for a reader to take up.
+    lost: BTreeSet<u32>,
+    /// Parts that are empty, and of which what is stored has rows that have not expired.
     gone: BTreeSet<u32>,
 }
 
@@ -42,6 +44,7 @@ impl Parts {
             parts: BTreeMap::new(),
             by_stretch: BTreeSet::new(),
             dirty: BTreeSet::new(),
+            lost: BTreeSet::new(),
             gone: BTreeSet::new(),
         }
     }
@@ -90,19 +93,24 @@ impl Parts {
         let Some(part) = self.parts.get_mut(&row.part) else { return };
         part.rows.remove(&number);
         part.bytes -= row.bytes.len();
-        if part.rows.is_empty() {
+        let empty = part.rows.is_empty();
+        if !expired {
+            self.dirty.insert(row.part);
+            self.lost.insert(row.part);
+        }
+        if empty {
             self.by_stretch.remove(&(part.stretch, part.opened, row.part));
             self.parts.remove(&row.part);
             self.dirty.remove(&row.part);
-        }
-        if !expired {
-            let changed = if self.parts.contains_key(&row.part) { &mut self.dirty } else { &mut self.gone };
-            changed.insert(row.part);
+            if self.lost.remove(&row.part) {
+                self.gone.insert(row.part);
+            }
         }
     }
 
     /// What is to be written, and what is to be deleted; both begin anew.
     pub fn take_changed(&mut self) -> (Vec<u32>, Vec<u32>) {
+        self.lost.clear();
         let dirty = std::mem::take(&mut self.dirty).into_iter().collect();
         let gone = std::mem::take(&mut self.gone).into_iter().filter(|part| !self.parts.contains_key(part)).collect();
         (dirty, gone)

@@ -1,0 +1,1 @@
+SELECT device, ts FROM readings LIMIT 4
