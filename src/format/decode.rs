@@ -12,11 +12,11 @@ use super::dictionary::{Interner, TextHasher};
 use super::json::scan::Fault;
 use super::json::{JsonReader, ReadRow};
 use super::open_table::{self, OpenTable, TableFull};
-use super::records::Records;
 use super::row::{PayloadColumn, Slot, Target, Texts, is_read};
 use super::timestamp::Zone;
 use super::topic::{TopicCache, TopicPart};
 use super::transcode::Transcoder;
+use super::transcoded::Transcoded;
 use super::{BadRecords, Coerce, ColumnLayout, DecodeSettings, EventTimeMissing, Format, Origin, value};
 use crate::batch::ROWS_MAX;
 use crate::types::DataType;
@@ -152,12 +152,6 @@ enum Reader {
     Transcoded(Box<Transcoded>),
 }
 
-struct Transcoded {
-    transcoder: Transcoder,
-    records: Records,
-    json: JsonReader,
-}
-
 /// Decodes the messages of one source. Belongs to one [`OpenTable`] at a time: the dictionaries' generations count from 0 in each decoder.
 pub struct Decoder {
     reader: Reader,
@@ -201,7 +195,7 @@ impl Decoder {
             (format, Some(transcoder)) => {
                 let json = JsonReader::new(&layout.payload, slots)?;
                 let coerce = if format.is_untyped() { Coerce::Lenient } else { settings.coerce };
-                (Reader::Transcoded(Box::new(Transcoded { transcoder, records: Records::default(), json })), coerce)
+                (Reader::Transcoded(Box::new(Transcoded::new(transcoder, json))), coerce)
             }
         };
         let topics = (!layout.topic.is_empty()).then(|| TopicCache::new(settings.patterns.clone(), layout.topic, hasher));
@@ -302,28 +296,6 @@ impl Decoder {
             reader.speculate = false;
         }
         self
-    }
-}
-
-impl Transcoded {
-    /// Gives the rows to `sink`, with the places that they have in the payload.
-    fn read(
-        &mut self,
-        message: &Message,
-        converter: &Converter,
-        mut sink: impl FnMut(ReadRow) -> Result<(), BadRecord>,
-    ) -> Result<(), BadRecord> {
-        self.records.begin();
-        self.transcoder.read(message.payload, message.arrived_us, &mut self.records)?;
-        self.records.end();
-        let read = self.json.read(self.records.text(), converter, |row| {
-            let place = self.records.place(row.start);
-            sink(ReadRow { start: place.start, end: place.end, ..row })
-        });
-        read.map_err(|bad| match bad {
-            BadRecord::Malformed { what, at } => BadRecord::Malformed { what, at: self.records.place(at).start },
-            bad => bad,
-        })
     }
 }
 

@@ -20,6 +20,7 @@ pub mod timestamp;
 mod topic;
 mod topic_name;
 mod transcode;
+mod transcoded;
 mod value;
 mod words;
 
