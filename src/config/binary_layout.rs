@@ -69,20 +69,21 @@ fn items(context: &mut Context, reader: &mut Reader, key: &'static str, known: &
             field(context, &mut reader, known).map(Item::Field)
         };
         reader.finish(context, &[]);
-        items.push(item?);
+        items.extend(item);
     }
     Some(items)
 }
 
 fn field(context: &mut Context, reader: &mut Reader, known: &mut Known) -> Option<BinaryField> {
     reader.require(context, "type", "\"u16\"");
-    let kind = reader.choice(context, "type", &TYPES)?;
+    let known_kind = reader.choice(context, "type", &TYPES);
     let length = reader.integer(context, "length", 1..=BYTES_MAX).map(|length| length as usize);
-    let kind = match kind {
+    // A wrong type has been reported; the other keys are looked at all the same.
+    let kind = match known_kind.unwrap_or(Kind::Unsigned(8)) {
         Kind::Text(_) => Kind::Text(length),
         Kind::Bytes(_) => Kind::Bytes(length),
         kind => {
-            if length.is_some() {
+            if length.is_some() && known_kind.is_some() {
                 context.error(
                     reader.key_place("length"),
                     "only \"text\" and \"bytes\" have a length",
@@ -92,21 +93,22 @@ fn field(context: &mut Context, reader: &mut Reader, known: &mut Known) -> Optio
             kind
         }
     };
-    let bits = if reader.has("bits") { bits(context, reader, kind, known)? } else { Vec::new() };
-    if bits.is_empty() {
+    let bits = if reader.has("bits") { bits(context, reader, kind, known) } else { Some(Vec::new()) };
+    if !reader.has("bits") {
         reader.require(context, "name", "\"temperature\"");
     }
     let name = reader.text(context, "name").map(|text| text.value).unwrap_or_default();
-    if kind.is_integer() && bits.is_empty() {
+    if kind.is_integer() && !reader.has("bits") {
         known.integers.push(name.clone());
     }
     let scaling = scaling(context, reader);
-    if scaling.is_some() && (matches!(kind, Kind::Text(_) | Kind::Bytes(_)) || !bits.is_empty()) {
+    if scaling.is_some() && (matches!(kind, Kind::Text(_) | Kind::Bytes(_)) || reader.has("bits")) {
         context.error(reader.place, "only a number has `scale` and `add`", "remove them");
     }
     let offset = reader.integer(context, "offset", 0..=BYTES_MAX).map(|offset| offset as usize);
     let endian = reader.choice(context, "endian", &ENDIANS).unwrap_or(known.endian);
-    Some(BinaryField { name, offset, kind, endian, scaling, bits })
+    known_kind?;
+    Some(BinaryField { name, offset, kind, endian, scaling, bits: bits? })
 }
 
 fn scaling(context: &mut Context, reader: &mut Reader) -> Option<Scaling> {
@@ -118,12 +120,13 @@ fn scaling(context: &mut Context, reader: &mut Reader) -> Option<Scaling> {
 }
 
 fn bits(context: &mut Context, reader: &mut Reader, kind: Kind, known: &mut Known) -> Option<Vec<BitField>> {
+    let tables = reader.tables(context, "bits", false, 64)?;
     let Some(width) = kind.width().filter(|_| kind.is_integer()) else {
         context.error(reader.key_place("bits"), "only an integer has bits", "for example: type = \"u8\"");
         return None;
     };
     let mut fields = Vec::new();
-    for mut bit in reader.tables(context, "bits", false, 64)? {
+    for mut bit in tables {
         known.fields += 1;
         bit.require(context, "name", "\"door_open\"");
         let name = bit.text(context, "name")?.value;
@@ -146,18 +149,22 @@ fn group(context: &mut Context, reader: &mut Reader, known: &mut Known, depth: u
     reader.require(context, "name", "\"samples\"");
     let name = reader.text(context, "name")?.value;
     reader.require(context, "count", "\"rest\", a number, or the name of an integer before it");
-    let count = match reader.integer_or_text(context, "count", 1..=ELEMENTS_MAX as i64)? {
-        Ok(count) => Count::Fixed(count as usize),
-        Err(Text { value, .. }) if value == "rest" => Count::Rest,
-        Err(text) if known.integers.contains(&text.value) => Count::Field(text.value),
-        Err(text) => {
-            let help = "give a number, \"rest\", or the name of a field of whole numbers that stands before";
-            context.error(text.place, "there is no such field before this group", help);
-            return None;
-        }
-    };
+    let count = count(context, reader, known);
     let integers = known.integers.len();
     let items = items(context, reader, "fields", known, depth + 1)?;
     known.integers.truncate(integers);
-    Some(Group { name, count, items })
+    Some(Group { name, count: count?, items })
+}
+
+fn count(context: &mut Context, reader: &mut Reader, known: &Known) -> Option<Count> {
+    match reader.integer_or_text(context, "count", 1..=ELEMENTS_MAX as i64)? {
+        Ok(count) => Some(Count::Fixed(count as usize)),
+        Err(Text { value, .. }) if value == "rest" => Some(Count::Rest),
+        Err(text) if known.integers.contains(&text.value) => Some(Count::Field(text.value)),
+        Err(text) => {
+            let help = "give a number, \"rest\", or the name of a field of whole numbers that stands before";
+            context.error(text.place, "there is no such field before this group", help);
+            None
+        }
+    }
 }
