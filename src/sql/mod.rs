@@ -68,7 +68,7 @@ pub use references::{TableReference, referenced_tables};
 pub use schema::{SchemaColumn, parse_schema};
 pub use unknown::is_function;
 
-use crate::plan::{NamedExpr, OutputMode, Query, Relation, ScriptFunction, Span, TableSchema};
+use crate::plan::{ExprNode, NamedExpr, OutputMode, Query, Relation, ScriptFunction, Span, TableSchema};
 use crate::types::{DataType, Field};
 
 /// Names of the functions and aggregates that a query can call, in lower case; several may mean the same. Those in `OVER` only are not among them.
@@ -135,12 +135,28 @@ pub fn plan_query(name: &str, text: &str, mode: OutputMode, catalog: &Catalog) -
             SqlError::new(end, "complete mode needs an aggregation: it emits the whole result each time").help("use mode = \"append\"")
         );
     }
+    check_places(&planned.relation)?;
     let output = output(&planned.scope, mode, end)?;
     let root = without_void(planned, &output);
     // A table has no watermark.
     let root = if mode == OutputMode::Batch { optimize::without_watermarks(root) } else { root };
     let root = optimize::optimize(root);
     Ok(Query { name: name.to_string(), text: text.to_string(), mode, root, output })
+}
+
+/// Every column that stood for something has been replaced: what is left over was written where no relation yields it.
+fn check_places(relation: &Relation) -> Result<(), SqlError> {
+    let mut left_over = None;
+    relation.visit(&mut |relation| {
+        for expr in relation.exprs() {
+            tree::visit(expr, &mut |node| {
+                if matches!(node.node, ExprNode::Column(index) if !matches!(places::Stand::of(index), places::Stand::Input(_))) {
+                    left_over.get_or_insert(node.span);
+                }
+            });
+        }
+    });
+    left_over.map_or(Ok(()), |span| Err(SqlError::unsupported(span, "this in this place")))
 }
 
 /// A column of NULLs without a type is given out as STRING.
