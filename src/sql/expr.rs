@@ -393,26 +393,6 @@ impl<'a> ExprPlanner<'a> {
         }
     }
 
-    /// A call of `grouping` or `grouping_id`: noted, and a column that stands for it.
-    fn grouping_call(&mut self, name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
-        if !matches!(self.clause, Clause::Select | Clause::Having | Clause::Qualify | Clause::OrderBy) {
-            let error = SqlError::new(span, format!("`{name}` can stand in the SELECT list, in HAVING, QUALIFY and ORDER BY only"));
-            return Err(error.help("it tells which of the grouping sets a row is of"));
-        }
-        if self.in_aggregate || !self.parameters.is_empty() {
-            return Err(
-                SqlError::new(span, format!("`{name}` cannot stand in an aggregate or a lambda")).help("it is known once the groups are")
-            );
-        }
-        let id = name == "grouping_id";
-        if !id {
-            super::signatures::check_count(name, args.len(), 1, Some(1), span)?;
-        }
-        self.groupings.push(Grouping { id, args, span });
-        let data_type = if id { DataType::BigInt } else { DataType::Int };
-        Ok(tree::column(Stand::Grouping(self.groupings.len() - 1).column(), data_type, span))
-    }
-
     fn window_call(&mut self, name: &str, args: &[FunctionArg], span: Span) -> Result<Expr, SqlError> {
         for arg in args.iter().skip(1) {
             if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr @ ast::Expr::Interval(_))) = arg {

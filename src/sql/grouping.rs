@@ -4,7 +4,9 @@ use sqlparser::ast::{self, GroupByWithModifier};
 
 use super::coerce::cast;
 use super::error::SqlError;
-use super::expr::ExprPlanner;
+use super::expr::{Clause, ExprPlanner};
+use super::places::Stand;
+use super::signatures::check_count;
 use super::tree;
 use crate::plan::{Expr, Function, NamedExpr, Relation, Span};
 use crate::types::{DataType, Field, Value};
@@ -194,5 +196,27 @@ impl Grouping {
             return Ok(id.clone());
         }
         Err(SqlError::new(self.span, "grouping_id takes all keys of GROUP BY in their order, or no arguments"))
+    }
+}
+
+impl ExprPlanner<'_> {
+    /// A call of `grouping` or `grouping_id`: noted, and a column that stands for it.
+    pub fn grouping_call(&mut self, name: &str, args: Vec<Expr>, span: Span) -> Result<Expr, SqlError> {
+        if !matches!(self.clause, Clause::Select | Clause::Having | Clause::Qualify | Clause::OrderBy) {
+            let error = SqlError::new(span, format!("`{name}` can stand in the SELECT list, in HAVING, QUALIFY and ORDER BY only"));
+            return Err(error.help("it tells which of the grouping sets a row is of"));
+        }
+        if self.in_aggregate || !self.parameters.is_empty() {
+            return Err(
+                SqlError::new(span, format!("`{name}` cannot stand in an aggregate or a lambda")).help("it is known once the groups are")
+            );
+        }
+        let id = name == "grouping_id";
+        if !id {
+            check_count(name, args.len(), 1, Some(1), span)?;
+        }
+        self.groupings.push(Grouping { id, args, span });
+        let data_type = if id { DataType::BigInt } else { DataType::Int };
+        Ok(tree::column(Stand::Grouping(self.groupings.len() - 1).column(), data_type, span))
     }
 }
