@@ -1,8 +1,13 @@
-.PHONY: test demo bench
+.PHONY: test fuzz demo bench
 
 # Everything that must hold: format, lints, all tests, dependencies. Installs Debian's mosquitto and cargo-deny where they are missing.
 test:
 	@bash scripts/test.sh
+
+# Random SQL, payloads, files and stored state, other ones each time, for MINUTES (10); prints the seed of what fails.
+MINUTES ?= 10
+fuzz:
+	TIDEMILL_FUZZ_SECONDS=$$(($(MINUTES) * 60 * 2)) cargo test --locked --test fuzz -- --test-threads 2
 
 # Broker, a hundred sensors, gateway and live results in one terminal.
 demo:

@@ -69,6 +69,19 @@ pub enum Value {
     Map(Vec<(Value, Value)>),
 }
 
+impl Value {
+    /// A number of any type, as the nearest double; `None` for what is none.
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Value::Int(x) => Some(f64::from(*x)),
+            Value::BigInt(x) => Some(*x as f64),
+            Value::Float(x) => Some(f64::from(*x)),
+            Value::Double(x) => Some(*x),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for DataType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,6 +3,8 @@
 //! Each part is one byte (0: NULL, 1: a value), then the value: numbers little-endian in their type's width, strings with their length,
 //! structs member by member, arrays and maps with their length. The types are not stored; they are the operator's.
 
+use std::ops::Range;
+
 use crate::batch::{Column, ColumnBuilder, Values};
 use crate::engine::expr::compare::group_bits;
 use crate::engine::ordered::put_ordered;
@@ -14,6 +16,11 @@ const VALUE: u8 = 1;
 
 /// Appends entry `row` of `column`.
 pub(super) fn put_key(out: &mut Vec<u8>, column: &Column, row: usize) {
+    put_part::<false>(out, column, row);
+}
+
+/// Appends entry `row` of `column` as it is (`EXACT`), or so that whatever groups together has the same bytes.
+pub(super) fn put_part<const EXACT: bool>(out: &mut Vec<u8>, column: &Column, row: usize) {
     if column.is_null(row) {
         return out.push(NULL);
     }
@@ -22,32 +29,45 @@ pub(super) fn put_key(out: &mut Vec<u8>, column: &Column, row: usize) {
         Values::Boolean(v) => out.push(u8::from(v[row])),
         Values::Int(v) | Values::Date(v) => out.extend_from_slice(&v[row].to_le_bytes()),
         Values::BigInt(v) | Values::Timestamp(v) | Values::Interval(v) => out.extend_from_slice(&v[row].to_le_bytes()),
-        Values::Float(v) => out.extend_from_slice(&(f64::from_bits(group_bits(f64::from(v[row]))) as f32).to_le_bytes()),
-        Values::Double(v) => out.extend_from_slice(&group_bits(v[row]).to_le_bytes()),
+        Values::Float(v) => out.extend_from_slice(&(f64::from_bits(double_bits::<EXACT>(f64::from(v[row]))) as f32).to_le_bytes()),
+        Values::Double(v) => out.extend_from_slice(&double_bits::<EXACT>(v[row]).to_le_bytes()),
         Values::String(_) | Values::Dict(_) => put_bytes(out, column.text(row).unwrap_or_default().as_bytes()),
         Values::Binary(v) => put_bytes(out, v.get(row)),
         Values::List(v) => {
             put_varint(out, v.range(row).len() as u64);
-            v.range(row).for_each(|element| put_key(out, &v.items, element));
+            v.range(row).for_each(|element| put_part::<EXACT>(out, &v.items, element));
         }
         Values::Map(v) => {
-            // In order of the keys: equal maps are one group.
-            let ordered = |element: usize| {
-                let mut key = Vec::new();
-                put_ordered(&mut key, &v.keys, element);
-                (key, element)
-            };
-            let mut entries: Vec<(Vec<u8>, usize)> = v.range(row).map(ordered).collect();
-            entries.sort_unstable();
-            put_varint(out, entries.len() as u64);
-            for (_, element) in entries {
-                put_key(out, &v.keys, element);
-                put_key(out, &v.values, element);
+            put_varint(out, v.range(row).len() as u64);
+            for element in if EXACT { v.range(row).collect() } else { by_key(&v.keys, v.range(row)) } {
+                put_part::<EXACT>(out, &v.keys, element);
+                put_part::<EXACT>(out, &v.values, element);
             }
         }
-        Values::Struct(members) => members.iter().for_each(|member| put_key(out, member, row)),
+        Values::Struct(members) => members.iter().for_each(|member| put_part::<EXACT>(out, member, row)),
         Values::Null(_) => {}
     }
+}
+
+/// Every NaN is one; 0.0 and -0.0 only where not `EXACT`.
+fn double_bits<const EXACT: bool>(value: f64) -> u64 {
+    match EXACT {
+        false => group_bits(value),
+        true if value.is_nan() => f64::NAN.to_bits(),
+        true => value.to_bits(),
+    }
+}
+
+/// A map's entries in order of the keys: equal maps are one group.
+fn by_key(keys: &Column, entries: Range<usize>) -> Vec<usize> {
+    let ordered = |element: usize| {
+        let mut key = Vec::new();
+        put_ordered(&mut key, keys, element);
+        (key, element)
+    };
+    let mut entries: Vec<(Vec<u8>, usize)> = entries.map(ordered).collect();
+    entries.sort_unstable();
+    entries.into_iter().map(|(_, element)| element).collect()
 }
 
 /// Reads one part of type `data_type`.

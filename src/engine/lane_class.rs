@@ -8,24 +8,14 @@ use crate::types::{DataType, Value};
 /// A constant number.
 pub(super) fn literal(expr: &Expr) -> Option<f64> {
     match &expr.node {
-        ExprNode::Literal(value) => number(value),
-        _ => None,
-    }
-}
-
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Int(x) => Some(f64::from(*x)),
-        Value::BigInt(x) => Some(*x as f64),
-        Value::Float(x) => Some(f64::from(*x)),
-        Value::Double(x) => Some(*x),
+        ExprNode::Literal(value) => value.as_number(),
         _ => None,
     }
 }
 
 pub(super) fn percentages(expr: &Expr) -> Option<Percentages> {
     let values = match &expr.node {
-        ExprNode::Literal(Value::Array(values)) => values.iter().map(number).collect::<Option<Vec<f64>>>()?,
+        ExprNode::Literal(Value::Array(values)) => values.iter().map(Value::as_number).collect::<Option<Vec<f64>>>()?,
         _ => vec![literal(expr)?],
     };
     let array = matches!(expr.data_type, DataType::Array(_));

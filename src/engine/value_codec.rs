@@ -1,44 +1,15 @@
 //! Values as bytes that give back exactly what went in (-0.0 stays, every NaN is one): what aggregates keep.
 //!
-//! Each part is one byte (0: NULL, 1: a value), then the value: numbers little-endian in their type's width, texts and bytes with their
-//! length, structs member by member, arrays and maps with their length. The types are not stored; they are the operator's.
+//! The layout is that of [`super::key_codec`].
 
 use crate::batch::{Column, Values};
-use crate::engine::key_codec::read_key;
-use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_varint};
+use crate::engine::key_codec::{put_part, read_key};
+use crate::engine::state_codec::{Malformed, Reader};
 use crate::types::{DataType, Value};
-
-const NULL: u8 = 0;
-const VALUE: u8 = 1;
 
 /// Appends entry `row` of `column`.
 pub(super) fn put_value(out: &mut Vec<u8>, column: &Column, row: usize) {
-    if column.is_null(row) {
-        return out.push(NULL);
-    }
-    out.push(VALUE);
-    match &column.values {
-        Values::Boolean(v) => out.push(u8::from(v[row])),
-        Values::Int(v) | Values::Date(v) => out.extend_from_slice(&v[row].to_le_bytes()),
-        Values::BigInt(v) | Values::Timestamp(v) | Values::Interval(v) => out.extend_from_slice(&v[row].to_le_bytes()),
-        Values::Float(v) => out.extend_from_slice(&(if v[row].is_nan() { f32::NAN } else { v[row] }).to_le_bytes()),
-        Values::Double(v) => out.extend_from_slice(&(if v[row].is_nan() { f64::NAN } else { v[row] }).to_le_bytes()),
-        Values::String(_) | Values::Dict(_) => put_bytes(out, column.text(row).unwrap_or_default().as_bytes()),
-        Values::Binary(v) => put_bytes(out, v.get(row)),
-        Values::List(v) => {
-            put_varint(out, v.range(row).len() as u64);
-            v.range(row).for_each(|element| put_value(out, &v.items, element));
-        }
-        Values::Map(v) => {
-            put_varint(out, v.range(row).len() as u64);
-            for element in v.range(row) {
-                put_value(out, &v.keys, element);
-                put_value(out, &v.values, element);
-            }
-        }
-        Values::Struct(members) => members.iter().for_each(|member| put_value(out, member, row)),
-        Values::Null(_) => {}
-    }
+    put_part::<true>(out, column, row);
 }
 
 /// At most how many bytes [`put_value`] and an order key of the entry take; cheap.

@@ -4,6 +4,8 @@
 //! `NaN`, `Infinity`, `±INF` fit DOUBLE and FLOAT; anything fits STRING as its own text. Beyond Spark: a TIMESTAMP takes a fraction.
 //! Lenient besides, where strict has no value: text that reads as a number or a switch position, integral fractions for integers, numbers and booleans as each other.
 
+use std::borrow::Cow;
+
 use super::json::scan::{Token, TokenKind, special_value};
 use super::number::{self, Number};
 use super::row::{Slot, Target, TextRef};
@@ -121,11 +123,11 @@ impl Converter {
         {
             return Ok(Slot::Boolean(value));
         }
-        let unsigned = text.strip_prefix('+').unwrap_or(text);
-        if let Some(number) = number::scan(unsigned.as_bytes(), 0)
-            && number.end == unsigned.len()
+        let written = as_json_number(text);
+        if let Some(number) = number::scan(written.as_bytes(), 0)
+            && number.end == written.len()
         {
-            return self.number(target, number, unsigned.as_bytes());
+            return self.number(target, number, written.as_bytes());
         }
         match text.to_ascii_lowercase().as_str() {
             "nan" => special(target, f64::NAN),
@@ -169,6 +171,20 @@ fn integral(number: Number, raw: &[u8]) -> Option<i64> {
     (value.fract() == 0.0 && value.abs() <= INTEGRAL_MAX).then_some(value as i64)
 }
 
+/// A number as instruments print it, by JSON's grammar: without a plus, leading zeros, or a bare point. Other text may come out as anything
+/// that is no number either.
+fn as_json_number(text: &str) -> Cow<'_, str> {
+    let unsigned = text.strip_prefix('+').unwrap_or(text);
+    let (sign, digits) = unsigned.strip_prefix('-').map_or(("", unsigned), |digits| ("-", digits));
+    let significant = digits.trim_start_matches('0');
+    let zero = if significant.starts_with(|c: char| c.is_ascii_digit()) { "" } else { "0" };
+    let padded = digits.len() - significant.len() > zero.len();
+    if (padded || digits.starts_with('.')) && digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return Cow::Owned(format!("{sign}{zero}{significant}"));
+    }
+    Cow::Borrowed(unsigned)
+}
+
 /// The words for on and off that devices publish.
 fn switch_position(text: &str) -> Option<bool> {
     const ON: [&str; 4] = ["on", "true", "yes", "1"];
@@ -179,5 +195,35 @@ fn switch_position(text: &str) -> Option<bool> {
         Some(false)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instruments_pad_their_numbers() {
+        let cases = [
+            ("007.50", "7.50"),
+            ("-00.5", "-0.5"),
+            ("+0012", "12"),
+            ("0", "0"),
+            ("0.5", "0.5"),
+            ("-0", "-0"),
+            ("00", "0"),
+            (".5", "0.5"),
+            ("-.5", "-0.5"),
+            ("1e3", "1e3"),
+            ("0e1", "0e1"),
+            ("", ""),
+            ("-", "-"),
+            ("+-1", "-1"),
+            ("abc", "abc"),
+            ("0x1", "0x1"),
+        ];
+        for (text, json) in cases {
+            assert_eq!(as_json_number(text), json, "{text}");
+        }
     }
 }

@@ -51,13 +51,18 @@ const SHORT_ZONES: [(&str, &str); 28] = [
     ("VST", "Asia/Ho_Chi_Minh"),
 ];
 
+/// What one of Java's short names stands for; any other name as it is.
+pub(crate) fn long_name(name: &str) -> &str {
+    SHORT_ZONES.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| long)
+}
+
 impl Zone {
     /// UTC.
     pub const UTC: Zone = Zone::Fixed(0);
 
     /// A zone by Java's names: `Z`, `+02:00`, `+2:30`, `UTC+1`, `Europe/Berlin`, `PST`; case-sensitive. `None` if there is none.
     pub fn parse(name: &str) -> Option<Zone> {
-        let name = SHORT_ZONES.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| long);
+        let name = long_name(name);
         if name == "Z" {
             return Some(Zone::UTC);
         }

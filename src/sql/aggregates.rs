@@ -390,7 +390,7 @@ fn percentages(arg: Expr) -> Result<Expr, SqlError> {
     let array = DataType::Array(Box::new(DataType::Double));
     match &arg.node {
         ExprNode::Literal(Value::Array(values)) => {
-            let numbers = values.iter().map(|value| as_number(value).filter(within).map(Value::Double));
+            let numbers = values.iter().map(|value| value.as_number().filter(within).map(Value::Double));
             let numbers = numbers.collect::<Option<Vec<Value>>>().ok_or_else(error)?;
             Ok(tree::literal(Value::Array(numbers), array, arg.span))
         }
@@ -405,7 +405,7 @@ fn percentages(arg: Expr) -> Result<Expr, SqlError> {
 fn constant(expr: &Expr) -> Option<f64> {
     match &expr.node {
         ExprNode::Literal(Value::String(text)) => text.trim().parse().ok(),
-        ExprNode::Literal(value) => as_number(value),
+        ExprNode::Literal(value) => value.as_number(),
         ExprNode::Cast { input, .. } => constant(input),
         _ => None,
     }
@@ -415,16 +415,6 @@ fn whole(expr: &Expr) -> Option<i64> {
     match expr.node {
         ExprNode::Literal(Value::Int(x)) => Some(i64::from(x)),
         ExprNode::Literal(Value::BigInt(x)) => Some(x),
-        _ => None,
-    }
-}
-
-fn as_number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Int(x) => Some(f64::from(*x)),
-        Value::BigInt(x) => Some(*x as f64),
-        Value::Float(x) => Some(f64::from(*x)),
-        Value::Double(x) => Some(*x),
         _ => None,
     }
 }

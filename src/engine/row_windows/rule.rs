@@ -73,12 +73,20 @@ impl Rule {
         a.max(1)
     }
 
-    /// Windows that one key may have open, as stored state may claim.
-    pub fn open_max(&self) -> u64 {
+    /// Whether a key of which `seen` rows are counted may have so many windows open: what stored state claims has to be possible.
+    pub fn can_have(&self, seen: u64, windows: u64) -> bool {
         match self {
-            Rule::Session { .. } => u64::MAX,
-            Rule::Count { size, every, .. } => (size + every) / Rule::block_rows(*size, *every) + 1,
-            Rule::State { .. } => 1,
+            Rule::Session { .. } => true,
+            Rule::Count { size, every, .. } => {
+                let block_rows = Rule::block_rows(*size, *every);
+                // From the first complete window on, rows are counted from there to the next one.
+                let first = size.next_multiple_of(*every);
+                match seen.checked_sub(first) {
+                    None => windows == seen.div_ceil(block_rows),
+                    Some(since) => since < *every && windows == (size - every) / block_rows + since.div_ceil(block_rows),
+                }
+            }
+            Rule::State { .. } => windows <= 1,
         }
     }
 

@@ -115,6 +115,10 @@ impl RowWindows {
             self.restore_entry(value, watermark_us).map_err(|unfit| (*name, unfit))?;
             self.restore_part(name).ok_or((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))))?;
         }
+        // Only now: the windows of a key may lie in several entries.
+        if self.states.iter().any(|state| !self.spec.rule.can_have(state.seen, state.windows.len() as u64)) {
+            return Err((entries[0].0, Unfit::Malformed(Malformed("a key has other windows than its rows make"))));
+        }
         if matches!(self.spec.rule, Rule::Session { .. }) {
             for state in &mut self.states {
                 state.windows.sort_unstable_by_key(|open| open.start);
@@ -178,11 +182,7 @@ impl RowWindows {
                 self.states[key as usize].windows.push(window);
             }
             if let Some(key) = key {
-                let state = &mut self.states[key as usize];
-                state.seen = seen;
-                if state.windows.len() as u64 > self.spec.rule.open_max() {
-                    return Err(Malformed("a key has more windows than it can have").into());
-                }
+                self.states[key as usize].seen = seen;
             }
         }
         Ok(())

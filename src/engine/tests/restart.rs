@@ -196,6 +196,35 @@ fn stored_counts() -> Store {
 }
 
 #[test]
+fn every_byte_of_stored_state_may_say_anything() {
+    let times = |times: [f64; 7]| times.map(|time| reading(time, name(time as usize % 3), time - 3.0));
+    let sliding = (OutputMode::Append, "SELECT device, count(*) AS n, mode(device) AS m FROM readings GROUP BY device, count_window(4, 2)");
+    for (mode, text) in QUERIES.into_iter().chain([sliding]) {
+        let program = program(&[("q", mode, text)]);
+        let mut store = Store::new();
+        apply(&mut store, &step(&mut Engine::new(&program, settings()).unwrap(), &times([1.0, 2.0, 3.0, 4.0, 4.5, 7.0, 10.0])));
+        let (mut entries, mut taken, mut refused) = (entries(&store), 0, 0);
+        for entry in 0..entries.len() {
+            for position in 0..entries[entry].1.len() {
+                let byte = entries[entry].1[position];
+                for other in [0, 1, 2, 3, 0x7f, 0x80, 0xff, byte.wrapping_add(1), byte.wrapping_sub(1)] {
+                    entries[entry].1[position] = other;
+                    let mut engine = Engine::new(&program, settings()).unwrap();
+                    if engine.restore(&entries).is_ok() {
+                        taken += 1;
+                        step(&mut engine, &times([2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 30.0]));
+                    } else {
+                        refused += 1;
+                    }
+                }
+                entries[entry].1[position] = byte;
+            }
+        }
+        assert!(taken > 0 && refused > 0, "{text}: {taken} taken up, {refused} refused");
+    }
+}
+
+#[test]
 fn a_changed_query_is_told_apart_from_a_rewritten_one() {
     let store = stored_counts();
     let restore = |text: &str| Engine::new(&program(&[("q", OutputMode::Append, text)]), settings()).unwrap().restore(&entries(&store));

@@ -4,14 +4,14 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::super::json::scan::Fault;
 use super::super::records::Records;
 
 pub(super) fn read(payload: &[u8], records: &mut Records) -> Result<(), Fault> {
     let mut deserializer = serde_cbor::Deserializer::from_slice(payload);
-    let rows = Rows { records, length: payload.len() };
+    let rows = Rows { records, length: payload.len(), is_element: false };
     rows.deserialize(&mut deserializer).map_err(|error| fault(&error, payload.len()))?;
     deserializer.end().map_err(|error| fault(&error, payload.len()))
 }
@@ -26,10 +26,12 @@ pub(super) fn fault(error: &serde_cbor::Error, length: usize) -> Fault {
     Fault { at, what }
 }
 
-/// The payload's outermost value.
+/// The payload's outermost value, or an element of its outermost array.
 struct Rows<'r> {
     records: &'r mut Records,
     length: usize,
+    /// Within the array already.
+    is_element: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Rows<'_> {
@@ -51,33 +53,11 @@ impl<'de> Visitor<'de> for Rows<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Row { records: self.records, length: self.length })?.is_some() {}
+        if self.is_element {
+            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
+        }
+        while items.next_element_seed(Rows { records: self.records, length: self.length, is_element: true })?.is_some() {}
         Ok(())
-    }
-}
-
-/// An element of the outermost array.
-struct Row<'r> {
-    records: &'r mut Records,
-    length: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Row<'_> {
-    type Value = ();
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Row<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a map")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        row(self.records, self.length, map)
     }
 }
 

@@ -12,36 +12,8 @@ use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::{Operand, Texts};
 use crate::engine::expr::time::in_range;
+use crate::format::timestamp::long_name;
 use crate::plan::TimeFunction as T;
-
-/// Java's `ZoneId.SHORT_IDS`, without those that are fixed offsets.
-const SHORT: [(&str, &str); 25] = [
-    ("ACT", "Australia/Darwin"),
-    ("AET", "Australia/Sydney"),
-    ("AGT", "America/Argentina/Buenos_Aires"),
-    ("ART", "Africa/Cairo"),
-    ("AST", "America/Anchorage"),
-    ("BET", "America/Sao_Paulo"),
-    ("BST", "Asia/Dhaka"),
-    ("CAT", "Africa/Harare"),
-    ("CNT", "America/St_Johns"),
-    ("CST", "America/Chicago"),
-    ("CTT", "Asia/Shanghai"),
-    ("EAT", "Africa/Addis_Ababa"),
-    ("ECT", "Europe/Paris"),
-    ("IET", "America/Indiana/Indianapolis"),
-    ("IST", "Asia/Kolkata"),
-    ("JST", "Asia/Tokyo"),
-    ("MIT", "Pacific/Apia"),
-    ("NET", "Asia/Yerevan"),
-    ("NST", "Pacific/Auckland"),
-    ("PLT", "Asia/Karachi"),
-    ("PNT", "America/Phoenix"),
-    ("PRT", "America/Puerto_Rico"),
-    ("PST", "America/Los_Angeles"),
-    ("SST", "Pacific/Guadalcanal"),
-    ("VST", "Asia/Ho_Chi_Minh"),
-];
 
 /// A zone by its name.
 #[derive(Clone, Debug)]
@@ -53,10 +25,10 @@ pub(in crate::engine::expr) enum Zone {
 
 impl Zone {
     pub fn of_name(name: &str) -> Option<Zone> {
+        let name = long_name(name);
         if let Some(offset) = zone_offset(name) {
             return Some(Zone::Fixed(offset));
         }
-        let name = SHORT.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| long);
         let zone = TimeZone::get(name).ok()?;
         (zone.iana_name() == Some(name)).then_some(Zone::Region(zone))
     }
