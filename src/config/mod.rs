@@ -14,6 +14,7 @@ mod environment;
 mod expand;
 mod format;
 mod function;
+mod function_file;
 mod gateway;
 mod names;
 mod query;
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 
 pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Sources};
 pub use environment::{Environment, Files, file_problem};
+pub use function_file::load_functions;
 pub use settings::Settings;
 
 use crate::plan::{Program, Query, ScriptFunction, TableSchema};

@@ -199,6 +199,6 @@ pub fn compressed(random: &mut Random, watch: &Watch) {
     let files = [NamedFile { name: "t".to_owned(), input: Ok(&bytes[..]) }].into_iter();
     let format = [OutputFormat::Table, OutputFormat::Json, OutputFormat::Csv][random.below(3) as usize];
     if let Ok(query) = query {
-        let _ = run(vec![TableFiles { table, files }], query, format, 7, &mut std::io::sink());
+        let _ = run(vec![TableFiles { table, files }], query, Vec::new(), format, 7, &mut std::io::sink());
     }
 }
