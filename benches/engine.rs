@@ -85,7 +85,7 @@ impl Decoding {
     }
 
     fn decode(&mut self, payload: &[u8]) {
-        let message = Message { topic: "", payload, arrived_us: 0, retained: false };
+        let message = Message { topic: "", place: None, payload, arrived_us: 0, retained: false };
         self.decoder.decode(&message, &mut self.open).expect("the payloads are right");
     }
 }

@@ -132,7 +132,9 @@ fn run(name: &str, text: &str, dedup: bool, messages: u64, table: &ReferenceCont
                 payload.clear();
                 let ts = BEGAN_MS + number;
                 payload.extend_from_slice(format!(r#"{{"device":"dev-{:06}","ts":{ts},"number":{number}}}"#, number % DEVICES).as_bytes());
-                decoder.decode(&Message { topic: "", payload: &payload, arrived_us: 0, retained: false }, open).expect("well written");
+                decoder
+                    .decode(&Message { topic: "", place: None, payload: &payload, arrived_us: 0, retained: false }, open)
+                    .expect("well written");
             }
         }
         let taken = inputs[..streams as usize].iter_mut().enumerate();

@@ -93,7 +93,7 @@ impl TableReader {
     pub fn line(&mut self, file: &str, number: u64, line: &[u8], summary: &mut Summary) -> Result<Taken, BatchQueryError> {
         match self {
             TableReader::Json { decoder, open } => {
-                let message = Message { topic: "", payload: line, arrived_us: 0, retained: false };
+                let message = Message { topic: "", place: None, payload: line, arrived_us: 0, retained: false };
                 match decoder.decode(&message, open) {
                     Ok(Decoded { nulled_fields, null_row, .. }) => {
                         summary.nulled_fields += nulled_fields as u64;

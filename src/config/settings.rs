@@ -45,6 +45,8 @@ pub struct SourceSettings {
     pub name: String,
     pub kind: SourceKind,
     pub decode: DecodeSettings,
+    /// Longer payloads, lines and frames are dead-lettered with their beginning.
+    pub payload_bytes_max: usize,
     /// After this without a message the source does not hold the watermark back.
     pub idle_timeout: Duration,
     /// Rows dated further ahead of a synchronised clock are dead-lettered.
@@ -53,7 +55,22 @@ pub struct SourceSettings {
 
 #[derive(Clone, Debug)]
 pub enum SourceKind {
-    Mqtt(MqttSourceSettings),
+    Mqtt(Box<MqttSourceSettings>),
+    /// Lines of standard input, to its end.
+    Stdin,
+}
+
+/// How a stream of bytes is cut into frames.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FramingSettings {
+    pub framing: Framing,
+    pub frame_bytes_max: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Ended by LF, CR LF or CR.
+    Line,
 }
 
 #[derive(Clone, Debug)]
@@ -64,8 +81,6 @@ pub struct MqttSourceSettings {
     pub qos: u8,
     /// Whether messages that the broker had retained are read or left out.
     pub retained_used: bool,
-    /// Payloads above this are dead-lettered with their topic.
-    pub payload_bytes_max: usize,
 }
 
 /// A reference table: its file, and what was in it when the configuration was read.

@@ -56,6 +56,8 @@ pub enum FormatError {
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
     pub topic: &'a str,
+    /// Port, peer or file that it came from, where there is one.
+    pub place: Option<&'a str>,
     pub payload: &'a [u8],
     /// Wall clock at arrival, microseconds since the epoch.
     pub arrived_us: i64,
@@ -138,6 +140,7 @@ enum Feed {
     /// Number of the part in the cached topic.
     Topic(usize, Box<Interner>),
     SourceName(Box<Interner>),
+    Place(Box<Interner>),
     Arrived,
     Retained,
 }
@@ -335,6 +338,7 @@ impl Layout {
                 Origin::Topic(number) => (Feed::Topic(layout.topic_part(TopicPart::Capture(*number)), interner()), Some(DataType::String)),
                 Origin::WholeTopic => (Feed::Topic(layout.topic_part(TopicPart::Whole), interner()), Some(DataType::String)),
                 Origin::SourceName => (Feed::SourceName(interner()), Some(DataType::String)),
+                Origin::Place => (Feed::Place(interner()), Some(DataType::String)),
                 Origin::Arrived => (Feed::Arrived, Some(DataType::Timestamp)),
                 Origin::Retained => (Feed::Retained, Some(DataType::Boolean)),
             };
@@ -396,7 +400,7 @@ impl RowWriter {
         let columns = table.columns_mut();
         assert_eq!(columns.len(), self.feeds.len(), "decoder and table are made for the same columns");
         for (feed, column) in self.feeds.iter_mut().zip(columns) {
-            if let Feed::Text(_, interner) | Feed::Topic(_, interner) | Feed::SourceName(interner) = feed {
+            if let Feed::Text(_, interner) | Feed::Topic(_, interner) | Feed::SourceName(interner) | Feed::Place(interner) = feed {
                 open_table::begin_text(column, interner);
             }
         }
@@ -471,6 +475,10 @@ impl RowWriter {
                     None => open_table::push_null(column),
                 },
                 Feed::SourceName(interner) => open_table::push_text(column, interner, self.source_name.as_bytes(), None)?,
+                Feed::Place(interner) => match message.place {
+                    Some(place) => open_table::push_text(column, interner, place.as_bytes(), None)?,
+                    None => open_table::push_null(column),
+                },
                 Feed::Arrived => open_table::push(column, &Slot::Timestamp(message.arrived_us)),
                 Feed::Retained => open_table::push(column, &Slot::Boolean(message.retained)),
             }

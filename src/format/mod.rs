@@ -120,6 +120,8 @@ pub enum Origin {
     Payload(Vec<String>),
     /// Number of the capture in the topic pattern.
     Topic(usize),
+    /// [`Message::place`]: `_port`, `_peer`, `_file`.
+    Place,
     /// `_topic`, `_source`, `_arrived` (TIMESTAMP), `_retained` (BOOLEAN).
     WholeTopic,
     SourceName,

@@ -74,7 +74,7 @@ pub fn payloads(random: &mut Random, watch: &Watch) {
         let payload = mutate::bytes(sample.unwrap_or(mutate::pick(PAYLOADS, random).as_bytes()), random);
         watch.works_on(&String::from_utf8_lossy(&payload));
         let before = open.rows();
-        let decoded = decoder.decode(&Message { topic: "", payload: &payload, arrived_us: 0, retained: false }, &mut open);
+        let decoded = decoder.decode(&Message { topic: "", place: None, payload: &payload, arrived_us: 0, retained: false }, &mut open);
         let rows = decoded.map_or(0, |decoded| decoded.rows);
         assert_eq!(open.rows(), before + rows, "rows are taken whole or not at all");
     }

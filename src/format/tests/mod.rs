@@ -61,7 +61,7 @@ impl Rig {
     }
 
     fn decode_from(&mut self, topic: &str, payload: impl AsRef<[u8]>) -> Result<Decoded, BadRecord> {
-        let message = Message { topic, payload: payload.as_ref(), arrived_us: 1_000_000, retained: false };
+        let message = Message { topic, place: None, payload: payload.as_ref(), arrived_us: 1_000_000, retained: false };
         self.decoder.decode(&message, &mut self.table)
     }
 

@@ -1,0 +1,4 @@
+//! Sources besides MQTT, each with real bytes from a real port, socket, pipe or file.
+
+mod frames;
+mod stdin;
