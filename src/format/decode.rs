@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::convert::Converter;
 use super::dictionary::{Interner, TextHasher};
+use super::expand::Expander;
 use super::json::scan::Fault;
 use super::json::{JsonReader, ReadRow};
 use super::open_table::{self, OpenTable, TableFull};
@@ -102,6 +103,8 @@ pub enum RefusedReason {
 pub enum BadRecord {
     #[error("{what} (byte {at} of the payload)")]
     Malformed { what: &'static str, at: usize },
+    #[error("the payload expands to more than max_expanded, {limit} bytes")]
+    Expanded { limit: usize },
     #[error("the topic matches none of the source's topics")]
     Topic,
     #[error("the payload has more rows or text than a batch holds")]
@@ -157,6 +160,7 @@ enum Reader {
 
 /// Decodes the messages of one source. Belongs to one [`OpenTable`] at a time: the dictionaries' generations count from 0 in each decoder.
 pub struct Decoder {
+    expander: Option<Expander>,
     reader: Reader,
     converter: Converter,
     rows: RowWriter,
@@ -203,6 +207,7 @@ impl Decoder {
         };
         let topics = (!layout.topic.is_empty()).then(|| TopicCache::new(settings.patterns.clone(), layout.topic, hasher));
         Ok(Decoder {
+            expander: settings.compression.map(Expander::new),
             reader,
             converter: Converter::new(coerce, settings.timestamp_unit, zone.clone()),
             rows: RowWriter {
@@ -231,6 +236,23 @@ impl Decoder {
 
     /// Adds the message's rows to `table`; on an error the table is as before.
     pub fn decode(&mut self, message: &Message, table: &mut OpenTable) -> Result<Decoded, BadRecord> {
+        let Some(mut expander) = self.expander.take() else { return self.decode_plain(message, table) };
+        let result = match expander.expand(message.payload) {
+            Ok(()) => self.decode_plain(&Message { payload: expander.expanded(), ..*message }, table),
+            // Nothing is a bad record in every format, so that it becomes the row of NULLs.
+            Err(_) if self.bad_records == BadRecords::NullRow => self.decode_plain(&Message { payload: b"", ..*message }, table),
+            Err(bad) => Err(bad),
+        };
+        self.expander = Some(expander);
+        result
+    }
+
+    /// The bytes that the last message's rows were read from: its payload, or what that expanded to.
+    pub fn read_from<'p>(&'p self, payload: &'p [u8]) -> &'p [u8] {
+        self.expander.as_ref().map_or(payload, Expander::expanded)
+    }
+
+    fn decode_plain(&mut self, message: &Message, table: &mut OpenTable) -> Result<Decoded, BadRecord> {
         let rows_before = table.rows();
         if rows_before == 0 {
             self.rows.begin_table(table);

@@ -10,7 +10,9 @@ use super::format;
 use super::reader::{Context, Reader, shown};
 use super::settings::{SourceKind, SourceSettings};
 use super::units::DURATION_MAX;
-use crate::format::{BadRecords, Coerce, ColumnLayout, DecodeSettings, EventTimeMissing, Format, Origin, TimestampUnit};
+use crate::format::{
+    BadRecords, Coerce, ColumnLayout, Compression, CompressionMethod, DecodeSettings, EventTimeMissing, Format, Origin, TimestampUnit,
+};
 use crate::plan::{EventTime, TableSchema};
 use columns::{columns, dedup, event_time, table_column};
 use mqtt::Topics;
@@ -19,6 +21,7 @@ const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 const FUTURE_DEFAULT: Duration = Duration::from_secs(86_400);
 const PAYLOAD_BYTES_DEFAULT: u64 = 256 << 10;
 const PAYLOAD_BYTES_MAX: u64 = 16 << 20;
+const EXPANDED_BYTES_DEFAULT: u64 = 4 << 20;
 
 pub const TIMESTAMP_UNITS: [(&str, TimestampUnit); 3] =
     [("s", TimestampUnit::Seconds), ("ms", TimestampUnit::Millis), ("us", TimestampUnit::Micros)];
@@ -130,7 +133,9 @@ fn decode_settings(
         let help = "without event_time every row has its arrival time: name the column, or remove the key";
         context.error(reader.key_place("event_time_missing"), "`event_time_missing` without `event_time`", help);
     }
+    let compression = compression(context, reader);
     Some(DecodeSettings {
+        compression,
         format,
         columns: columns?,
         patterns: topics.map(|topics| topics.patterns.clone()).unwrap_or_default(),
@@ -141,6 +146,26 @@ fn decode_settings(
         event_time: None,
         event_time_missing,
     })
+}
+
+/// `compression` and `max_expanded`.
+fn compression(context: &mut Context, reader: &mut Reader) -> Option<Compression> {
+    const METHODS: [(&str, Option<CompressionMethod>); 4] = [
+        ("none", None),
+        ("gzip", Some(CompressionMethod::Gzip)),
+        ("zstd", Some(CompressionMethod::Zstd)),
+        ("auto", Some(CompressionMethod::Auto)),
+    ];
+    let method = reader.choice(context, "compression", &METHODS).flatten();
+    let expanded_bytes_max = reader.size(context, "max_expanded", 16..=PAYLOAD_BYTES_MAX).unwrap_or(EXPANDED_BYTES_DEFAULT) as usize;
+    if method.is_none() && reader.has("max_expanded") {
+        context.error(
+            reader.key_place("max_expanded"),
+            "`max_expanded` without `compression`",
+            "remove it, or say how payloads are compressed",
+        );
+    }
+    method.map(|method| Compression { method, expanded_bytes_max })
 }
 
 /// `max_future`, by default a day; "off" for none.
