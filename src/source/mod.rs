@@ -3,6 +3,8 @@
 mod framing;
 mod link;
 mod mqtt;
+mod sensors;
+mod simulate;
 mod stdin;
 
 pub use crate::mqtt::driver::SourceControl;
@@ -48,6 +50,7 @@ pub async fn run(
             mqtt::run(source, settings, intake_bytes_max, stored.filters, events, control).await;
             Err(Leave)
         }
+        SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
         SourceKind::Stdin => stdin::run(frame_bytes_max, link(events, control)).await,
     };
     if done.is_ok() { Outcome::Ended } else { Outcome::Left }

@@ -2,6 +2,7 @@
 
 mod columns;
 mod mqtt;
+mod simulate;
 
 use std::time::Duration;
 
@@ -35,12 +36,13 @@ const EVENT_TIME_MISSING: [(&str, EventTimeMissing); 3] =
 enum SourceType {
     Mqtt,
     Stdin,
+    Simulate,
 }
 
-const TYPES: [(&str, SourceType); 2] = [("mqtt", SourceType::Mqtt), ("stdin", SourceType::Stdin)];
+const TYPES: [(&str, SourceType); 3] = [("mqtt", SourceType::Mqtt), ("stdin", SourceType::Stdin), ("simulate", SourceType::Simulate)];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 21] = [
     ("broker", "sources of type \"mqtt\""),
     ("topics", "sources of type \"mqtt\""),
     ("qos", "sources of type \"mqtt\""),
@@ -53,6 +55,15 @@ const ELSEWHERE: [(&str, &str); 12] = [
     ("session_expiry", "sources of type \"mqtt\""),
     ("connect_timeout", "sources of type \"mqtt\""),
     ("retained", "sources of type \"mqtt\""),
+    ("devices", "sources of type \"simulate\""),
+    ("interval", "sources of type \"simulate\""),
+    ("seed", "sources of type \"simulate\""),
+    ("rows", "sources of type \"simulate\""),
+    ("gaps", "sources of type \"simulate\""),
+    ("late", "sources of type \"simulate\""),
+    ("late_by", "sources of type \"simulate\""),
+    ("duplicates", "sources of type \"simulate\""),
+    ("fields", "sources of type \"simulate\""),
 ];
 
 /// A source that could be read.
@@ -77,9 +88,13 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let (kind, topics) = match source_type {
         SourceType::Mqtt => mqtt::read(context, name, &mut reader, gateway).unzip(),
         SourceType::Stdin => (Some(SourceKind::Stdin), None),
+        SourceType::Simulate => (simulate::read(context, &mut reader), None),
     };
     let payload_bytes_max = reader.size(context, "max_payload", 16..=PAYLOAD_BYTES_MAX).unwrap_or(PAYLOAD_BYTES_DEFAULT);
     let format = format::read(context, &mut reader);
+    if source_type == SourceType::Simulate && format != Format::Json {
+        context.error(reader.value_place("format"), "simulated sensors speak JSON", "remove `format`");
+    }
     let columns = columns(context, &mut reader, source_type, &format, topics.as_ref());
     let watermark = reader.duration(context, "watermark", Duration::ZERO..=DURATION_MAX);
     let event_time = event_time(context, &mut reader, columns.as_deref());
