@@ -5,7 +5,7 @@
 use std::io::Read;
 
 use super::compressed::{Decompressed, is_gzip, is_zstd};
-use super::decode::BadRecord;
+use super::decoded::BadRecord;
 
 /// RFC 8878 asks decoders to take windows of so much.
 const WINDOW_BYTES: usize = 8 << 20;

@@ -8,6 +8,7 @@ pub mod compressed;
 mod convert;
 pub mod csv;
 mod decode;
+mod decoded;
 mod dictionary;
 mod encode;
 mod expand;
@@ -25,7 +26,8 @@ mod transcoded;
 mod value;
 mod words;
 
-pub use decode::{BadRecord, Decoded, Decoder, FormatError, Message, PAYLOAD_BYTES_MAX, REFUSED_LISTED_MAX, RefusedReason, RefusedRow};
+pub use decode::{Decoder, FormatError, Message, PAYLOAD_BYTES_MAX};
+pub use decoded::{BadRecord, Decoded, REFUSED_LISTED_MAX, RefusedReason, RefusedRow};
 pub use encode::{encode_result, encode_row, encode_row_within, write_interval, write_string, write_value};
 pub use expand::{Compression, CompressionMethod};
 pub use open_table::{COLUMN_TEXT_BYTES_MAX, OpenTable};
