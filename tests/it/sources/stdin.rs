@@ -76,3 +76,14 @@ fn a_line_without_end_is_cut_out() {
     assert_eq!(rows.len(), 2);
     assert!(log.contains("rejected=1"), "{log}");
 }
+
+#[test]
+fn no_more_than_max_rate_comes_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = "{\"x\":1}\n".repeat(300);
+    let began = std::time::Instant::now();
+    let (rows, _) = run(directory.path(), "max_rate = 100", "x INT", input.as_bytes());
+    // The pipe gives all 300 lines in one read, which is not cut; the end of the input waits until two seconds' worth has passed.
+    assert_eq!(rows.len(), 300);
+    assert!(began.elapsed().as_secs_f64() >= 2.0, "{:?}", began.elapsed());
+}
