@@ -13,6 +13,9 @@ const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const BAR_CHARS: u64 = 24;
 const ERASE: &str = "\r\x1b[K";
 
+/// Takes what is to be shown.
+type Terminal = Box<dyn Fn(&str)>;
+
 /// The line, shared by whatever reads and writes.
 #[derive(Clone)]
 pub struct Progress {
@@ -21,7 +24,7 @@ pub struct Progress {
 
 struct Shared {
     /// Where the line goes; `None` where nobody would see it.
-    terminal: Option<Box<dyn Fn(&str)>>,
+    terminal: Option<Terminal>,
     again_after: Duration,
     /// Of all files, as they lie on disk; 0 where that is not known.
     total_bytes: Cell<u64>,
@@ -34,11 +37,11 @@ struct Shared {
 impl Progress {
     /// `total_bytes`: of all that is to be read; 0 where that is not known.
     pub fn new(total_bytes: u64) -> Progress {
-        let terminal = io::stderr().is_terminal().then(|| Box::new(say) as Box<dyn Fn(&str)>);
+        let terminal = io::stderr().is_terminal().then(|| Box::new(say) as Terminal);
         Progress::on(terminal, total_bytes, FIRST_AFTER, AGAIN_AFTER)
     }
 
-    fn on(terminal: Option<Box<dyn Fn(&str)>>, total_bytes: u64, first_after: Duration, again_after: Duration) -> Progress {
+    fn on(terminal: Option<Terminal>, total_bytes: u64, first_after: Duration, again_after: Duration) -> Progress {
         let shared = Shared {
             terminal,
             again_after,
