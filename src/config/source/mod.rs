@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::format;
+use super::framing::{self, Medium};
 use super::reader::{Context, Reader, shown};
 use super::settings::{SourceKind, SourceSettings};
 use super::units::DURATION_MAX;
@@ -37,7 +38,9 @@ enum SourceType {
 const TYPES: [(&str, SourceType); 2] = [("mqtt", SourceType::Mqtt), ("stdin", SourceType::Stdin)];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 14] = [
+    ("framing", "sources that read bytes, not messages"),
+    ("checksum", "sources that read bytes, not messages"),
     ("broker", "sources of type \"mqtt\""),
     ("topics", "sources of type \"mqtt\""),
     ("qos", "sources of type \"mqtt\""),
@@ -71,11 +74,11 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         return None;
     }
     let source_type = known_type.unwrap_or(SourceType::Mqtt);
+    let payload_bytes_max = reader.size(context, "max_payload", 16..=PAYLOAD_BYTES_MAX).unwrap_or(PAYLOAD_BYTES_DEFAULT) as usize;
     let (kind, topics) = match source_type {
         SourceType::Mqtt => mqtt::read(context, name, &mut reader, gateway).unzip(),
-        SourceType::Stdin => (Some(SourceKind::Stdin), None),
+        SourceType::Stdin => (Some(SourceKind::Stdin(framing::read(context, &mut reader, Medium::Stream, payload_bytes_max))), None),
     };
-    let payload_bytes_max = reader.size(context, "max_payload", 16..=PAYLOAD_BYTES_MAX).unwrap_or(PAYLOAD_BYTES_DEFAULT);
     let format = format::read(context, &mut reader);
     let columns = columns(context, &mut reader, source_type, &format, topics.as_ref());
     let watermark = reader.duration(context, "watermark", Duration::ZERO..=DURATION_MAX);
@@ -100,8 +103,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         columns: columns.iter().map(table_column).collect(),
         event_time: Some(EventTime { column: event_column, delay_us: delay.map(|delay| delay.as_micros() as i64) }),
     };
-    let settings =
-        SourceSettings { name: name.to_owned(), kind, decode, payload_bytes_max: payload_bytes_max as usize, idle_timeout, max_future };
+    let settings = SourceSettings { name: name.to_owned(), kind, decode, payload_bytes_max, idle_timeout, max_future };
     Some(Source { settings, schema, dedup, place })
 }
 
