@@ -3,6 +3,8 @@
 pub mod framing;
 mod link;
 mod mqtt;
+mod sensors;
+mod simulate;
 mod stdin;
 
 pub use crate::mqtt::driver::SourceControl;
@@ -48,6 +50,7 @@ pub async fn run(
             Err(Leave)
         }
         SourceKind::Stdin(framing) => stdin::run(framing, link(events, control)).await,
+        SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
     };
     if done.is_ok() { Outcome::Ended } else { Outcome::Left }
 }

@@ -3,4 +3,5 @@
 mod frames;
 mod framing;
 mod framing_examples;
+mod simulate;
 mod stdin;
