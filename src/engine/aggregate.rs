@@ -27,6 +27,7 @@ use crate::engine::prepare::{Prepared, prepare};
 use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
 use crate::engine::room::{Room, without_room};
+use crate::engine::set_back::SetBack;
 use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
 use crate::engine::state_limits::OperatorStatus;
 use crate::types::{DataType, Field};
@@ -59,6 +60,8 @@ pub(super) struct Aggregate {
     /// Where changed groups are withheld for a while.
     pub(super) pace: Option<Pace>,
     pub(super) arrivals: Arrivals,
+    /// The watermark went back: of what is stored, only what is live is to be left.
+    pub(super) voided: bool,
     keys_max: usize,
     bytes_max: usize,
     /// Rows rejected for want of room.
@@ -94,6 +97,7 @@ impl Aggregate {
             fed: false,
             pace: spec.emit_every_us.map(Pace::new),
             arrivals: Arrivals::default(),
+            voided: false,
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
             rejected: 0,
@@ -155,6 +159,17 @@ impl Aggregate {
             self.touch_global();
         }
         self.count_loose_bytes();
+    }
+
+    /// The clock was set back; what time closes has come out.
+    pub fn set_back(&mut self, set_back: &SetBack) {
+        if let Some(pace) = &mut self.pace {
+            pace.set_back(set_back);
+        }
+        if set_back.concerned && self.spec.evicts_after_us.is_some() {
+            self.running = None;
+            self.voided = true;
+        }
     }
 
     /// Strings and other values among the accumulators.

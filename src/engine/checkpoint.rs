@@ -10,7 +10,7 @@
 //! | `s/<query>/<n>/count` | varint: rows that a LIMIT has let through |
 //!
 //! `n` counts a query's stateful operators from the source up. A cell is its number of rows as a varint, then each lane's value. Panes
-//! that the stored watermark has closed are left-overs and skipped.
+//! that the stored watermark has closed are left-overs and skipped; when it goes back their entries are deleted.
 //!
 //! Limits: key numbers below [`KEY_NUMBERS_MAX`]; a value ends with the cell that carries it over [`PART_BYTES`]; all stored bytes are checked.
 
@@ -85,6 +85,12 @@ impl Aggregate {
         if let Some(value) = self.pace.as_mut().and_then(|pace| pace.take_changed(VERSION)) {
             out.push((format!("{prefix}pace").into_bytes(), Some(value)));
         }
+        if std::mem::take(&mut self.voided) {
+            self.delete_written(prefix, out);
+            if !self.panes.is_empty() {
+                self.buckets.rewrite();
+            }
+        }
         let (buckets, panes, time) = (&mut self.buckets, &self.panes, &self.spec.time);
         let rings = buckets.rings();
         let ring_of = |pane: i64| ring_of(rings, time.ring_number(pane));
@@ -126,6 +132,17 @@ impl Aggregate {
             if count > 1 {
                 self.parts.insert((ring, bucket), count);
             }
+            self.buckets.note_written(ring, bucket);
+        }
+    }
+
+    /// Deletes all entries but those of panes that are open, which are written anew.
+    fn delete_written(&mut self, prefix: &str, out: &mut Vec<Entry>) {
+        let rings = self.buckets.rings();
+        let open: BTreeSet<i64> = self.panes.keys().map(|pane| ring_of(rings, self.spec.time.ring_number(*pane))).collect();
+        for (ring, bucket) in self.buckets.take_written().into_iter().filter(|(ring, _)| !open.contains(ring)) {
+            let (name, parts) = (format!("{prefix}{bucket:x}.{ring:x}"), self.parts.remove(&(ring, bucket)).unwrap_or(1));
+            out.extend((0..parts).map(|part| (part_name(&name, part), None)));
         }
     }
 
@@ -241,9 +258,12 @@ impl Aggregate {
     /// Remembers an entry of several parts, so that those no longer needed are deleted.
     fn restore_part(&mut self, name: &str) -> Option<()> {
         let mut numbers = name.split('.').map(|number| u64::from_str_radix(number, 16));
-        let (bucket, ring) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+        let (bucket, ring) = (u32::try_from(numbers.next()?.ok()?).ok()?, numbers.next()?.ok()? as i64);
+        if !self.buckets.note_written(ring, bucket) {
+            return None;
+        }
         if let Some(part) = numbers.next() {
-            let parts = self.parts.entry((ring as i64, u32::try_from(bucket).ok()?)).or_default();
+            let parts = self.parts.entry((ring, bucket)).or_default();
             *parts = usize::try_from(part.ok()?).ok().filter(|part| *part < PARTS_MAX)?.saturating_add(1).max(*parts);
         }
         Some(())

@@ -13,6 +13,7 @@ use crate::engine::compile::{Compiled, Leaf, Node, Port, Rows, compile};
 use crate::engine::error::EngineError;
 use crate::engine::expr::{Context, Scripts, Selection};
 use crate::engine::output::{Complaints, QueryResult, QueryStatus};
+use crate::engine::set_back::{CLOSE_ALL_US, SetBack};
 use crate::engine::stage::{Env, Flow, Stage, explain};
 use crate::engine::tables::Tables;
 use crate::engine::watermarks;
@@ -65,15 +66,40 @@ impl Query {
                 self.flow(*to, chunk, moment, complaints, results);
             }
         }
-        if !concerned {
-            return;
+        if concerned {
+            self.compiled.watermarks.advance(batch);
+            if let Some(close) = self.next_close() {
+                self.compiled.watermarks.follow_clock(batch, close);
+            }
+            let after_us = self.compiled.watermarks.current_us();
+            self.release(Moment { after_us, ..moment }, complaints, results);
         }
-        self.compiled.watermarks.advance(batch);
-        if let Some(close) = self.next_close() {
-            self.compiled.watermarks.follow_clock(batch, close);
+        if let Some(to_us) = batch.set_back_us {
+            self.set_back(batch.stamp, to_us, complaints, results);
         }
-        let after_us = self.compiled.watermarks.current_us();
-        self.release(Moment { after_us, ..moment }, complaints, results);
+    }
+
+    /// The clock was set back, see [`super::set_back`].
+    fn set_back(&mut self, stamp: Stamp, to_us: i64, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
+        let watermarks = &self.compiled.watermarks;
+        let followed_clock = watermarks.followed_clock_beyond(to_us);
+        let concerned = followed_clock || watermarks.go_by_arrival();
+        if concerned {
+            let (before_us, open) = (watermarks.current_us(), self.status().cells);
+            let moment = Moment { before_us, after_us: CLOSE_ALL_US, ended: false, stamp };
+            for node in 0..self.compiled.nodes.len() {
+                let (stage, to, mut env) = self.at(node, moment, complaints);
+                for chunk in stage.close_all(&mut env) {
+                    self.flow(to, chunk, moment, complaints, results);
+                }
+            }
+            complaints.output.closed_by_set_back += open.saturating_sub(self.status().cells) as u64;
+            self.compiled.watermarks.set_back(to_us);
+        }
+        for node in &mut self.compiled.nodes {
+            let by_arrival = node.by_arrival;
+            node.stage.set_back(&SetBack { from_us: stamp.wall_us, to_us, concerned, followed_clock, by_arrival });
+        }
     }
 
     /// The input of a batch query is over: everything held comes out. Once.

@@ -19,6 +19,7 @@ use crate::engine::keyed::{Kept, KeyedStates};
 use crate::engine::keyer::KEY_BYTES_MAX;
 use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
+use crate::engine::set_back::SetBack;
 use crate::engine::stage::Env;
 use crate::engine::state_codec::{Malformed, Reader};
 use crate::engine::state_limits::OperatorStatus;
@@ -162,7 +163,7 @@ impl StateFunction {
         (out.rows > 0).then(|| out.finish())
     }
 
-    /// The watermark, or stream time, which never goes back.
+    /// The watermark, or stream time; they go back only where the clock is set back.
     fn now(&mut self, env: &Env<'_, '_>, watermark_us: i64) -> i64 {
         if self.timeout == Timeout::EventTime { watermark_us } else { self.states.stream_time(env.stamp.wall_us) }
     }
@@ -236,6 +237,12 @@ impl StateFunction {
         let column = |(field, value): (&Field, &Value)| Column::repeated(&field.data_type, value, 1);
         let columns = self.key_fields.iter().zip(&values).map(column).collect();
         render_row(&self.key_fields, &Chunk::made(columns, 1), 0)
+    }
+
+    /// The clock was set back: timeouts by it are as far ahead as they were.
+    pub fn set_back(&mut self, set_back: &SetBack) {
+        let move_due = set_back.by_arrival || (set_back.followed_clock && self.timeout == Timeout::EventTime);
+        self.states.set_back(set_back, move_due);
     }
 
     pub fn needs_watermark(&self) -> bool {

@@ -1,6 +1,6 @@
 //! A query's watermark over several streams: the least of theirs, as Spark's default policy has it; and the clock's say.
 //!
-//! Invariants: it never goes back. A stream without data yet holds it at 1970; a stream whose sources are all idle does not hold it back.
+//! Invariants: it goes back only where the clock does that it follows. A stream without data yet holds it at 1970; a stream whose sources are all idle does not hold it back.
 //! While all are idle and the clock can be trusted for each, it may follow the clock.
 
 use crate::batch::Batch;
@@ -62,6 +62,24 @@ impl Watermarks {
         }
     }
 
+    /// Whether the clock, and no row, has carried the watermark beyond where a clock at `to_us` would.
+    pub fn followed_clock_beyond(&self, to_us: i64) -> bool {
+        let by_rows = self.streams.iter().map(Watermark::current_ms).max().unwrap_or_default();
+        let by_clock = self.streams.iter().filter_map(|stream| stream.by_clock(to_us, true)).min().unwrap_or_default();
+        self.current_ms > by_rows.max(by_clock)
+    }
+
+    /// Whether event time of one of the streams is made of arrival times.
+    pub fn go_by_arrival(&self) -> bool {
+        self.streams.iter().any(Watermark::is_by_arrival)
+    }
+
+    /// The clock was set back to `to_us`: streams by arrival begin anew there, the others where their rows have brought them.
+    pub fn set_back(&mut self, to_us: i64) {
+        self.streams.iter_mut().for_each(|stream| stream.set_back(to_us));
+        self.current_ms = self.streams.iter().map(Watermark::current_ms).min().unwrap_or_default();
+    }
+
     /// When, by the wall clock, idle streams reach `close_us`, µs. `idle_at_us`: since or from when each source is idle.
     pub fn clock_reaches(&self, close_us: i64, idle_at_us: &[Option<i64>], synchronised: bool) -> Option<i64> {
         let reached = |stream: &Watermark| Some(stream.clock_reaches(close_us, synchronised)?.max(stream.idle_at(idle_at_us)?));
@@ -69,10 +87,10 @@ impl Watermarks {
         reached?.into_iter().max()
     }
 
-    /// What is to be stored if it has changed: the watermark, then each stream's where there are several.
+    /// What is to be stored if it has changed: the watermark, then each stream's where there are several, or where the clock has carried it.
     pub fn take_changed(&mut self) -> Option<Vec<i64>> {
         let mut now = vec![self.current_ms];
-        if self.streams.len() > 1 {
+        if self.streams.iter().any(|stream| stream.current_ms() != self.current_ms) || self.streams.len() > 1 {
             now.extend(self.streams.iter().map(Watermark::current_ms));
         }
         let begins = self.stored.is_empty() && now.iter().all(|ms| *ms == 0);
@@ -93,8 +111,7 @@ impl Watermarks {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             stream.restore(each.get(index).copied().unwrap_or(self.current_ms));
         }
-        let stored = std::iter::once(self.current_ms);
-        self.stored = if self.streams.len() > 1 { stored.chain(each).collect() } else { stored.collect() };
+        self.stored = std::iter::once(self.current_ms).chain(each).collect();
         Ok(())
     }
 }

@@ -7,7 +7,7 @@
 //! | `…/<bucket>.<ring>` (hex), `….<part>` from part 1 on | sections; each: varint key number, key, varint rows seen, varint windows; each: signed varints start, end less start; varint rows, lanes |
 //!
 //! A key's windows whose starts lie in stretches of one ring are in one entry. A session that the stored watermark has passed is a left-over
-//! and skipped; any other change is written.
+//! and skipped; any other change is written. When the watermark goes back, all entries are written anew or deleted.
 //!
 //! Limits: as in [`crate::engine::checkpoint`].
 
