@@ -111,6 +111,13 @@ impl Aggregate {
         Some(self.spec.time.next_close(*pane, watermark))
     }
 
+    /// When the last open frame closes.
+    pub fn last_close(&self) -> Option<i64> {
+        self.spec.evicts_after_us?;
+        let (pane, _) = self.panes.range((Bound::Excluded(NULL_TIME), Bound::Unbounded)).next_back()?;
+        Some(self.spec.time.last_close(*pane))
+    }
+
     fn emit_frames(&mut self, from: i64, to: i64, out: &mut Emitter, complaints: &mut Complaints<'_>) {
         if self.spec.emission == Emission::Closed && self.next_close(from).is_none_or(|close| close > to) {
             return;

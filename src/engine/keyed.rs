@@ -198,6 +198,11 @@ impl<V: Kept> KeyedStates<V> {
         self.due.first().map(|(due, _)| *due)
     }
 
+    /// The latest, µs.
+    pub fn last_due(&self) -> Option<i64> {
+        self.due.last().map(|(due, _)| *due)
+    }
+
     /// The keys due before `before_us`, by time, then by key.
     pub fn due_before(&self, before_us: i64) -> Vec<Vec<u8>> {
         let due = self.due.range(..(before_us, 0));

@@ -68,11 +68,17 @@ impl Query {
         }
         if concerned {
             self.compiled.watermarks.advance(batch);
-            if let Some(close) = self.next_close() {
-                self.compiled.watermarks.follow_clock(batch, close);
-            }
-            let after_us = self.compiled.watermarks.current_us();
+            self.follow_clock(batch);
+            let mut after_us = self.compiled.watermarks.current_us();
             self.release(Moment { after_us, ..moment }, complaints, results);
+            // What comes out may be held further up, and its time have come too.
+            for _ in 0..self.compiled.nodes.len() {
+                if !self.follow_clock(batch) {
+                    break;
+                }
+                let before_us = std::mem::replace(&mut after_us, self.compiled.watermarks.current_us());
+                self.release(Moment { before_us, after_us, ..moment }, complaints, results);
+            }
         }
         if let Some(to_us) = batch.set_back_us {
             self.set_back(batch.stamp, to_us, complaints, results);
@@ -81,11 +87,9 @@ impl Query {
 
     /// The clock was set back, see [`super::set_back`].
     fn set_back(&mut self, stamp: Stamp, to_us: i64, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
-        let watermarks = &self.compiled.watermarks;
-        let followed_clock = watermarks.followed_clock_beyond(to_us);
-        let concerned = followed_clock || watermarks.go_by_arrival();
+        let concerned = self.compiled.watermarks.go_by_arrival();
         if concerned {
-            let (before_us, open) = (watermarks.current_us(), self.status().cells);
+            let (before_us, open) = (self.compiled.watermarks.current_us(), self.status().cells);
             let moment = Moment { before_us, after_us: CLOSE_ALL_US, ended: false, stamp };
             for node in 0..self.compiled.nodes.len() {
                 let (stage, to, mut env) = self.at(node, moment, complaints);
@@ -98,7 +102,7 @@ impl Query {
         }
         for node in &mut self.compiled.nodes {
             let by_arrival = node.by_arrival;
-            node.stage.set_back(&SetBack { from_us: stamp.wall_us, to_us, concerned, followed_clock, by_arrival });
+            node.stage.set_back(&SetBack { from_us: stamp.wall_us, to_us, concerned, by_arrival });
         }
     }
 
@@ -143,13 +147,20 @@ impl Query {
     /// When the first open group of an append query closes, or a timeout passes, event time µs.
     fn next_close(&self) -> Option<i64> {
         let watermark = self.compiled.watermarks.current_us();
-        let close = |node: &Node| {
-            if self.mode != OutputMode::Append && !node.stage.closes_in_every_mode() {
-                return None;
-            }
-            Some(node.stage.next_close(watermark.saturating_sub(node.lag_us))?.saturating_add(node.lag_us))
-        };
-        self.compiled.nodes.iter().filter_map(close).min()
+        let close = |node: &Node| Some(node.stage.next_close(watermark.saturating_sub(node.lag_us))?.saturating_add(node.lag_us));
+        self.closing_nodes().filter_map(close).min()
+    }
+
+    /// The operators from which the clock lets something out.
+    fn closing_nodes(&self) -> impl Iterator<Item = &Node> {
+        self.compiled.nodes.iter().filter(|node| self.mode == OutputMode::Append || node.stage.closes_in_every_mode())
+    }
+
+    /// While all sources are idle, the clock may carry the watermark to what is open. Whether it did.
+    fn follow_clock(&mut self, batch: &Batch) -> bool {
+        let Some(first) = self.next_close() else { return false };
+        let last = self.closing_nodes().filter_map(|node| Some(node.stage.last_close()?.saturating_add(node.lag_us))).max();
+        self.compiled.watermarks.follow_clock(batch, (first, last.unwrap_or(first)))
     }
 
     /// When, by the wall clock, what is open closes while the sources are idle, µs. `idle_at_us`: since or from when each source is idle.

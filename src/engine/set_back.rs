@@ -3,12 +3,13 @@
 //! Stream time is the clock, and never goes back by itself. Where the clock is set back by more than the gateway waits for, a batch says so
 //! ([`Batch::set_back_us`](crate::batch::Batch)), and stream time goes on from there. At the end of that batch's step, in each query:
 //!
-//! - **A query is concerned** where event time of one of its streams is made of arrival times, or where its watermark has followed the clock to
-//!   where this is no more. All that time closes is closed then and comes out as complete, inner windows before outer ones; rows that wait in joins
-//!   have waited. Its streams' watermarks begin anew: by arrival where the clock is now, the others where their own rows have brought them.
+//! - **A query is concerned** where event time of one of its streams is made of arrival times. All that time closes is closed then and comes out as
+//!   complete, inner windows before outer ones; rows that wait in joins have waited. Its streams' watermarks begin anew: by arrival where the
+//!   clock is now, the others where their own rows have brought them.
 //! - In all queries, what the clock's time is remembered for moves by the step: timeouts in stream time, `emit_every`, the times of OVER, of
 //!   state and count windows and of known keys where they are made of arrival times. So all of these last as long as they would have.
-//! - All else stays: event time that comes with the rows is no clock of ours.
+//! - All else stays: event time that comes with the rows is no clock of ours. (A watermark that follows the clock while its sources are silent goes no
+//!   further than to the last window that has rows, so a clock that was ahead has left none that is.)
 //!
 //! Invariants:
 //! 1. In append mode a window that is open at the step comes out in it, once, whether its end was near or not. Rows that come later are
@@ -32,8 +33,6 @@ pub(super) struct SetBack {
     pub to_us: i64,
     /// The query's watermark goes back.
     pub concerned: bool,
-    /// It had followed the clock, further than any row.
-    pub followed_clock: bool,
     /// The times that the operator goes by are made of arrival times.
     pub by_arrival: bool,
 }

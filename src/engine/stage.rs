@@ -229,6 +229,17 @@ impl Stage {
         }
     }
 
+    /// When the last of what it holds now comes out.
+    pub fn last_close(&self) -> Option<i64> {
+        match self {
+            Stage::Aggregate(aggregate) => aggregate.last_close(),
+            Stage::RowWindows(windows) => windows.last_close(),
+            Stage::StateFunction(function) => function.last_close(),
+            Stage::Join(join) => join.last_close(),
+            _ => None,
+        }
+    }
+
     /// Whether the clock closes what it holds in every output mode, not in append mode only.
     pub fn closes_in_every_mode(&self) -> bool {
         matches!(self, Stage::StateFunction(_))

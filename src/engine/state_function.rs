@@ -241,8 +241,7 @@ impl StateFunction {
 
     /// The clock was set back: timeouts by it are as far ahead as they were.
     pub fn set_back(&mut self, set_back: &SetBack) {
-        let move_due = set_back.by_arrival || (set_back.followed_clock && self.timeout == Timeout::EventTime);
-        self.states.set_back(set_back, move_due);
+        self.states.set_back(set_back, set_back.by_arrival);
     }
 
     pub fn needs_watermark(&self) -> bool {
@@ -252,6 +251,11 @@ impl StateFunction {
     /// The watermark at which the next timeout has passed, µs.
     pub fn next_close(&self) -> Option<i64> {
         self.states.next_due().filter(|_| self.timeout == Timeout::EventTime)?.checked_add(1)
+    }
+
+    /// The watermark at which the last timeout has passed, µs.
+    pub fn last_close(&self) -> Option<i64> {
+        self.states.last_due().filter(|_| self.timeout == Timeout::EventTime)?.checked_add(1)
     }
 
     /// The wall-clock time at which the next timeout has passed, µs.

@@ -50,23 +50,20 @@ impl Watermarks {
         }
     }
 
-    /// While every stream is idle, the clock may carry the watermark; it does so only where that closes something: at `close_us`.
-    pub fn follow_clock(&mut self, batch: &Batch, close_us: i64) {
+    /// While every stream is idle, the clock may carry the watermark; it does so only where that closes something, from the first to the last of
+    /// `closes_us`: further it would take rows to come for late ones, for years if the clock is wrong. Whether it did.
+    pub fn follow_clock(&mut self, batch: &Batch, closes_us: (i64, i64)) -> bool {
         if self.streams.is_empty() || !self.streams.iter().all(|stream| stream.is_idle(batch)) {
-            return;
+            return false;
         }
         let by_clock = |stream: &Watermark| stream.by_clock(batch.stamp.wall_us, batch.stamp.synchronised);
-        let Some(clock_ms) = self.streams.iter().map(by_clock).min().flatten() else { return };
-        if clock_ms.saturating_mul(1000) >= close_us {
-            self.current_ms = self.current_ms.max(clock_ms);
+        let Some(clock_ms) = self.streams.iter().map(by_clock).min().flatten() else { return false };
+        let before_ms = self.current_ms;
+        if clock_ms.saturating_mul(1000) >= closes_us.0 {
+            let last_ms = closes_us.1.saturating_add(999).div_euclid(1000);
+            self.current_ms = self.current_ms.max(clock_ms.min(last_ms));
         }
-    }
-
-    /// Whether the clock, and no row, has carried the watermark beyond where a clock at `to_us` would.
-    pub fn followed_clock_beyond(&self, to_us: i64) -> bool {
-        let by_rows = self.streams.iter().map(Watermark::current_ms).max().unwrap_or_default();
-        let by_clock = self.streams.iter().filter_map(|stream| stream.by_clock(to_us, true)).min().unwrap_or_default();
-        self.current_ms > by_rows.max(by_clock)
+        self.current_ms > before_ms
     }
 
     /// Whether event time of one of the streams is made of arrival times.
@@ -87,10 +84,10 @@ impl Watermarks {
         reached?.into_iter().max()
     }
 
-    /// What is to be stored if it has changed: the watermark, then each stream's where there are several, or where the clock has carried it.
+    /// What is to be stored if it has changed: the watermark, then each stream's where there are several.
     pub fn take_changed(&mut self) -> Option<Vec<i64>> {
         let mut now = vec![self.current_ms];
-        if self.streams.iter().any(|stream| stream.current_ms() != self.current_ms) || self.streams.len() > 1 {
+        if self.streams.len() > 1 {
             now.extend(self.streams.iter().map(Watermark::current_ms));
         }
         let begins = self.stored.is_empty() && now.iter().all(|ms| *ms == 0);
@@ -111,7 +108,8 @@ impl Watermarks {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             stream.restore(each.get(index).copied().unwrap_or(self.current_ms));
         }
-        self.stored = std::iter::once(self.current_ms).chain(each).collect();
+        let stored = std::iter::once(self.current_ms);
+        self.stored = if self.streams.len() > 1 { stored.chain(each).collect() } else { stored.collect() };
         Ok(())
     }
 }
@@ -167,11 +165,15 @@ mod tests {
         assert_eq!(watermarks.clock_reaches(10_000_000, &[Some(0), Some(0)], true), Some(15_000_000));
         assert_eq!(watermarks.clock_reaches(10_000_000, &[Some(0), Some(20_000_000)], true), Some(20_000_000));
         assert_eq!(watermarks.clock_reaches(10_000_000, &[Some(0), None], true), None);
-        watermarks.follow_clock(&batch(&[true, false], 15_000_000), 10_000_000);
-        watermarks.follow_clock(&batch(&[true, true], 14_999_000), 10_000_000);
+        let closes = (10_000_000, 12_000_000);
+        assert!(!watermarks.follow_clock(&batch(&[true, false], 15_000_000), closes));
+        assert!(!watermarks.follow_clock(&batch(&[true, true], 14_999_000), closes));
         assert_eq!(watermarks.current_us(), 0);
-        watermarks.follow_clock(&batch(&[true, true], 15_000_000), 10_000_000);
+        assert!(watermarks.follow_clock(&batch(&[true, true], 15_000_000), closes));
         assert_eq!(watermarks.current_us(), 10_000_000);
+        assert!(watermarks.follow_clock(&batch(&[true, true], 90_000_000), closes));
+        assert_eq!(watermarks.current_us(), 12_000_000, "not further than it closes something");
+        assert!(!watermarks.follow_clock(&batch(&[true, true], 91_000_000), closes));
     }
 
     #[test]

@@ -194,6 +194,12 @@ impl RowWindows {
         self.spec.evicts_after_us.and(self.next_close)
     }
 
+    /// When the last one does.
+    pub fn last_close(&self) -> Option<i64> {
+        self.spec.evicts_after_us?;
+        self.states.iter().flat_map(|state| &state.windows).filter_map(|open| self.spec.rule.closes_at(open)).max()
+    }
+
     /// How it stands to its limits.
     pub fn status(&self) -> OperatorStatus {
         let (keys_max, bytes_max, rejected) = (self.keys_max, self.bytes_max, self.rejected);
