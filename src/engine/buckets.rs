@@ -125,7 +125,8 @@ impl Buckets {
     /// The entries that the store has, by ring and bucket; forgets them.
     pub fn take_written(&mut self) -> BTreeSet<(i64, u32)> {
         let buckets = |words: Vec<u64>| {
-            let of_word = |(index, word): (usize, u64)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index as u32 * 64 + bit);
+            let of_word =
+                |(index, word): (usize, u64)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index as u32 * 64 + bit);
             words.into_iter().enumerate().flat_map(of_word)
         };
         let written = std::mem::take(&mut self.written);

@@ -23,7 +23,15 @@ pub(super) struct Watermark {
 
 impl Watermark {
     pub fn new(delay_us: i64, sources: Vec<usize>, idle_timeout_us: i64, stream_time: bool) -> Watermark {
-        Watermark { current_ms: 0, delay_ms: delay_us / 1000, sources, idle_timeout_us, stream_time, by_arrival: stream_time, seen_us: None }
+        Watermark {
+            current_ms: 0,
+            delay_ms: delay_us / 1000,
+            sources,
+            idle_timeout_us,
+            stream_time,
+            by_arrival: stream_time,
+            seen_us: None,
+        }
     }
 
     /// Says whether event time is computed from arrival times.

@@ -103,7 +103,8 @@ impl Gateway {
     fn set_stream_time_back(&mut self, closed: u64, stamp: Stamp) {
         let from_us = self.stream_time.go_back(stamp);
         self.clock_set_back += 1;
-        let shown = |time_us: i64| jiff::Timestamp::from_microsecond(time_us).map_or_else(|_| format!("{time_us} µs"), |time| time.to_string());
+        let shown =
+            |time_us: i64| jiff::Timestamp::from_microsecond(time_us).map_or_else(|_| format!("{time_us} µs"), |time| time.to_string());
         tracing::warn!(
             from = shown(from_us),
             to = shown(stamp.wall_us),

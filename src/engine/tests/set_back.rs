@@ -297,7 +297,8 @@ fn count_and_state_windows_go_on_with_their_times_moved() {
     assert_eq!(twins.rows(6_405, &arriving(&[(6_405.0, "a", 1)])), ["6390s 6405s 3"]);
 
     let window = "state_window(number > 5, number < 0, '100 seconds')";
-    let text = format!("SELECT state_window.start AS s, state_window.end AS e, device, count(*) AS n FROM arrivals GROUP BY device, {window}");
+    let text =
+        format!("SELECT state_window.start AS s, state_window.end AS e, device, count(*) AS n FROM arrivals GROUP BY device, {window}");
     let mut twins = Twins::of(OutputMode::Append, &text);
     twins.rows(9_950, &arriving(&[(9_950.0, "a", 6), (9_950.0, "b", 6)]));
     // Time would close these: they are closed, as they are.
@@ -360,10 +361,7 @@ const QUERIES: [(OutputMode, &str); 16] = [
         OutputMode::Append,
         "SELECT session_window, device, count(*) AS n, max(device) AS m FROM arrivals GROUP BY device, session_window(_arrived, '3 seconds')",
     ),
-    (
-        OutputMode::Append,
-        "SELECT count_window, device, sum(number) AS n FROM arrivals GROUP BY device, count_window(5, 2)",
-    ),
+    (OutputMode::Append, "SELECT count_window, device, sum(number) AS n FROM arrivals GROUP BY device, count_window(5, 2)"),
     (
         OutputMode::Append,
         "SELECT state_window, device, count(*) AS n FROM arrivals GROUP BY device, state_window(number > 5, number < 2, '15 seconds')",
@@ -373,7 +371,10 @@ const QUERIES: [(OutputMode, &str); 16] = [
         OutputMode::Append,
         "SELECT window(wt, '30 seconds').start AS s, sum(n) AS n FROM (SELECT window_time(window) AS wt, count(*) AS n FROM arrivals GROUP BY device, window(_arrived, '10 seconds')) GROUP BY window(wt, '30 seconds')",
     ),
-    (OutputMode::Update, "SELECT window.start AS s, device, count(*) AS n FROM arrivals GROUP BY device, window(_arrived, '20 seconds', '5 seconds')"),
+    (
+        OutputMode::Update,
+        "SELECT window.start AS s, device, count(*) AS n FROM arrivals GROUP BY device, window(_arrived, '20 seconds', '5 seconds')",
+    ),
     (OutputMode::Update, "SELECT device, count(*) AS n FROM arrivals GROUP BY device"),
     (OutputMode::Complete, "SELECT window.start AS s, count(*) AS n FROM arrivals GROUP BY window(_arrived, '10 seconds')"),
     (
