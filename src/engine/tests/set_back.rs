@@ -407,8 +407,10 @@ const DEVICES: [&str; 60] = {
     all
 };
 
-/// In each step the clock goes on by so many seconds, rows (source, device, number) arrive, and perhaps it is set back by so many.
-fn steps() -> impl Strategy<Value = Vec<(i64, Vec<(usize, usize, i64)>, Option<i64>)>> {
+/// By how many seconds the clock goes on, which rows (source, device, number) arrive, and perhaps by how many seconds it is set back.
+type RandomStep = (i64, Vec<(usize, usize, i64)>, Option<i64>);
+
+fn steps() -> impl Strategy<Value = Vec<RandomStep>> {
     let row = (0usize..2, 0..DEVICES.len(), 0i64..9);
     let set_back = prop_oneof![4 => Just(None), 1 => (61i64..10_000).prop_map(Some)];
     prop::collection::vec((0i64..40, prop::collection::vec(row, 0..60), set_back), 1..14)
