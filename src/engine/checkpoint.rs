@@ -24,6 +24,7 @@ use crate::engine::pace::Pace;
 use crate::engine::pane::{NO_SLOT, Pane};
 use crate::engine::spec::Emission;
 use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
+use crate::sabotage::{Fault, planted};
 
 /// Version of all values here.
 pub(super) const VERSION: u8 = 1;
@@ -85,7 +86,7 @@ impl Aggregate {
         if let Some(value) = self.pace.as_mut().and_then(|pace| pace.take_changed(VERSION)) {
             out.push((format!("{prefix}pace").into_bytes(), Some(value)));
         }
-        if std::mem::take(&mut self.voided) {
+        if std::mem::take(&mut self.voided) && !planted(Fault::KeptLeftovers) {
             self.delete_written(prefix, out);
             if !self.panes.is_empty() {
                 self.buckets.rewrite();

@@ -19,6 +19,7 @@ use crate::engine::keys::{KeyId, Keys};
 use crate::engine::set_back::SetBack;
 use crate::engine::state_codec::{Malformed, put_bytes, put_signed, put_varint};
 use crate::engine::state_limits::OperatorStatus;
+use crate::sabotage::{Fault, planted};
 use crate::types::DataType;
 
 /// The one ring of [`Buckets`] that is used here.
@@ -346,6 +347,7 @@ impl<V: Kept> KeyedStates<V> {
                 _ => return Err(Malformed("a due time has an unknown tag").into()),
             };
             let value = read(reader.bytes()?)?;
+            let due_us = due_us.filter(|_| !planted(Fault::LostTimeout));
             let (id, bytes) = (self.add(key), value.bytes());
             self.due.extend(due_us.map(|due| (due, id)));
             self.slots[id as usize] = Some(Slot { value, due_us, bytes });

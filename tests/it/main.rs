@@ -23,6 +23,7 @@ mod query_test;
 mod reference_tables;
 mod shipped;
 mod simulation;
+mod sources;
 mod spark_aggregates;
 mod spark_calls;
 mod spark_collections;

@@ -417,7 +417,7 @@ fn steps() -> impl Strategy<Value = Vec<RandomStep>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn a_restart_after_every_step_changes_nothing_and_each_row_counts_once(steps in steps()) {
@@ -449,5 +449,16 @@ proptest! {
             }
         }
         prop_assert_eq!((counted, in_lists), (sent, sent));
+    }
+}
+
+#[cfg(feature = "sabotage")]
+mod sabotage {
+    use super::*;
+    use crate::sabotage::Fault;
+
+    #[test]
+    fn what_is_left_of_closed_panes_is_found() {
+        is_found(Fault::KeptLeftovers, a_restart_after_every_step_changes_nothing_and_each_row_counts_once);
     }
 }
