@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::crc_names::Crc;
+pub use super::framing::{
+    ChecksumAlgorithm, ChecksumSettings, Framing, FramingSettings, LengthCounts, LengthPrefix, MARK_BYTES_MAX, Marks,
+};
 use crate::format::DecodeSettings;
 use crate::format::reference::{ReferenceContents, ReferenceSettings};
 pub use crate::format::{TopicPart, TopicTemplate};
@@ -56,8 +60,8 @@ pub struct SourceSettings {
 #[derive(Clone, Debug)]
 pub enum SourceKind {
     Mqtt(Box<MqttSourceSettings>),
-    /// Lines of standard input, to its end.
-    Stdin,
+    /// Standard input, to its end.
+    Stdin(FramingSettings),
     Simulate(SimulateSettings),
 }
 
@@ -98,19 +102,6 @@ pub enum Shape {
     Sawtooth,
     /// One more each time, from the least on.
     Counter,
-}
-
-/// How a stream of bytes is cut into frames.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FramingSettings {
-    pub framing: Framing,
-    pub frame_bytes_max: usize,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// Ended by LF, CR LF or CR.
-    Line,
 }
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Inputs: one file a kind of source. A source hands what it reads to the core and acknowledges what the core has made durable.
 
-mod framing;
+pub mod framing;
 mod link;
 mod mqtt;
 mod sensors;
@@ -43,15 +43,14 @@ pub async fn run(
     events: mpsc::Sender<Event>,
     control: watch::Receiver<SourceControl>,
 ) -> Outcome {
-    let frame_bytes_max = settings.payload_bytes_max;
     let link = |events, control| Link::new(source, &settings.name, intake_bytes_max, stored.positions.clone(), events, control);
     let done = match &settings.kind {
         SourceKind::Mqtt(_) => {
             mqtt::run(source, settings, intake_bytes_max, stored.filters, events, control).await;
             Err(Leave)
         }
+        SourceKind::Stdin(framing) => stdin::run(framing, link(events, control)).await,
         SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
-        SourceKind::Stdin => stdin::run(frame_bytes_max, link(events, control)).await,
     };
     if done.is_ok() { Outcome::Ended } else { Outcome::Left }
 }

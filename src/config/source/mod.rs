@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::format;
+use super::framing::{self, Medium};
 use super::reader::{Context, Reader, shown};
 use super::settings::{SourceKind, SourceSettings};
 use super::units::DURATION_MAX;
@@ -42,7 +43,9 @@ enum SourceType {
 const TYPES: [(&str, SourceType); 3] = [("mqtt", SourceType::Mqtt), ("stdin", SourceType::Stdin), ("simulate", SourceType::Simulate)];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 21] = [
+const ELSEWHERE: [(&str, &str); 23] = [
+    ("framing", "sources that read bytes, not messages"),
+    ("checksum", "sources that read bytes, not messages"),
     ("broker", "sources of type \"mqtt\""),
     ("topics", "sources of type \"mqtt\""),
     ("qos", "sources of type \"mqtt\""),
@@ -85,12 +88,12 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         return None;
     }
     let source_type = known_type.unwrap_or(SourceType::Mqtt);
+    let payload_bytes_max = reader.size(context, "max_payload", 16..=PAYLOAD_BYTES_MAX).unwrap_or(PAYLOAD_BYTES_DEFAULT) as usize;
     let (kind, topics) = match source_type {
         SourceType::Mqtt => mqtt::read(context, name, &mut reader, gateway).unzip(),
-        SourceType::Stdin => (Some(SourceKind::Stdin), None),
+        SourceType::Stdin => (Some(SourceKind::Stdin(framing::read(context, &mut reader, Medium::Stream, payload_bytes_max))), None),
         SourceType::Simulate => (simulate::read(context, &mut reader), None),
     };
-    let payload_bytes_max = reader.size(context, "max_payload", 16..=PAYLOAD_BYTES_MAX).unwrap_or(PAYLOAD_BYTES_DEFAULT);
     let format = format::read(context, &mut reader);
     if source_type == SourceType::Simulate && format != Format::Json {
         context.error(reader.value_place("format"), "simulated sensors speak JSON", "remove `format`");
@@ -118,8 +121,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         columns: columns.iter().map(table_column).collect(),
         event_time: Some(EventTime { column: event_column, delay_us: delay.map(|delay| delay.as_micros() as i64) }),
     };
-    let settings =
-        SourceSettings { name: name.to_owned(), kind, decode, payload_bytes_max: payload_bytes_max as usize, idle_timeout, max_future };
+    let settings = SourceSettings { name: name.to_owned(), kind, decode, payload_bytes_max, idle_timeout, max_future };
     Some(Source { settings, schema, dedup, place })
 }
 
