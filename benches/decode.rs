@@ -38,6 +38,7 @@ fn settings(topic_columns: bool) -> DecodeSettings {
     };
     let text = |level: &str| PatternLevel::Text(level.into());
     DecodeSettings {
+        compression: None,
         format: Format::Json,
         columns: vec![
             device,
@@ -63,7 +64,7 @@ fn ours(settings: &DecodeSettings, topics: &[String], payloads: &[Vec<u8>], repe
     let mut rows = 0;
     for _ in 0..repeats {
         for (number, payload) in payloads.iter().enumerate() {
-            let message = Message { topic: &topics[number % topics.len()], payload, arrived_us: 0, retained: false };
+            let message = Message { topic: &topics[number % topics.len()], place: None, payload, arrived_us: 0, retained: false };
             rows += decoder.decode(&message, &mut table).expect("the payloads are right").rows;
             if table.rows() == BATCH_ROWS {
                 black_box(table.take());

@@ -71,6 +71,7 @@ impl Decoding {
         let column =
             |field: Field| ColumnLayout { origin: Origin::Payload(vec![field.name.clone()]), name: field.name, data_type: field.data_type };
         let settings = DecodeSettings {
+            compression: None,
             format: Format::Json,
             columns: fields().into_iter().map(column).collect(),
             patterns: Vec::new(),
@@ -87,7 +88,7 @@ impl Decoding {
     }
 
     fn decode(&mut self, payload: &[u8]) {
-        let message = Message { topic: "", payload, arrived_us: 0, retained: false };
+        let message = Message { topic: "", place: None, payload, arrived_us: 0, retained: false };
         self.decoder.decode(&message, &mut self.open).expect("the payloads are right");
     }
 }

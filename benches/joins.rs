@@ -93,6 +93,7 @@ fn decode_settings() -> DecodeSettings {
     let layout =
         |field: Field| ColumnLayout { origin: Origin::Payload(vec![field.name.clone()]), name: field.name, data_type: field.data_type };
     DecodeSettings {
+        compression: None,
         format: Format::Json,
         columns: reading_fields().into_iter().map(layout).collect(),
         patterns: Vec::new(),
@@ -132,7 +133,9 @@ fn run(name: &str, text: &str, dedup: bool, messages: u64, table: &ReferenceCont
                 payload.clear();
                 let ts = BEGAN_MS + number;
                 payload.extend_from_slice(format!(r#"{{"device":"dev-{:06}","ts":{ts},"number":{number}}}"#, number % DEVICES).as_bytes());
-                decoder.decode(&Message { topic: "", payload: &payload, arrived_us: 0, retained: false }, open).expect("well written");
+                decoder
+                    .decode(&Message { topic: "", place: None, payload: &payload, arrived_us: 0, retained: false }, open)
+                    .expect("well written");
             }
         }
         let taken = inputs[..streams as usize].iter_mut().enumerate();

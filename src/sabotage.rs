@@ -13,6 +13,22 @@ pub enum Fault {
     LostAppend,
     /// The cursor moves when a result is sent, not when it is acknowledged.
     CursorAhead,
+    /// A window of several panes is combined without its last.
+    MissedPane,
+    /// A window that is slid on takes panes away without subtracting their sums.
+    KeptSum,
+    /// Rows behind the watermark are counted.
+    LateRows,
+    /// Rows are late by the watermark of their own batch.
+    EagerWatermark,
+    /// Sessions that a row joins stay apart.
+    SplitSessions,
+    /// Changed state is not written where its ring is an even one.
+    UnmarkedEntry,
+    /// Timeouts of keys are not taken up on a restart.
+    LostTimeout,
+    /// Rows of a join never expire.
+    UnexpiredRow,
 }
 
 #[cfg(feature = "sabotage")]

@@ -50,6 +50,9 @@ pub struct SourceStatus {
     pub nulled_fields: u64,
     /// Payloads and rows that went to the dead letters.
     pub rejected: u64,
+    /// Input that was let go for want of room, or above `max_rate`.
+    pub dropped: u64,
+    pub dropped_bytes: u64,
     /// Retained messages left out.
     pub retained_ignored: u64,
     pub acknowledged: u64,

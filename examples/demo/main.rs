@@ -46,7 +46,7 @@ fn main() -> Result<()> {
 /// The broker that the sensors publish to, and where results are to be seen.
 fn addresses(settings: &Settings) -> Result<(BrokerSettings, BrokerSettings)> {
     let source = settings.sources.first().context("the configuration has no source")?;
-    let SourceKind::Mqtt(source) = &source.kind;
+    let SourceKind::Mqtt(source) = &source.kind else { bail!("the first source is not MQTT") };
     let sinks = settings.sinks.iter().find_map(|sink| match &sink.kind {
         SinkKind::Mqtt(mqtt) => Some(mqtt.broker.clone()),
         SinkKind::File { .. } | SinkKind::Stdout => None,

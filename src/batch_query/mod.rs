@@ -26,7 +26,7 @@ use crate::engine::{Engine, EngineError, EngineSettings, StepOutput};
 use crate::format::FormatError;
 use crate::format::compressed::Decompressed;
 use crate::format::csv::CsvError;
-use crate::plan::{Program, Query, Relation};
+use crate::plan::{Program, Query, Relation, ScriptFunction};
 use crate::types::Field;
 
 /// Rows after which a batch is run.
@@ -97,13 +97,14 @@ pub struct NamedFile<R> {
     pub input: io::Result<R>,
 }
 
-/// Runs `query`, planned in batch mode over the tables' schemas in this order, over their files, and writes its result.
+/// Runs `query`, planned in batch mode over the tables' schemas in this order and with these functions, over their files, and writes its result.
 ///
 /// No input is read further than the result needs, and none of a table that the query does not read. `hash_seed` should be random where the input is
 /// hostile; results do not depend on it.
 pub fn run<R: Read, I: Iterator<Item = NamedFile<R>>>(
     tables: Vec<TableFiles<I>>,
     query: Query,
+    functions: Vec<ScriptFunction>,
     format: OutputFormat,
     hash_seed: u64,
     out: &mut impl Write,
@@ -111,7 +112,7 @@ pub fn run<R: Read, I: Iterator<Item = NamedFile<R>>>(
     let fields = query.output.clone();
     check_names(&fields, format)?;
     let sources = tables.iter().map(|files| files.table.schema.clone()).collect();
-    let program = Program { sources, queries: vec![query], ..Program::default() };
+    let program = Program { sources, queries: vec![query], functions, ..Program::default() };
     let settings = EngineSettings { hash_seed, keys_max: KEYS_MAX, state_bytes_max: STATE_BYTES_MAX, ..EngineSettings::default() };
     let engine = Engine::new(&program, settings)?;
     let mut running = Running { engine, printer: Printer::new(format, fields), out, batches: 0, summary: Summary::default() };

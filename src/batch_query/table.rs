@@ -32,6 +32,7 @@ impl FileTable {
         let layout =
             |column: SchemaColumn| ColumnLayout { name: column.name, data_type: column.data_type, origin: Origin::Payload(column.path) };
         let decode = DecodeSettings {
+            compression: None,
             format: Format::Json,
             columns: columns.into_iter().map(layout).collect(),
             patterns: Vec::new(),
@@ -93,7 +94,7 @@ impl TableReader {
     pub fn line(&mut self, file: &str, number: u64, line: &[u8], summary: &mut Summary) -> Result<Taken, BatchQueryError> {
         match self {
             TableReader::Json { decoder, open } => {
-                let message = Message { topic: "", payload: line, arrived_us: 0, retained: false };
+                let message = Message { topic: "", place: None, payload: line, arrived_us: 0, retained: false };
                 match decoder.decode(&message, open) {
                     Ok(Decoded { nulled_fields, null_row, .. }) => {
                         summary.nulled_fields += nulled_fields as u64;

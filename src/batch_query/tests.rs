@@ -31,7 +31,7 @@ fn query(input: impl Read, format: OutputFormat, sql: &str) -> (String, Result<S
     let table = FileTable::json("t", parse_schema(SCHEMA).unwrap(), TimestampUnit::Seconds);
     let query = planned(std::slice::from_ref(&table), sql);
     let mut out = Vec::new();
-    let result = run(vec![TableFiles { table, files: [file("t.jsonl", input)].into_iter() }], query, format, 7, &mut out);
+    let result = run(vec![TableFiles { table, files: [file("t.jsonl", input)].into_iter() }], query, Vec::new(), format, 7, &mut out);
     (String::from_utf8(out).unwrap(), result)
 }
 
@@ -52,7 +52,7 @@ fn over(tables: &[(&str, &str, Files)], sql: &str) -> (String, Result<Summary, B
     let files = tables.iter().map(|(_, _, files)| files.iter().map(|(name, bytes)| file(name, *bytes)));
     let inputs = file_tables.into_iter().zip(files).map(|(table, files)| TableFiles { table, files }).collect();
     let mut out = Vec::new();
-    let result = run(inputs, query, OutputFormat::Csv, 7, &mut out);
+    let result = run(inputs, query, Vec::new(), OutputFormat::Csv, 7, &mut out);
     (String::from_utf8(out).unwrap(), result)
 }
 

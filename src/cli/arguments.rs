@@ -81,6 +81,10 @@ pub struct QueryArguments {
     /// A table of its own name, such as "rooms=rooms.csv:device STRING, room STRING"; several times for several tables, or for several files of one
     #[arg(long, value_name = "NAME=FILE:SCHEMA")]
     pub table: Vec<String>,
+    /// Script whose functions the SQL may call: those with a comment "// sql: dew_point(t DOUBLE, h DOUBLE) -> DOUBLE"; or a configuration file with
+    /// [function.<name>] sections. May be given several times
+    #[arg(long, value_name = "FILE")]
+    pub functions: Vec<PathBuf>,
     /// What a number in a TIMESTAMP column counts since 1970 [default: s in JSON; in CSV a number is no timestamp unless this is given]
     #[arg(long, value_name = "UNIT", value_parser = timestamp_unit())]
     pub timestamp_unit: Option<TimestampUnit>,

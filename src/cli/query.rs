@@ -10,7 +10,7 @@ use super::glob::{expand, has_wildcard};
 use super::progress::{Counted, Progress};
 use super::{CliError, say};
 use tidemill::batch_query::{self, BatchQueryError, FileTable, NamedFile, Summary, TableFiles};
-use tidemill::config::{Diagnostic, Place, Sources};
+use tidemill::config::{self, ConfigErrors, Diagnostic, Environment, Place, Sources};
 use tidemill::format::TimestampUnit;
 use tidemill::format::csv::CsvSettings;
 use tidemill::plan::{OutputMode, Span, TableSchema};
@@ -30,7 +30,8 @@ struct Named {
 pub fn run(arguments: &QueryArguments) -> Result<(), CliError> {
     let tables = tables(arguments)?;
     let schemas: Vec<TableSchema> = tables.iter().map(|named| named.table.schema.clone()).collect();
-    let catalog = Catalog { sources: &schemas, ..Catalog::default() };
+    let functions = config::load_functions(&arguments.functions, &Environment::of_process()).map_err(function_errors)?;
+    let catalog = Catalog { sources: &schemas, functions: &functions, ..Catalog::default() };
     let query = sql::plan_query("query", &arguments.sql, OutputMode::Batch, &catalog);
     let query = query.map_err(|error| sql_error("query", &arguments.sql, error))?;
     let hash_seed = getrandom::u64().map_err(|error| failed(format!("no random numbers from the system: {error}")))?;
@@ -40,7 +41,7 @@ pub fn run(arguments: &QueryArguments) -> Result<(), CliError> {
         let progress = progress.clone();
         TableFiles { table: named.table, files: named.files.into_iter().map(move |path| open(&path, &progress)) }
     });
-    let result = batch_query::run(tables.collect(), query, arguments.format, hash_seed, &mut out);
+    let result = batch_query::run(tables.collect(), query, functions, arguments.format, hash_seed, &mut out);
     progress.clear();
     match result {
         Ok(summary) => {
@@ -212,6 +213,12 @@ fn table_name(path: &Path) -> String {
     }
     let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
     if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("t{name}") }
+}
+
+/// What is wrong with the files of `--functions`.
+fn function_errors(errors: ConfigErrors) -> CliError {
+    let rendered: Vec<String> = errors.diagnostics.iter().map(|diagnostic| diagnostic.render(&errors.sources)).collect();
+    CliError::Failed(rendered.join("\n").trim_end().to_owned())
 }
 
 fn sql_error(name: &str, text: &str, error: SqlError) -> CliError {

@@ -187,6 +187,16 @@ pub fn check_client_ids(context: &mut Context, clients: &[(&BrokerSettings, Stri
     }
 }
 
+/// `qos`, 0 or 1, by default 1.
+pub fn qos(context: &mut Context, reader: &mut Reader) -> u8 {
+    let qos = reader.integer(context, "qos", 0..=2).unwrap_or(1);
+    if qos == 2 {
+        let help = "use 1: what the broker sends again is recognised and counted once";
+        context.error(reader.value_place("qos"), "QoS 2 is not yet supported", help);
+    }
+    qos as u8
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

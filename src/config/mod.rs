@@ -8,12 +8,15 @@
 mod binary_layout;
 mod broker;
 pub mod case;
+pub mod crc_names;
 pub mod diagnostic;
 mod document;
 mod environment;
 mod expand;
 mod format;
+mod framing;
 mod function;
+mod function_file;
 mod gateway;
 mod names;
 mod query;
@@ -35,6 +38,7 @@ use std::path::{Path, PathBuf};
 
 pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Sources};
 pub use environment::{Environment, Files, file_problem};
+pub use function_file::load_functions;
 pub use settings::Settings;
 
 use crate::plan::{Program, Query, ScriptFunction, TableSchema};
@@ -205,8 +209,9 @@ type Client = (crate::mqtt::BrokerSettings, String, Place);
 fn unzip_sources(sources: Vec<source::Source>) -> (Vec<SourceSettings>, Vec<TableSchema>, Vec<Client>) {
     let mut unzipped = (Vec::new(), Vec::new(), Vec::new());
     for source in sources {
-        let SourceKind::Mqtt(mqtt) = &source.settings.kind;
-        unzipped.2.push((mqtt.broker.clone(), format!("the source `{}`", source.settings.name), source.place));
+        if let SourceKind::Mqtt(mqtt) = &source.settings.kind {
+            unzipped.2.push((mqtt.broker.clone(), format!("the source `{}`", source.settings.name), source.place));
+        }
         unzipped.0.push(source.settings);
         unzipped.1.push(source.schema);
     }

@@ -3,7 +3,7 @@
 use super::reader::{Context, Reader};
 use super::text::Text;
 use crate::plan::ScriptText;
-use crate::script::{Script, TEXT_BYTES_MAX};
+use crate::script::{Script, ScriptError, TEXT_BYTES_MAX};
 
 /// A script that compiles.
 pub struct CheckedScript {
@@ -38,12 +38,17 @@ pub fn read(context: &mut Context, reader: &mut Reader) -> Option<CheckedScript>
             Some(CheckedScript { text: ScriptText { text: text.value.into(), file: file.into(), lines_before }, compiled })
         }
         Err(error) => {
-            let at = error.place.map_or(0, |(line, column)| offset(&text.value, line, column));
-            let end = text.value[at..].chars().next().map_or(at, |c| at + c.len_utf8());
-            context.error(text.place_of(at..end), format!("the script: {error}"), "scripts are written in Rhai");
+            report(context, &text, &error);
             None
         }
     }
+}
+
+/// Reports a text that does not compile, at its place.
+pub(super) fn report(context: &mut Context, text: &Text, error: &ScriptError) {
+    let at = error.place.map_or(0, |(line, column)| offset(&text.value, line, column));
+    let end = text.value[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+    context.error(text.place_of(at..end), format!("the script: {error}"), "scripts are written in Rhai");
 }
 
 /// Lines of the file before the text's, where its lines are those of the file.

@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::crc_names::Crc;
+pub use super::framing::{
+    ChecksumAlgorithm, ChecksumSettings, Framing, FramingSettings, LengthCounts, LengthPrefix, MARK_BYTES_MAX, Marks,
+};
 use crate::format::DecodeSettings;
 use crate::format::reference::{ReferenceContents, ReferenceSettings};
 pub use crate::format::{TopicPart, TopicTemplate};
@@ -45,6 +49,8 @@ pub struct SourceSettings {
     pub name: String,
     pub kind: SourceKind,
     pub decode: DecodeSettings,
+    /// Longer payloads, lines and frames are dead-lettered with their beginning.
+    pub payload_bytes_max: usize,
     /// After this without a message the source does not hold the watermark back.
     pub idle_timeout: Duration,
     /// Rows dated further ahead of a synchronised clock are dead-lettered.
@@ -53,7 +59,49 @@ pub struct SourceSettings {
 
 #[derive(Clone, Debug)]
 pub enum SourceKind {
-    Mqtt(MqttSourceSettings),
+    Mqtt(Box<MqttSourceSettings>),
+    /// Standard input, to its end.
+    Stdin(FramingSettings),
+    Simulate(SimulateSettings),
+}
+
+/// Made-up sensors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimulateSettings {
+    /// At least 1.
+    pub devices: u32,
+    /// Between two rows of a device.
+    pub interval: Duration,
+    pub seed: u64,
+    /// The source ends after so many.
+    pub rows_max: Option<u64>,
+    /// How many of all rows, from 0 to 1, are left out, come late, come twice.
+    pub gaps: f64,
+    pub late: f64,
+    pub late_by: Duration,
+    pub duplicates: f64,
+    pub fields: Vec<SimulatedField>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimulatedField {
+    pub name: String,
+    pub shape: Shape,
+    pub min: f64,
+    pub max: f64,
+    pub period: Duration,
+}
+
+/// How a simulated value goes between its least and its greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Sine,
+    RandomWalk,
+    /// Four levels a period.
+    Steps,
+    Sawtooth,
+    /// One more each time, from the least on.
+    Counter,
 }
 
 #[derive(Clone, Debug)]
@@ -64,8 +112,6 @@ pub struct MqttSourceSettings {
     pub qos: u8,
     /// Whether messages that the broker had retained are read or left out.
     pub retained_used: bool,
-    /// Payloads above this are dead-lettered with their topic.
-    pub payload_bytes_max: usize,
 }
 
 /// A reference table: its file, and what was in it when the configuration was read.

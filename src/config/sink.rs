@@ -7,7 +7,6 @@ use super::diagnostic::{Diagnostic, Place, nearest};
 use super::names::TableNames;
 use super::reader::{Context, Reader, shown};
 use super::settings::{MqttSinkSettings, OutboxSettings, SinkKind, SinkSettings, TopicPart, TopicTemplate, WhenFull};
-use super::source::qos;
 use super::text::Text;
 use super::topics::parse_template;
 use super::units::DURATION_MAX;
@@ -116,7 +115,7 @@ fn mqtt(context: &mut Context, reader: &mut Reader, name: &str, gateway: &str, t
             None
         }
     });
-    let qos = qos(context, reader);
+    let qos = broker::qos(context, reader);
     let retain = reader.boolean(context, "retain").unwrap_or(false);
     Some(SinkKind::Mqtt(MqttSinkSettings { broker: broker?, topic: template?, qos, retain }))
 }

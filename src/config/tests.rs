@@ -31,6 +31,19 @@ layout = [{ type = "u8", bits = [{ name = "a", bit = 0 }] }, { name = "b", count
 [source.line_protocol]
 type = "mqtt"
 format = "line_protocol"
+[source.delimiter]
+type = "stdin"
+framing = { type = "delimiter" }
+checksum = {}
+[source.line]
+type = "stdin"
+framing = { type = "line" }
+[source.fixed]
+type = "stdin"
+framing = { type = "fixed" }
+[source.length]
+type = "stdin"
+framing = { type = "length", width = 1 }
 [table.a]
 [query.a]
 emit_every = "1s"
@@ -62,6 +75,8 @@ fn documented_keys() -> BTreeSet<String> {
     let kinds = [
         ("## `[gateway]`", "gateway"),
         ("## `[source.<name>]`", "source.*"),
+        ("### `framing`", "source.*.framing"),
+        ("### `checksum`", "source.*.checksum"),
         ("### `layout`", "source.*.layout"),
         ("### `bits`", "source.*.layout.bits"),
         ("## `[table.<name>]`", "table.*"),

@@ -21,7 +21,7 @@ use self::clock::Clock;
 use self::core::{Core, EVENTS_MAX};
 use crate::config::settings::{Settings, SinkSettings};
 use crate::gateway::{Discard, Event, Gateway, Seeds, StartError};
-use crate::source::{self, SourceControl};
+use crate::source::{self, Outcome, SourceControl, Stored};
 use crate::status::Status;
 use crate::store::service::{self, REQUESTS_MAX, StoreNotice, StoreRequest};
 use crate::store::{CommitError, DiskStore, LogName, ReadError, SegmentMeta, StoreError, StoreSettings};
@@ -72,6 +72,10 @@ pub async fn run(settings: Settings, options: Options, shutdown: impl Future<Out
     let mut running = Running::start(settings, options)?;
     tokio::select! {
         () = shutdown => running.stop().await,
+        () = running.input_ended() => {
+            tracing::info!("all sources have come to their end");
+            running.stop().await
+        }
         error = running.failed() => Err(error),
     }
 }
@@ -87,6 +91,8 @@ struct Running {
     source_controls: Vec<Arc<watch::Sender<SourceControl>>>,
     sink_controls: Vec<Arc<watch::Sender<Control>>>,
     sources: JoinSet<()>,
+    /// How many of the sources have come to their input's end.
+    sources_ended: watch::Receiver<usize>,
     sinks: JoinSet<()>,
     /// Those that watch files.
     tables: JoinSet<()>,
@@ -120,7 +126,8 @@ impl Running {
         let mut sources = JoinSet::new();
         let mut sinks = JoinSet::new();
         let settings = Arc::new(settings);
-        let source_controls = start_sources(&settings, &gateway, &events, &mut sources);
+        let (ended, sources_ended) = watch::channel(0);
+        let source_controls = start_sources(&settings, &gateway, &events, &mut sources, ended);
         let mut tables = JoinSet::new();
         tables::watch(&settings, &events, &mut tables);
         let sink_controls = start_sinks(&settings, &gateway, &events, &store_requests, &mut sinks);
@@ -150,6 +157,7 @@ impl Running {
             source_controls,
             sink_controls,
             sources,
+            sources_ended,
             sinks,
             tables,
         })
@@ -164,6 +172,16 @@ impl Running {
             error = task_failure(&mut self.sources) => DaemonError::TaskGone(error),
             error = task_failure(&mut self.sinks) => DaemonError::TaskGone(error),
             error = task_failure(&mut self.tables) => DaemonError::TaskGone(error),
+        }
+    }
+
+    /// Completes when there is no source left that could bring anything.
+    fn input_ended(&self) -> impl Future<Output = ()> + use<> {
+        let (mut ended, sources) = (self.sources_ended.clone(), self.source_controls.len());
+        async move {
+            if ended.wait_for(|ended| *ended == sources).await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
     }
 
@@ -226,13 +244,18 @@ fn start_sources(
     gateway: &Gateway,
     events: &mpsc::Sender<Event>,
     tasks: &mut JoinSet<()>,
+    ended: watch::Sender<usize>,
 ) -> Vec<Arc<watch::Sender<SourceControl>>> {
+    let ended = Arc::new(ended);
     let start = |source: usize| {
         let (tell, control) = watch::channel(SourceControl::default());
-        let (settings, events, filters) = (settings.clone(), events.clone(), gateway.stored_filters(source).to_vec());
+        let (settings, events, ended) = (settings.clone(), events.clone(), ended.clone());
+        let stored = Stored { filters: gateway.stored_filters(source).to_vec(), positions: gateway.stored_positions(source) };
         tasks.spawn(async move {
             let budget = settings.gateway.intake_bytes_max;
-            source::run(source, &settings.sources[source], budget, filters, events, control).await;
+            if source::run(source, &settings.sources[source], budget, stored, events, control).await == Outcome::Ended {
+                ended.send_modify(|ended| *ended += 1);
+            }
         });
         Arc::new(tell)
     };

@@ -29,6 +29,7 @@ use crate::engine::render::render_row;
 use crate::engine::room::{Room, without_room};
 use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
 use crate::engine::state_limits::OperatorStatus;
+use crate::sabotage::{Fault, planted};
 use crate::types::{DataType, Field};
 
 /// Bytes of a cell in a pane's index and key list.
@@ -135,7 +136,7 @@ impl Aggregate {
         for failure in &failed {
             complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
         }
-        let late_before = if self.spec.evicts_after_us.is_some() { watermark_us } else { i64::MIN };
+        let late_before = if self.spec.evicts_after_us.is_some() && !planted(Fault::LateRows) { watermark_us } else { i64::MIN };
         let keep_null = self.spec.emission == Emission::Changed;
         let Placement { panes, late, in_part, beyond } =
             place(&self.spec.time, prepared.extra.first().map(Cow::as_ref), &prepared.selection, late_before, keep_null);

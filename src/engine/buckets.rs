@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use crate::engine::keys::{KeyId, Keys};
 use crate::engine::spec::TimeKey;
+use crate::sabotage::{Fault, planted};
 
 /// Mean number of keys in a bucket above which the number of buckets doubles.
 pub(super) const KEYS_PER_BUCKET_MAX: usize = 32;
@@ -94,6 +95,9 @@ impl Buckets {
 
     /// The flagged buckets of `ring` have changed.
     pub fn mark(&mut self, ring: i64, flags: &[bool]) {
+        if planted(Fault::UnmarkedEntry) && ring % 2 == 0 {
+            return;
+        }
         self.dirty.extend(flags.iter().enumerate().filter(|(_, flag)| **flag).map(|(bucket, _)| (ring, bucket as u32)));
     }
 

@@ -22,6 +22,7 @@ use crate::engine::pane::{NO_SLOT, Pane};
 use crate::engine::reading::{ReadError, read_all};
 use crate::engine::render::render_row;
 use crate::engine::spec::{Emission, KeyColumn, NULL_TIME, TimeKey};
+use crate::sabotage::{Fault, planted};
 
 /// Rows of one chunk.
 pub(super) const EMIT_ROWS_MAX: usize = 1 << 16;
@@ -173,17 +174,25 @@ impl Aggregate {
     /// The panes of a frame, all keys.
     fn combine(&mut self, frame: i64) -> Pane {
         let mut combined = self.cleared();
-        for (_, pane) in self.panes.range(frame..frame + self.spec.time.frame_length()) {
+        for (_, pane) in self.panes.range(frame..frame + self.combined_length()) {
             merge_into(&mut combined, pane, self.keys.bound());
         }
         combined
+    }
+
+    fn combined_length(&self) -> i64 {
+        let length = self.spec.time.frame_length();
+        match &self.spec.time {
+            TimeKey::Window { windows, .. } if planted(Fault::MissedPane) && length > windows.slide => length - windows.slide,
+            _ => length,
+        }
     }
 
     fn combine_keys(&mut self, frame: i64, keys: &BTreeSet<KeyId>) -> Pane {
         let mut combined = self.cleared();
         let bound = self.keys.bound();
         let (mut into, mut from) = (Vec::new(), Vec::new());
-        for (_, pane) in self.panes.range(frame..frame.saturating_add(self.spec.time.frame_length())) {
+        for (_, pane) in self.panes.range(frame..frame.saturating_add(self.combined_length())) {
             into.clear();
             from.clear();
             for key in keys {

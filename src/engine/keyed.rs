@@ -18,6 +18,7 @@ use crate::engine::key_codec::check_key;
 use crate::engine::keys::{KeyId, Keys};
 use crate::engine::state_codec::{Malformed, put_bytes, put_signed, put_varint};
 use crate::engine::state_limits::OperatorStatus;
+use crate::sabotage::{Fault, planted};
 use crate::types::DataType;
 
 /// The one ring of [`Buckets`] that is used here.
@@ -197,6 +198,13 @@ impl<V: Kept> KeyedStates<V> {
         self.due.first().map(|(due, _)| *due)
     }
 
+    /// Nothing comes due any more.
+    pub fn forget_due(&mut self) {
+        for (_, id) in std::mem::take(&mut self.due) {
+            self.slots[id as usize].iter_mut().for_each(|slot| slot.due_us = None);
+        }
+    }
+
     /// The keys due before `before_us`, by time, then by key.
     pub fn due_before(&self, before_us: i64) -> Vec<Vec<u8>> {
         let due = self.due.range(..(before_us, 0));
@@ -310,6 +318,7 @@ impl<V: Kept> KeyedStates<V> {
                 _ => return Err(Malformed("a due time has an unknown tag").into()),
             };
             let value = read(reader.bytes()?)?;
+            let due_us = due_us.filter(|_| !planted(Fault::LostTimeout));
             let (id, bytes) = (self.add(key), value.bytes());
             self.due.extend(due_us.map(|due| (due, id)));
             self.slots[id as usize] = Some(Slot { value, due_us, bytes });

@@ -17,6 +17,7 @@ use crate::engine::stage::{Env, Flow, Stage, explain};
 use crate::engine::tables::Tables;
 use crate::engine::watermarks;
 use crate::plan::{Expr, OutputMode, Program, Query as PlannedQuery};
+use crate::sabotage::{Fault, planted};
 use crate::types::Field;
 
 /// A query and its state.
@@ -182,10 +183,11 @@ impl Query {
         moment: Moment,
         complaints: &'e mut Complaints<'o>,
     ) -> (&'e mut Stage, Option<Port>, Env<'e, 'o>) {
+        let eager = planted(Fault::EagerWatermark).then(|| self.compiled.watermarks.current_us());
         let node = &mut self.compiled.nodes[node];
         let env = Env {
             fields: &node.fields,
-            before_us: moment.before_us.saturating_sub(node.lag_us),
+            before_us: eager.unwrap_or(moment.before_us).saturating_sub(node.lag_us),
             after_us: moment.after_us.saturating_sub(node.lag_us),
             ended: moment.ended,
             stamp: moment.stamp,

@@ -6,6 +6,7 @@
 use crate::batch::Batch;
 use crate::engine::state_codec::{Malformed, Reader, put_signed};
 use crate::engine::watermark::Watermark;
+use crate::sabotage::{Fault, planted};
 
 /// The watermarks of a query's streams, and the one that results.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +40,9 @@ impl Watermarks {
     /// Event times of stream `index` in this step that are not NULL.
     pub fn observe(&mut self, index: usize, times: impl Iterator<Item = i64>) {
         self.streams[index].observe(times);
+        if planted(Fault::EagerWatermark) {
+            self.advance(&Batch::default());
+        }
     }
 
     /// Takes what was observed into account. `batch` tells which sources are idle.

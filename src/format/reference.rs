@@ -132,6 +132,7 @@ fn read_json(
         origin: Origin::Payload(path.clone()),
     };
     let decode = DecodeSettings {
+        compression: None,
         format: Format::Json,
         columns: settings.fields.iter().zip(paths).map(layout).collect(),
         patterns: Vec::new(),
@@ -150,7 +151,7 @@ fn read_json(
         if payload.iter().all(|byte| *byte <= b' ') {
             continue;
         }
-        let decoded = decoder.decode(&Message { topic: "", payload, arrived_us: 0, retained: false }, &mut open);
+        let decoded = decoder.decode(&Message { topic: "", place: None, payload, arrived_us: 0, retained: false }, &mut open);
         match decoded {
             Ok(decoded) if decoded.nulled_fields > 0 => {
                 return Err(ReferenceError::Field { line, column: nulled(settings, paths, payload, &open.take()) });

@@ -25,6 +25,10 @@ impl Gateway {
             let changes = self.bookkeeping(stamp);
             self.commit(changes, Vec::new(), stamp, actions);
         }
+        // A batch that changed nothing needs no commit; what waited behind it has its turn at once.
+        while self.stopping && !blocked && self.committing.is_none() && self.intakes.iter().any(Intake::has_news) {
+            self.close_batch(stamp, actions);
+        }
         if self.stopping && self.committing.is_none() && !self.stopped {
             self.stopped = true;
             actions.push(Action::Stopped);
@@ -34,7 +38,7 @@ impl Gateway {
     /// When the open batch closes if nothing else happens.
     pub(super) fn batch_due_us(&self, stamp: Stamp) -> Option<u64> {
         let rows: usize = self.intakes.iter().map(Intake::rows).sum();
-        if rows >= self.batch_rows_max || self.intakes.iter().any(Intake::has_waiting) {
+        if rows >= self.batch_rows_max || self.intakes.iter().any(|intake| intake.has_waiting() || intake.is_heavy()) {
             return Some(stamp.mono_us);
         }
         let interval = self.opened_us.map(|opened| opened + self.batch_interval_us);

@@ -22,6 +22,9 @@ pub struct DeadLetter {
     pub sink: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
+    /// Port, peer or file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     pub reason: String,
     /// The beginning of the payload, or the row as JSON; what is not UTF-8 shows as U+FFFD.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 //! What the core is told and what it asks for. Indices of sources, tables, queries and sinks are those of the settings.
 
+use super::frame::{Frame, Position};
 use super::outbox::Cursor;
 use crate::format::reference::ReferenceContents;
 use crate::mqtt::Inbound;
@@ -34,6 +35,29 @@ pub enum Event {
     Disconnected {
         source: usize,
         connection: u64,
+    },
+    /// From a source that is no broker's client, in the order of reading; `seq` counts on over all its ports and peers.
+    Frames {
+        source: usize,
+        frames: Vec<Frame>,
+        /// In the order of their `through_seq`.
+        positions: Vec<Position>,
+    },
+    /// Such a source has its input: a port is open, a file found, a socket bound. `detail` says which.
+    Opened {
+        source: usize,
+        detail: String,
+    },
+    /// Its input is gone.
+    Closed {
+        source: usize,
+        reason: String,
+    },
+    /// Input that was let go by the source's policy, for want of room or by its rate.
+    Dropped {
+        source: usize,
+        frames: u64,
+        bytes: u64,
     },
     /// For people: what keeps the source from working.
     SourceTrouble {

@@ -13,6 +13,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::closing::encode;
 use super::dead_letters::{DeadLetter, DeadLetters};
+use super::frame::Frame;
+use super::frames::CONNECTION;
+use super::positions::Positions;
 use super::redelivery::{Redelivery, Verdict};
 use super::stall::Stall;
 use crate::batch::{SourceInput, Stamp};
@@ -35,28 +38,52 @@ pub struct Receipt {
     pub acknowledgements: u64,
 }
 
+/// Where a payload came from.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Origin<'a> {
+    pub topic: Option<&'a [u8]>,
+    pub place: Option<&'a str>,
+    pub retained: bool,
+}
+
+impl Origin<'_> {
+    fn of(message: &Inbound) -> Origin<'_> {
+        Origin { topic: Some(&message.topic), place: None, retained: message.retain }
+    }
+}
+
+/// What waits because the open batch is full.
+pub(super) enum Unread {
+    Message(Inbound),
+    Frame(Frame),
+}
+
 pub struct Intake {
     index: usize,
-    name: String,
+    pub(super) name: String,
     retained_used: bool,
     idle_timeout_us: u64,
     max_future_us: Option<i64>,
     hash_seed: u64,
     decoder: Decoder,
     open: OpenTable,
-    waiting: VecDeque<Inbound>,
+    pub(super) waiting: VecDeque<Unread>,
+    pub positions: Positions,
     pub redelivery: Redelivery,
     pub stall: Stall,
     pub filters: Vec<String>,
     pub filters_changed: bool,
     connection: u64,
-    received_seq: u64,
+    pub(super) received_seq: u64,
     /// Through which the closed batches cover the current connection.
     closed_seq: u64,
     acknowledged_seq: u64,
     /// QoS 1 messages received and not acknowledged on this connection; those of them in the open batch.
     unacknowledged: u64,
     open_unacknowledged: u64,
+    /// Bytes of frames in the open batch, and at how many it is time to close it: their source waits for that.
+    pub(super) open_bytes: usize,
+    pub open_bytes_due: usize,
     last_message_us: u64,
     idle_told: bool,
     pub status: SourceStatus,
@@ -64,27 +91,33 @@ pub struct Intake {
 
 impl Intake {
     pub fn new(index: usize, settings: &SourceSettings, decoder: Decoder, open: OpenTable, hash_seed: u64, stamp: Stamp) -> Intake {
-        let SourceKind::Mqtt(mqtt) = &settings.kind;
+        let (retained_used, connection) = match &settings.kind {
+            SourceKind::Mqtt(mqtt) => (mqtt.retained_used, 0),
+            _ => (false, CONNECTION),
+        };
         Intake {
             index,
             name: settings.name.clone(),
-            retained_used: mqtt.retained_used,
+            retained_used,
             idle_timeout_us: micros(settings.idle_timeout),
             max_future_us: settings.max_future.map(|limit| i64::try_from(limit.as_micros()).unwrap_or(i64::MAX)),
             hash_seed,
             decoder,
             open,
             waiting: VecDeque::new(),
+            positions: Positions::default(),
             redelivery: Redelivery::default(),
             stall: Stall::default(),
             filters: Vec::new(),
             filters_changed: false,
-            connection: 0,
+            connection,
             received_seq: 0,
             closed_seq: 0,
             acknowledged_seq: 0,
             unacknowledged: 0,
             open_unacknowledged: 0,
+            open_bytes: 0,
+            open_bytes_due: usize::MAX,
             last_message_us: stamp.mono_us,
             idle_told: false,
             status: SourceStatus { name: settings.name.clone(), ..SourceStatus::default() },
@@ -130,6 +163,7 @@ impl Intake {
         if std::mem::take(&mut self.filters_changed) {
             changes.puts.push((keys::filters(&self.name), encode(&self.filters)));
         }
+        self.positions.put_changes(&self.name, changes);
     }
 
     /// Looks at messages of a connection; those of an old one are ignored, as the broker will send them again.
@@ -138,22 +172,31 @@ impl Intake {
             return;
         }
         self.stall.arrived(stamp.mono_us);
-        self.last_message_us = stamp.mono_us;
-        self.idle_told = false;
+        self.heard(stamp);
         for message in messages {
             if self.is_full() || !self.waiting.is_empty() || !self.take(&message, stream_us, stamp, letters) {
-                self.waiting.push_back(message);
+                self.waiting.push_back(Unread::Message(message));
             }
         }
+    }
+
+    /// Something has come.
+    pub(super) fn heard(&mut self, stamp: Stamp) {
+        self.last_message_us = stamp.mono_us;
+        self.idle_told = false;
     }
 
     /// Looks at messages that had to wait for room in the open batch.
     pub fn receive_waiting(&mut self, stream_us: i64, stamp: Stamp, letters: &mut DeadLetters) {
         while !self.is_full()
-            && let Some(message) = self.waiting.pop_front()
+            && let Some(unread) = self.waiting.pop_front()
         {
-            if !self.take(&message, stream_us, stamp, letters) {
-                return self.waiting.push_front(message);
+            let taken = match &unread {
+                Unread::Message(message) => self.take(message, stream_us, stamp, letters),
+                Unread::Frame(frame) => self.take_frame(frame, stream_us, stamp, letters),
+            };
+            if !taken {
+                return self.waiting.push_front(unread);
             }
         }
     }
@@ -176,8 +219,8 @@ impl Intake {
             self.status.retained_ignored += 1;
         } else if length > payload.len() {
             let reason = format!("the payload has {length} bytes, more than max_payload");
-            self.reject(message, payload, length, reason, stamp, letters);
-        } else if !self.decode(message, payload, stream_us, stamp, letters) {
+            self.reject(Origin::of(message), payload, length, reason, stamp, letters);
+        } else if !self.decode(Origin::of(message), payload, stream_us, stamp, letters) {
             if message.qos > 0 {
                 self.redelivery.take_back();
             }
@@ -196,38 +239,48 @@ impl Intake {
     }
 
     /// `false` if the open table has no room for the rows.
-    fn decode(&mut self, message: &Inbound, payload: &[u8], stream_us: i64, stamp: Stamp, letters: &mut DeadLetters) -> bool {
-        let Ok(topic) = std::str::from_utf8(&message.topic) else {
-            self.reject(message, payload, payload.len(), "the topic is not UTF-8".to_owned(), stamp, letters);
+    pub(super) fn decode(&mut self, origin: Origin<'_>, payload: &[u8], stream_us: i64, stamp: Stamp, letters: &mut DeadLetters) -> bool {
+        let Ok(topic) = std::str::from_utf8(origin.topic.unwrap_or_default()) else {
+            self.reject(origin, payload, payload.len(), "the topic is not UTF-8".to_owned(), stamp, letters);
             return true;
         };
         let limit_us = self.max_future_us.filter(|_| stamp.synchronised).map(|limit| stamp.wall_us.saturating_add(limit));
         self.decoder.set_future_limit(limit_us);
-        match self.decoder.decode(&Message { topic, payload, arrived_us: stream_us, retained: message.retain }, &mut self.open) {
+        let message = Message { topic, place: origin.place, payload, arrived_us: stream_us, retained: origin.retained };
+        match self.decoder.decode(&message, &mut self.open) {
             Ok(decoded) => {
                 self.status.decoded_rows += decoded.rows as u64;
                 self.status.nulled_fields += decoded.nulled_fields as u64;
                 self.status.rejected += (decoded.refused_rows - decoded.refused.len()) as u64;
                 for refused in decoded.refused {
-                    let row = payload.get(refused.bytes).unwrap_or(payload);
-                    self.reject(message, row, row.len(), refused.reason.to_string(), stamp, letters);
+                    let row = self.decoder.read_from(payload).get(refused.bytes).unwrap_or(payload).to_vec();
+                    self.reject(origin, &row, row.len(), refused.reason.to_string(), stamp, letters);
                 }
             }
             Err(bad) if bad.is_dead_letter() || self.open.rows() == 0 => {
-                self.reject(message, payload, payload.len(), bad.to_string(), stamp, letters);
+                self.reject(origin, payload, payload.len(), bad.to_string(), stamp, letters);
             }
             Err(_) => return false,
         }
         true
     }
 
-    fn reject(&mut self, message: &Inbound, beginning: &[u8], length: usize, reason: String, stamp: Stamp, letters: &mut DeadLetters) {
+    pub(super) fn reject(
+        &mut self,
+        origin: Origin<'_>,
+        beginning: &[u8],
+        length: usize,
+        reason: String,
+        stamp: Stamp,
+        letters: &mut DeadLetters,
+    ) {
         self.status.rejected += 1;
         letters.push(|| {
             let letter = DeadLetter {
                 at_ms: stamp.wall_us.div_euclid(1_000),
                 source: Some(self.name.clone()),
-                topic: Some(String::from_utf8_lossy(&message.topic).into_owned()),
+                topic: origin.topic.map(|topic| String::from_utf8_lossy(topic).into_owned()),
+                place: origin.place.map(str::to_owned),
                 reason,
                 ..DeadLetter::default()
             };
@@ -241,7 +294,7 @@ impl Intake {
         xxh3_64_with_seed(payload, seed)
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.open.rows() >= OPEN_ROWS_MAX
     }
 
@@ -255,9 +308,14 @@ impl Intake {
         !self.waiting.is_empty()
     }
 
+    /// Whether so much is in the open batch that its source may be waiting.
+    pub fn is_heavy(&self) -> bool {
+        self.open_bytes >= self.open_bytes_due
+    }
+
     /// Whether the open batch has something to make durable or to acknowledge.
     pub fn has_news(&self) -> bool {
-        self.open.rows() > 0 || self.received_seq > self.closed_seq
+        self.open.rows() > 0 || self.received_seq > self.closed_seq || self.positions.has_news()
     }
 
     pub fn deadline_us(&self) -> Option<u64> {
@@ -280,6 +338,8 @@ impl Intake {
     pub fn close(&mut self, stamp: Stamp) -> (SourceInput, Option<Receipt>) {
         self.stall.closed(self.unacknowledged, stamp.mono_us);
         self.redelivery.close();
+        self.positions.close();
+        self.open_bytes = 0;
         let idle = self.idle_at_us().is_none_or(|at| at <= stamp.mono_us);
         self.idle_told = idle;
         self.status.idle = idle;

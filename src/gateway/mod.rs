@@ -12,9 +12,12 @@
 mod closing;
 mod dead_letters;
 mod event;
+mod frame;
+mod frames;
 mod intake;
 mod latest;
 mod outbox;
+mod positions;
 mod redelivery;
 mod restore;
 mod sinks;
@@ -22,6 +25,7 @@ mod stall;
 mod tables;
 
 pub use event::{Action, Event};
+pub use frame::{Frame, FrameContent, POSITION_NAME_BYTES_MAX, POSITIONS_MAX, Position};
 pub use outbox::{Cursor, DropReason, Tombstone};
 pub use restore::{Discard, Seeds, StartError, engine_settings};
 pub use sinks::SinkRecord;
@@ -100,6 +104,10 @@ impl Gateway {
             Event::Connected { source, connection, resumed } => self.intakes[source].connected(connection, resumed),
             Event::Disconnected { source, connection } => self.intakes[source].disconnected(connection),
             Event::Messages { source, connection, messages } => self.receive(source, connection, messages, stamp, &mut actions),
+            Event::Frames { source, frames, positions } => self.receive_frames(source, frames, positions, stamp),
+            Event::Opened { source, detail } => self.intakes[source].opened(&detail),
+            Event::Closed { source, reason } => self.intakes[source].closed(reason),
+            Event::Dropped { source, frames, bytes } => self.intakes[source].dropped(frames, bytes),
             Event::Proven { source, connection, through_seq } => self.intakes[source].redelivery.proven(connection, through_seq),
             Event::Subscribed { source, filters } => self.intakes[source].subscribed(filters),
             Event::SourceTrouble { source, text } => self.intakes[source].status.trouble = Some(text),
@@ -139,6 +147,22 @@ impl Gateway {
             let Receipt { source, connection, through_seq, .. } = intake.receipt();
             actions.push(Action::Acknowledge { source, connection, through_seq });
         }
+    }
+
+    fn receive_frames(&mut self, source: usize, frames: Vec<Frame>, positions: Vec<Position>, stamp: Stamp) {
+        if self.stopping {
+            return; // Its position is not moved: it is read again at the next start.
+        }
+        let intake = &mut self.intakes[source];
+        intake.receive_frames(frames, positions, self.stream_us, stamp, &mut self.dead_letters);
+        if intake.has_news() {
+            self.opened_us.get_or_insert(stamp.mono_us);
+        }
+    }
+
+    /// How far a source had read its inputs at the last commit, by name.
+    pub fn stored_positions(&self, source: usize) -> Vec<(String, Vec<u8>)> {
+        self.intakes[source].positions.stored()
     }
 
     /// When [`Event::Tick`] is to come if nothing else does, µs on the monotonic clock.

@@ -1,6 +1,6 @@
 //! From what the store holds to a running core.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use super::Gateway;
 use super::dead_letters::DeadLetters;
 use super::intake::Intake;
 use super::outbox::{Cursor, Outbox};
+use super::positions::Positions;
 use super::redelivery::{Redelivery, StoredRedelivery};
 use super::sinks::{SinkBooks, StoredSink};
 use super::tables::Tables;
@@ -74,6 +75,18 @@ impl Records<'_> {
         let Ok(index) = self.loaded.entries.binary_search_by(|(entry, _)| entry.as_slice().cmp(key)) else { return Ok(None) };
         let decoded = codec::decode(SCHEMA, &self.loaded.entries[index].1);
         decoded.map(Some).map_err(|error| StartError::Record { key: String::from_utf8_lossy(key).into_owned(), error })
+    }
+
+    /// How far a source has read, by name.
+    fn positions(&self, source: &str) -> BTreeMap<String, Vec<u8>> {
+        let prefix = keys::position(source, "");
+        let begin = self.loaded.entries.partition_point(|(key, _)| *key < prefix);
+        let own = self.loaded.entries[begin..].iter().take_while(|(key, _)| key.starts_with(&prefix));
+        own.filter_map(|(key, value)| match keys::parse(key)? {
+            keys::Key::Position(_, name) => Some((name.to_owned(), value.clone())),
+            _ => None,
+        })
+        .collect()
     }
 
     fn segments(&self, log: &LogName) -> Vec<SegmentMeta> {
@@ -243,5 +256,7 @@ fn intake(settings: &Settings, records: &Records<'_>, index: usize, hash_seed: u
     let stored: StoredRedelivery = records.get(&keys::redelivery(&source.name))?.unwrap_or_default();
     intake.redelivery = Redelivery::restore(&stored);
     intake.filters = records.get(&keys::filters(&source.name))?.unwrap_or_default();
+    intake.open_bytes_due = settings.gateway.intake_bytes_max / 2;
+    intake.positions = Positions::restore(records.positions(&source.name));
     Ok(intake)
 }

@@ -208,7 +208,7 @@ impl Running<'_> {
             let Some(message) = messages.front() else { return };
             let arrived_us = message.arrived_us.unwrap_or(stamp.wall_us);
             let topic = message.topic.as_deref().unwrap_or(topic);
-            let message = Message { topic, payload: &message.payload, arrived_us, retained: message.retained };
+            let message = Message { topic, place: None, payload: &message.payload, arrived_us, retained: message.retained };
             match decoder.decode(&message, open) {
                 Ok(decoded) => {
                     let listed = decoded.refused.len();

@@ -1,8 +1,14 @@
 //! Inputs: one file a kind of source. A source hands what it reads to the core and acknowledges what the core has made durable.
 
-pub mod mqtt;
+pub mod framing;
+mod link;
+mod mqtt;
+mod sensors;
+mod simulate;
+mod stdin;
 
 pub use crate::mqtt::driver::SourceControl;
+pub use link::{Leave, Link};
 
 use tokio::sync::{mpsc, watch};
 
@@ -10,18 +16,43 @@ use crate::config::settings::{SourceKind, SourceSettings};
 use crate::gateway::Event;
 use crate::mqtt::driver::SourceEvent;
 
-/// Runs a source until told to leave. Each of its events goes into `events` with the source's number.
+/// What a source had durable at the start.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// The filters that its broker's session holds.
+    pub filters: Vec<String>,
+    /// How far it had read each of its inputs.
+    pub positions: Vec<(String, Vec<u8>)>,
+}
+
+/// Why a source's task has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was told to.
+    Left,
+    /// Its input has come to its end, and all of it is durable.
+    Ended,
+}
+
+/// Runs a source until told to leave, or to its input's end. Each of its events goes into `events` with the source's number.
 pub async fn run(
     source: usize,
     settings: &SourceSettings,
     intake_bytes_max: usize,
-    stored_filters: Vec<String>,
+    stored: Stored,
     events: mpsc::Sender<Event>,
     control: watch::Receiver<SourceControl>,
-) {
-    match &settings.kind {
-        SourceKind::Mqtt(mqtt) => mqtt::run(source, &settings.name, mqtt, intake_bytes_max, stored_filters, events, control).await,
-    }
+) -> Outcome {
+    let link = |events, control| Link::new(source, &settings.name, intake_bytes_max, stored.positions.clone(), events, control);
+    let done = match &settings.kind {
+        SourceKind::Mqtt(_) => {
+            mqtt::run(source, settings, intake_bytes_max, stored.filters, events, control).await;
+            Err(Leave)
+        }
+        SourceKind::Stdin(framing) => stdin::run(framing, link(events, control)).await,
+        SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
+    };
+    if done.is_ok() { Outcome::Ended } else { Outcome::Left }
 }
 
 impl From<(usize, SourceEvent)> for Event {

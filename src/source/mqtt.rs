@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, watch};
 
-use crate::config::settings::MqttSourceSettings;
+use crate::config::settings::{SourceKind, SourceSettings};
 use crate::gateway::Event;
 use crate::mqtt::Subscription;
 use crate::mqtt::driver::{SourceControl, SourceDriverSettings, run_source};
@@ -12,18 +12,18 @@ const FIRST_CONNECTION: u64 = 1;
 
 pub async fn run(
     source: usize,
-    name: &str,
-    settings: &MqttSourceSettings,
+    settings: &SourceSettings,
     intake_bytes_max: usize,
     stored_filters: Vec<String>,
     events: mpsc::Sender<Event>,
     control: watch::Receiver<SourceControl>,
 ) {
-    let subscriptions = settings.filters.iter().map(|filter| Subscription { filter: filter.clone(), qos: settings.qos });
+    let SourceKind::Mqtt(mqtt) = &settings.kind else { return };
+    let subscriptions = mqtt.filters.iter().map(|filter| Subscription { filter: filter.clone(), qos: mqtt.qos });
     let driver = SourceDriverSettings {
-        name: name.to_owned(),
+        name: settings.name.clone(),
         source,
-        broker: settings.broker.clone(),
+        broker: mqtt.broker.clone(),
         subscriptions: subscriptions.collect(),
         stored_filters,
         payload_bytes_max: settings.payload_bytes_max,

@@ -28,6 +28,11 @@ pub fn filters(source: &str) -> Vec<u8> {
     with_prefix(b"f/", source.as_bytes())
 }
 
+/// How far a source has read one of its inputs.
+pub fn position(source: &str, name: &str) -> Vec<u8> {
+    format!("p/{source}/{name}").into_bytes()
+}
+
 /// How far a sink's outbox is delivered.
 pub fn cursor(sink: &str) -> Vec<u8> {
     with_prefix(b"c/", sink.as_bytes())
@@ -45,6 +50,8 @@ pub enum Key<'a> {
     State(&'a [u8]),
     Redelivery(&'a str),
     Filters(&'a str),
+    /// Source and name.
+    Position(&'a str, &'a str),
     Cursor(&'a str),
     Log(&'a str),
 }
@@ -60,6 +67,7 @@ pub fn parse(key: &[u8]) -> Option<Key<'_>> {
         b"m/" => Some(Key::Meta(name)),
         b"r/" => Some(Key::Redelivery(name)),
         b"f/" => Some(Key::Filters(name)),
+        b"p/" => name.split_once('/').map(|(source, name)| Key::Position(source, name)),
         b"c/" => Some(Key::Cursor(name)),
         b"o/" => Some(Key::Log(name)),
         _ => None,
@@ -117,6 +125,8 @@ mod tests {
         assert_eq!(parse(&state(b"\xff\x00q")), Some(Key::State(b"\xff\x00q")));
         assert_eq!(parse(&redelivery("in")), Some(Key::Redelivery("in")));
         assert_eq!(parse(&filters("in")), Some(Key::Filters("in")));
+        assert_eq!(parse(&position("in", "a/b")), Some(Key::Position("in", "a/b")));
+        assert_eq!(parse(b"p/in"), None);
         assert_eq!(parse(&cursor("out")), Some(Key::Cursor("out")));
         assert_eq!(parse(&log(&LogName::outbox("out"))), Some(Key::Log("outbox.out")));
         assert_eq!(parse(b"x/in"), None);

@@ -186,3 +186,122 @@ fn a_query_without_tables_needs_none() {
     let (code, _, err) = run(&["--from", "x.csv", "SELECT 1"]);
     assert!(code == 2 && err.contains("--schema"), "{err}");
 }
+
+const WEATHER: &str = "\
+// sql: dew_point(t DOUBLE, h DOUBLE) -> DOUBLE
+fn dew_point(t, h) {
+    if t == () { return (); }
+    spread(t, h)
+}
+
+fn spread(t, h) { t - (100.0 - h) / 5.0 }
+
+    // sql: Per(n INT)  ->  INT
+fn Per(n) {
+    100 / n
+}
+";
+
+/// `query` over literal rows with functions from the files given: exit code, standard output, standard error.
+fn with_functions(files: &[(&str, &str)], sql: &str) -> (i32, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    command.current_dir(directory.path()).args(["query", "--format", "csv"]).stdin(Stdio::null());
+    for (name, contents) in files {
+        std::fs::write(directory.path().join(name), contents).unwrap();
+        command.args(["--functions", name]);
+    }
+    let Output { status, stdout, stderr } = command.arg(sql).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn functions_of_scripts_are_called() {
+    let sql = "SELECT dew_point(t, 50) AS dew, PER(n) AS part FROM VALUES (20.5D, 8), (NULL, 3) AS r(t, n)";
+    assert_eq!(with_functions(&[("weather.rhai", WEATHER)], sql), (0, "dew,part\n10.5,12\n,33\n".to_owned(), String::new()));
+
+    let settings = "[function.twice]\nscript = \"more.rhai\"\nfunction = \"double\"\nsignature = \"(x BIGINT) -> BIGINT\"\n\
+                    [source.s]\npassword = \"env:NOT_SET\"\n";
+    let script = "// sql: thrice(x INT) -> INT\nfn thrice(x) { 3 * x }\nfn double(x) { x * 2 }\n";
+    let files = [("more.rhai", script), ("weather.rhai", WEATHER), ("gateway.toml", settings)];
+    assert_eq!(with_functions(&files, "SELECT twice(per(5)) + thrice(1) AS n"), (0, "n\n43\n".to_owned(), String::new()));
+}
+
+#[test]
+fn a_failing_function_shows_the_line_of_its_script() {
+    let (code, out, err) = with_functions(&[("weather.rhai", WEATHER)], "SELECT per(n) AS part FROM VALUES (0), (50) AS r(n)");
+    assert_eq!((code, out.as_str()), (0, "part\n2\n"));
+    let start = "warning: 1 row failed and is not in the result:\n  ";
+    assert!(err.starts_with(start) && err.contains("weather.rhai:11:9: in Per: Division by zero: 100 / 0"), "{err}");
+}
+
+#[test]
+fn functions_that_cannot_be_taken_say_why_and_where() {
+    let error = |contents: &str| {
+        let (code, out, err) = with_functions(&[("f.rhai", contents)], "SELECT 1");
+        assert_eq!((code, out.as_str()), (1, ""), "{err}");
+        err
+    };
+    for (contents, place, message) in [
+        ("\n// sql: f(x INT) -> INT\nfn f(x) {\n  x +\n}\n", "f.rhai:5:1", "the script: "),
+        ("// sql: f(x INT) -> INT\nfn f(x, y) { x }\n", "f.rhai:1:9", "`f` has 2 parameters in the script, but fn f(x) is needed"),
+        ("fn f(x) { x }\n// sql: ff(x INT) -> INT\n", "f.rhai:2:9", "the script has no function fn ff(x)"),
+        ("// sql: f(x INT) -> STRIG\nfn f(x) { x }\n", "f.rhai:1:21", "STRIG"),
+        ("// sql: f x INT\nfn f(x) { x }\n", "f.rhai:1:8", "this is no signature"),
+        ("// sql: upper(x INT) -> INT\nfn upper(x) { x }\n", "f.rhai:1:9", "there is a function `upper` already"),
+        ("// sql: f(x INT) -> INT\n// sql: F(x INT) -> INT\nfn f(x) { x }\nfn F(x) { x }", "f.rhai:2:9", "there are two functions `f`"),
+    ] {
+        let err = error(contents);
+        assert!(err.starts_with("error: ") && err.contains(&format!(" --> {place}\n")) && err.contains(message), "{contents}\n{err}");
+    }
+    assert!(error("fn f(x) { x }").contains("f.rhai makes no function one of SQL\n"));
+    let (code, _, err) = with_functions(&[("g.toml", "[query.q]\nsql = \"SELECT 1\"")], "SELECT 1");
+    assert!(code == 1 && err.contains("g.toml has no section [function.<name>]"), "{err}");
+    let (code, _, err) = with_functions(&[("weather.rhai", WEATHER)], "SELECT dew_point(1)");
+    assert!(code == 1 && err.contains("dew_point(t DOUBLE, h DOUBLE)"), "{err}");
+
+    let output = Command::new(env!("CARGO_BIN_EXE_tidemill")).args(["query", "--functions", "gone.rhai", "SELECT 1"]).output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), err.as_str()), (Some(1), "error: cannot read gone.rhai: no such file\n"));
+}
+
+/// `script` runs a command on a terminal of its own and gives out what that shows.
+#[test]
+fn long_work_shows_on_a_terminal_how_far_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("slow.jsonl");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let sql = "SELECT count(*) AS n FROM slow";
+    let query = format!("exec {} query --from slow.jsonl --schema 'a INT' --format csv '{sql}' > out.csv", env!("CARGO_BIN_EXE_tidemill"));
+    let mut command = Command::new("script");
+    command.current_dir(directory.path()).args(["-qefc", &query, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut terminal = child.stdout.take().unwrap();
+    // The work takes as long as it takes until the line has been seen.
+    let (seen, is_seen) = std::sync::mpsc::channel();
+    let writer = std::thread::spawn(move || {
+        let mut pipe = std::fs::File::options().read(true).write(true).open(pipe).unwrap();
+        let mut lines = 0;
+        while is_seen.recv_timeout(std::time::Duration::from_millis(20)).is_err() && lines < 5_000 {
+            pipe.write_all(b"{\"a\":1}\n").unwrap();
+            lines += 1;
+        }
+        lines
+    });
+    let mut shown = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match terminal.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => shown.extend_from_slice(&buffer[..count]),
+        }
+        if String::from_utf8_lossy(&shown).contains("\r\u{1b}[Kslow.jsonl: 0.0 MB") {
+            _ = seen.send(());
+        }
+    }
+    let lines = writer.join().unwrap();
+    assert!(child.wait().unwrap().success());
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    assert!(shown.contains("\r\u{1b}[Kslow.jsonl: 0.0 MB") && shown.trim_end().ends_with("\u{1b}[K"), "{shown:?} after {lines} lines");
+    assert_eq!(std::fs::read_to_string(directory.path().join("out.csv")).unwrap(), format!("n\n{lines}\n"));
+}

@@ -106,9 +106,12 @@ fn defaults_are_filled_in() {
     assert_eq!(settings.gateway.id, "raspberrypi-0a1b2c");
     assert_eq!(settings.gateway.data_dir, Path::new("/var/lib/tidemill"));
     assert_eq!(settings.gateway.store_bytes_max, 256_000_000 + 64_000_000 + 256_000_000);
-    let SourceKind::Mqtt(source) = &settings.sources[0].kind;
+    let SourceKind::Mqtt(source) = &settings.sources[0].kind else { panic!("not MQTT") };
     assert_eq!((source.broker.host.as_str(), source.broker.port, source.broker.protocol), ("localhost", 1883, Protocol::V5));
-    assert_eq!((source.broker.client_id.as_str(), source.qos, source.payload_bytes_max), ("raspberrypi-0a1b2c-readings", 1, 256 << 10));
+    assert_eq!(
+        (source.broker.client_id.as_str(), source.qos, settings.sources[0].payload_bytes_max),
+        ("raspberrypi-0a1b2c-readings", 1, 256 << 10)
+    );
     assert_eq!(source.filters, ["sensors/+/climate"]);
     let SinkKind::Mqtt(sink) = &settings.sinks[0].kind else { panic!("not MQTT") };
     assert_eq!((sink.broker.port, sink.broker.tls.is_some(), sink.broker.session_expiry.as_secs()), (8883, true, 0));
@@ -155,7 +158,7 @@ fn later_files_win_and_tables_merge() {
     assert_eq!(settings.gateway.batch_interval.as_millis(), 1000);
     let names: Vec<&str> = settings.sources.iter().map(|source| source.name.as_str()).collect();
     assert_eq!(names, ["readings", "more"]);
-    let tidemill::config::settings::SourceKind::Mqtt(source) = &settings.sources[0].kind;
+    let tidemill::config::settings::SourceKind::Mqtt(source) = &settings.sources[0].kind else { panic!("not MQTT") };
     assert_eq!((source.qos, source.filters.as_slice()), (0, ["x/+".to_owned()].as_slice()));
     let outbox = &settings.sinks[0].outbox;
     assert_eq!((outbox.age_max.as_secs(), outbox.bytes_max), (172_800, 1_000_000));
@@ -165,7 +168,7 @@ fn later_files_win_and_tables_merge() {
 fn variables_and_secrets_come_from_outside() {
     let source = "client_id = \"${SITE}-${NOPE:-x}\"\nusername = \"u\"\npassword = \"file:${CREDENTIALS_DIRECTORY}/password\"";
     let settings = good(&[&minimal("", source, "", "").replace("mqtt://localhost", "${BROKER}:1884")]);
-    let tidemill::config::settings::SourceKind::Mqtt(source) = &settings.sources[0].kind;
+    let tidemill::config::settings::SourceKind::Mqtt(source) = &settings.sources[0].kind else { panic!("not MQTT") };
     assert_eq!((source.broker.host.as_str(), source.broker.port, source.broker.client_id.as_str()), ("10.1.2.3", 1884, "north-x"));
     assert_eq!(source.broker.password.as_ref().unwrap().0, "geheim");
     assert!(!format!("{settings:?}").contains("geheim"));

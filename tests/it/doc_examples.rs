@@ -64,7 +64,7 @@ fn outcome(sql: &str) -> Result<String, String> {
     let mut out = Vec::new();
     let file = NamedFile { name: "t".to_owned(), input: Ok(&b"{\"one\":1}\n"[..]) };
     let tables = vec![TableFiles { table, files: std::iter::once(file) }];
-    let summary = run(tables, query, OutputFormat::Table, 7, &mut out).map_err(|error| error.to_string())?;
+    let summary = run(tables, query, Vec::new(), OutputFormat::Table, 7, &mut out).map_err(|error| error.to_string())?;
     if let Some(reason) = summary.rejects.first() {
         return Err(reason.clone());
     }

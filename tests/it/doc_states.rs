@@ -1,10 +1,11 @@
 //! Every example of docs/state-functions.md gives what stands below it, also with a restart after every batch.
 //!
 //! A ```` ```toml ```` block is laid over a source `readings`; the ```` ```jsonl in ```` block after it holds its payloads, ```` ```jsonl out [query] ```` the
-//! rows that come out. A blank line ends a batch.
+//! rows that come out. A blank line ends a batch. The ```` ```rust ```` block is the script of the console's example behind it.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use tidemill::query_test::{Outcome, QueryCase, RunOptions, check};
 
@@ -41,6 +42,8 @@ fn examples() -> Vec<Example> {
                 example.output.push((query, text));
             }
             ["jsonl", "out", query] => found.last_mut().unwrap().output.push((query.to_owned(), text)),
+            // See below.
+            ["rust"] | [""] => {}
             _ => panic!("a block of an unknown kind: {kind}"),
         }
     }
@@ -94,4 +97,18 @@ fn examples_of_state_functions_give_what_the_document_says() {
         }
     }
     assert!(failed.is_empty(), "{failed}");
+}
+
+#[test]
+fn the_console_shows_what_the_document_says() {
+    let blocks: Vec<(&str, &str)> = DOCUMENT.split("\n```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap()).collect();
+    let block = |kind: &str| blocks.iter().find(|(known, _)| *known == kind).unwrap().1;
+    let (line, table) = block("").split_once('\n').unwrap();
+    let command = line.strip_prefix("$ tidemill ").unwrap();
+    let (options, sql) = command.strip_suffix('"').unwrap().split_once(" \"").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("weather.rhai"), block("rust")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let output = command.current_dir(directory.path()).args(options.split(' ')).arg(sql).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), table.trim_end(), "{output:?}");
 }

@@ -67,7 +67,7 @@ fn outcome(example: &Example) -> Result<String, String> {
     let visible: Vec<bool> = settings.columns.iter().map(|column| !column.name.starts_with('_')).collect();
     let mut decoder = Decoder::new(settings, &visible, 7).map_err(|error| error.to_string())?;
     let mut open = OpenTable::new(settings, &visible);
-    let message = Message { topic: "t", payload: &example.payload, arrived_us: 0, retained: false };
+    let message = Message { topic: "t", place: None, payload: &example.payload, arrived_us: 0, retained: false };
     decoder.decode(&message, &mut open).map_err(|bad| bad.to_string())?;
     let table = open.take();
     let shown = settings.columns.iter().zip(&visible).filter(|(_, visible)| **visible);

@@ -39,7 +39,7 @@ fn the_shipped_gateway_config_is_right() {
     let text = std::fs::read_to_string(root().join("configs/gateway.toml")).unwrap();
     let settings = good(&[&text]);
     assert_eq!(settings.warnings, [""; 0]);
-    let tidemill::config::settings::SourceKind::Mqtt(source) = &settings.sources[0].kind;
+    let tidemill::config::settings::SourceKind::Mqtt(source) = &settings.sources[0].kind else { panic!("not MQTT") };
     assert_eq!(
         (source.broker.host.as_str(), source.broker.tls.is_none(), source.filters.as_slice()),
         ("localhost", true, ["sensors/+/climate".to_owned()].as_slice())

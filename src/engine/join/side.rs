@@ -10,6 +10,7 @@ use crate::batch::{ColumnBuilder, Values};
 use crate::engine::chunk::{Chunk, SharedColumn};
 use crate::engine::key_codec::{push_key, put_key};
 use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys};
+use crate::sabotage::{Fault, planted};
 use crate::types::{DataType, Field};
 
 /// What a row takes beside its bytes and its key's.
@@ -149,7 +150,7 @@ impl Side {
 
     /// The first row that expires by `until`, if one does.
     pub fn first_expired(&self, until: i64) -> Option<u64> {
-        self.by_time.first().filter(|(time, _)| *time <= until).map(|(_, number)| *number)
+        self.by_time.first().filter(|(time, _)| *time <= until && !planted(Fault::UnexpiredRow)).map(|(_, number)| *number)
     }
 
     /// The time of the first row that will come out unmatched.

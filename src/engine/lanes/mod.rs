@@ -50,6 +50,7 @@ use crate::engine::input::Input;
 use crate::engine::ordered::put_ordered;
 use crate::engine::state_codec::put_bytes;
 use crate::engine::value_codec::put_value;
+use crate::sabotage::{Fault, planted};
 
 /// A sum that has left 64 bits.
 pub(super) const SUM_LOST: i128 = i128::MIN;
@@ -393,6 +394,7 @@ impl Lane {
     pub fn retract(&mut self, slots: &[u32], from: &Lane, from_slots: &[u32]) {
         match (self, from) {
             (Lane::Count(a), Lane::Count(b)) => merge_each(a, slots, b, from_slots, |a, b| *a -= b),
+            (Lane::SumLong(_), Lane::SumLong(_)) if planted(Fault::KeptSum) => {}
             (Lane::SumLong(a), Lane::SumLong(b)) => merge_each(a, slots, b, from_slots, |a, b| *a -= b),
             _ => {}
         }

@@ -9,6 +9,7 @@ use crate::engine::prepare::Prepared;
 use crate::engine::row_windows::rule::{Gaps, Open, Rule};
 use crate::engine::row_windows::{RowWindows, Work, time_of, times};
 use crate::engine::window::TIME_ABS_MAX_US;
+use crate::sabotage::{Fault, planted};
 
 /// A row's own session.
 struct Candidate {
@@ -78,7 +79,7 @@ impl RowWindows {
                 _ => None,
             };
             if let Some(old) = old {
-                match after.last_mut().filter(|open| old.start <= open.end) {
+                match after.last_mut().filter(|open| old.start <= open.end && !planted(Fault::SplitSessions)) {
                     Some(open) => {
                         open.end = open.end.max(old.end);
                         work.merges.push((open.cell, old.cell));

@@ -243,7 +243,7 @@ fn lengths() -> impl Strategy<Value = Vec<usize>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(cases(16))]
 
     #[test]
     fn rows_out_of_order_come_out_the_same_however_they_are_cut(rows in rows(39), lengths in lengths()) {
@@ -288,4 +288,20 @@ fn every_query_appends_rows() {
         assert!(came.len() > 1, "{text}: {came:?}");
     }
     assert!(appended(outputs(&counting(), &rows, &[7])).len() > 30);
+}
+
+#[cfg(feature = "sabotage")]
+mod sabotage {
+    use super::*;
+    use crate::sabotage::Fault;
+
+    #[test]
+    fn a_watermark_of_the_same_batch_is_found_by_cutting() {
+        is_found(Fault::EagerWatermark, rows_out_of_order_come_out_the_same_however_they_are_cut);
+    }
+
+    #[test]
+    fn sessions_that_stay_apart_are_found_by_cutting() {
+        is_found(Fault::SplitSessions, rows_out_of_order_come_out_the_same_however_they_are_cut);
+    }
 }

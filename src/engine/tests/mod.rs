@@ -3,6 +3,7 @@
 mod aggregates;
 mod batching;
 mod bounds;
+mod changed_scripts;
 mod clock;
 mod compact;
 mod dedup;
@@ -25,6 +26,22 @@ use crate::engine::{Engine, EngineSettings, StepOutput};
 use crate::plan::{EventTime, OutputMode, Program, TableColumn, TableSchema};
 use crate::sql::{Catalog, plan_query};
 use crate::types::{DataType, Field, Value};
+
+use proptest::prelude::ProptestConfig;
+
+/// So many cases of a property. Where a fault is planted a failing case is looked for: it is neither made smaller nor written down.
+fn cases(cases: u32) -> ProptestConfig {
+    let config = ProptestConfig::with_cases(cases);
+    if cfg!(feature = "sabotage") { ProptestConfig { failure_persistence: None, max_shrink_iters: 0, ..config } } else { config }
+}
+
+/// The property holds, and with the fault planted it does not.
+#[cfg(feature = "sabotage")]
+fn is_found(fault: crate::sabotage::Fault, property: fn()) {
+    property();
+    let held = crate::sabotage::with(fault, || std::panic::catch_unwind(property));
+    assert!(held.is_err(), "{fault:?} was not found");
+}
 
 const SECOND: i64 = 1_000_000;
 

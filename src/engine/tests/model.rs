@@ -40,22 +40,31 @@ fn batches() -> impl Strategy<Value = Vec<Vec<Reading>>> {
 #[derive(Default)]
 struct Model {
     watermark: i64,
+    /// Rows of the last step that were late for every window, and for some.
+    late: (u64, u64),
     groups: BTreeMap<(i64, Option<&'static str>), Vec<Reading>>,
 }
 
 impl Model {
     fn step(&mut self, mode: OutputMode, (size, slide): (i64, i64), rows: &[Reading]) -> Vec<String> {
         let mut touched = BTreeSet::new();
+        self.late = (0, 0);
         for row in rows {
             let Some(time) = row.seconds.map(|seconds| (seconds * 1e6).round() as i64) else { continue };
             let mut start = time.div_euclid(slide * SECOND) * slide * SECOND;
+            let (mut taken, mut closed) = (0, 0);
             while time < start + size * SECOND {
                 if mode == OutputMode::Complete || start + size * SECOND > self.watermark {
                     self.groups.entry((start, row.device)).or_default().push(row.clone());
                     touched.insert((start, row.device));
+                    taken += 1;
+                } else {
+                    closed += 1;
                 }
                 start -= slide * SECOND;
             }
+            self.late.0 += u64::from(taken == 0);
+            self.late.1 += u64::from(taken > 0 && closed > 0);
         }
         let latest = rows.iter().filter_map(|row| row.seconds).map(|seconds| (seconds * 1e6).round() as i64 - 10 * SECOND).max();
         self.watermark = self.watermark.max(latest.unwrap_or(0));
@@ -122,7 +131,7 @@ fn sorted(mut rows: Vec<String>) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(cases(192))]
 
     #[test]
     fn windows_are_what_their_rows_say(mode in mode(), window in 0..WINDOWS.len(), batches in batches()) {
@@ -132,7 +141,10 @@ proptest! {
         let mut model = Model::default();
         for rows in batches {
             let expected = model.step(mode, window, &rows);
-            prop_assert_eq!(sorted(shown(&step(&mut all, &rows))), expected.clone());
+            let output = step(&mut all, &rows);
+            prop_assert_eq!(sorted(shown(&output)), expected.clone());
+            let late = output.late.iter().fold((0, 0), |(all, some), late| (all + late.rows, some + late.rows_in_part));
+            prop_assert_eq!(late, model.late);
             let prefix = |row: &String| row.split(' ').take(5).collect::<Vec<_>>().join(" ");
             prop_assert_eq!(sorted(shown(&step(&mut exact, &rows))), sorted(expected.iter().map(prefix).collect()));
             let status = &all.status()[0];
@@ -166,7 +178,8 @@ proptest! {
     }
 
     #[test]
-    fn stddev_of_panes_is_stddev_of_rows(values in prop::collection::vec((0u32..20, -1e3f64..1e3), 1..40)) {
+    fn stddev_of_panes_is_stddev_of_rows(values in prop::collection::vec((0u32..20, -1e3f64..1e3), 1..40), far in prop::sample::select(vec![0.0, 1e8, -1e8])) {
+        let values: Vec<(u32, f64)> = values.into_iter().map(|(second, x)| (second, far + x)).collect();
         let text = "SELECT window.start AS start, stddev(temperature) AS d, var_pop(temperature) AS v FROM readings \
                     GROUP BY window(ts, '20 seconds', '5 seconds')";
         let mut engine = engine(OutputMode::Append, text);
@@ -175,11 +188,38 @@ proptest! {
         let first = shown(&step(&mut engine, &rows)).into_iter().find(|row| row.starts_with("0s ")).unwrap();
         let shown: Vec<Option<f64>> = first.split(' ').skip(1).map(|x| x.parse().ok()).collect();
         let n = values.len() as f64;
-        let mean = values.iter().map(|(_, x)| x).sum::<f64>() / n;
-        let m2 = values.iter().map(|(_, x)| (x - mean).powi(2)).sum::<f64>();
+        // Both differences are exact.
+        let mean = values.iter().map(|(_, x)| x - far).sum::<f64>() / n;
+        let m2 = values.iter().map(|(_, x)| (x - far - mean).powi(2)).sum::<f64>();
         let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * (1.0 + b.abs());
         prop_assert!(close(shown[1].unwrap(), m2 / n));
         let sample = (n > 1.0).then(|| (m2 / (n - 1.0)).sqrt());
         prop_assert!(shown[0].is_some() == sample.is_some() && shown[0].is_none_or(|x| close(x, sample.unwrap())));
+    }
+}
+
+#[cfg(feature = "sabotage")]
+mod sabotage {
+    use super::*;
+    use crate::sabotage::Fault;
+
+    #[test]
+    fn a_pane_that_is_left_out_is_found() {
+        is_found(Fault::MissedPane, windows_are_what_their_rows_say);
+    }
+
+    #[test]
+    fn a_sum_that_is_not_taken_away_is_found() {
+        is_found(Fault::KeptSum, windows_are_what_their_rows_say);
+    }
+
+    #[test]
+    fn a_late_row_that_counts_is_found() {
+        is_found(Fault::LateRows, windows_are_what_their_rows_say);
+    }
+
+    #[test]
+    fn a_watermark_of_the_same_batch_is_found_by_recomputation() {
+        is_found(Fault::EagerWatermark, windows_are_what_their_rows_say);
     }
 }

@@ -102,7 +102,7 @@ fn sorted(mut rows: Vec<String>) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn sessions_are_what_their_rows_say(batches in rows()) {
@@ -246,4 +246,15 @@ fn complete_mode_keeps_all_sessions() {
     let mut engine = engine(OutputMode::Complete, SMALL);
     assert_eq!(shown(&step(&mut engine, &[at(1.0), at(100.0)])), ["a 1s 11s 1", "a 100s 110s 1"]);
     assert_eq!(shown(&step(&mut engine, &[at(9.0)])), ["a 1s 19s 2", "a 100s 110s 1"]);
+}
+
+#[cfg(feature = "sabotage")]
+mod sabotage {
+    use super::*;
+    use crate::sabotage::Fault;
+
+    #[test]
+    fn sessions_that_stay_apart_are_found() {
+        is_found(Fault::SplitSessions, sessions_are_what_their_rows_say);
+    }
 }

@@ -271,7 +271,7 @@ fn expected(kind: &str, left: &[Reading], right: &[Reading]) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn a_restart_after_every_step_changes_nothing(steps in prop::collection::vec((0i64..8).prop_flat_map(|from| (rows(from), rows(from))), 1..8)) {
@@ -320,4 +320,15 @@ fn without_lateness(mut relation: Relation) -> Relation {
         *input = without_lateness(input.clone());
     }
     relation
+}
+
+#[cfg(feature = "sabotage")]
+mod sabotage {
+    use super::*;
+    use crate::sabotage::Fault;
+
+    #[test]
+    fn rows_that_do_not_expire_are_found() {
+        is_found(Fault::UnexpiredRow, every_pair_comes_out_once);
+    }
 }

@@ -42,7 +42,7 @@ fn columns_that_no_query_reads_stay_empty() {
     let mut table = OpenTable::new(&settings, &needed);
     let mut decoder = Decoder::new(&settings, &needed, 1).unwrap();
     for (payload, rows) in [(r#"{"a":1,"ts":5,"b":2}"#, 1), (r#"{"a":"x","b":2}"#, 0)] {
-        let message = Message { topic: "t", payload: payload.as_bytes(), arrived_us: 0, retained: false };
+        let message = Message { topic: "t", place: None, payload: payload.as_bytes(), arrived_us: 0, retained: false };
         let decoded = decoder.decode(&message, &mut table).unwrap();
         assert_eq!((decoded.rows, decoded.refused_rows, decoded.nulled_fields), (rows, 1 - rows, 0));
     }

@@ -27,6 +27,7 @@ fn settings(schema: &str) -> DecodeSettings {
         ColumnLayout { name: name.into(), data_type, origin: Origin::Payload(name.split('.').map(String::from).collect()) }
     };
     DecodeSettings {
+        compression: None,
         format: Format::Json,
         columns: schema.split(',').map(column).collect(),
         patterns: Vec::new(),
@@ -61,7 +62,7 @@ impl Rig {
     }
 
     fn decode_from(&mut self, topic: &str, payload: impl AsRef<[u8]>) -> Result<Decoded, BadRecord> {
-        let message = Message { topic, payload: payload.as_ref(), arrived_us: 1_000_000, retained: false };
+        let message = Message { topic, place: None, payload: payload.as_ref(), arrived_us: 1_000_000, retained: false };
         self.decoder.decode(&message, &mut self.table)
     }
 

@@ -74,12 +74,12 @@ impl Process {
                 gateway.take_up(sink, store.read(&LogName::outbox(&sink_settings.name), from));
             }
         }
-        let SourceKind::Mqtt(source) = &settings.sources[0].kind;
+        let SourceKind::Mqtt(source) = &settings.sources[0].kind else { panic!("not MQTT") };
         let session = Session::new(SessionSettings {
             broker: source.broker.clone(),
             subscriptions: source.filters.iter().map(|filter| Subscription { filter: filter.clone(), qos: 1 }).collect(),
             stored_filters: gateway.stored_filters(0).to_vec(),
-            payload_bytes_max: source.payload_bytes_max,
+            payload_bytes_max: settings.sources[0].payload_bytes_max,
         });
         let sinks = (0..settings.sinks.len()).map(|sink| SinkTask::start(settings, &gateway, sink)).collect();
         Process {

@@ -1,0 +1,251 @@
+//! A source's tie to the core: hands frames over, hears what is durable, when to wait and when to leave. Every source but MQTT's works through it.
+//!
+//! Invariants:
+//! - Frames are numbered in the order in which they are handed over; what the core has and has not yet made durable is at most `bytes_max` and
+//!   one hand-over more.
+//! - A source that can wait uses [`Link::send`], and loses nothing; one that cannot uses [`Link::offer`], which never waits, and counts what is let go.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::SourceControl;
+use crate::gateway::{Event, Frame, FrameContent, Position};
+use crate::mqtt::driver::Notices;
+
+/// The core wants the source to end: to return from its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the source has to leave")]
+pub struct Leave;
+
+/// One source's tie to the core.
+pub struct Link {
+    source: usize,
+    name: String,
+    events: mpsc::Sender<Event>,
+    control: watch::Receiver<SourceControl>,
+    stored_positions: Vec<(String, Vec<u8>)>,
+    bytes_max: usize,
+    /// Of the last frame handed over.
+    seq: u64,
+    /// Bytes handed over and not durable; the last number and the cost of each hand-over.
+    taken: usize,
+    open: VecDeque<(u64, usize)>,
+    paused: bool,
+    leaving: bool,
+    notices: Notices,
+    is_open: bool,
+    dropped: (u64, u64),
+}
+
+impl Link {
+    pub fn new(
+        source: usize,
+        name: &str,
+        bytes_max: usize,
+        stored_positions: Vec<(String, Vec<u8>)>,
+        events: mpsc::Sender<Event>,
+        control: watch::Receiver<SourceControl>,
+    ) -> Link {
+        let mut link = Link {
+            source,
+            name: name.to_owned(),
+            events,
+            control,
+            stored_positions,
+            bytes_max,
+            seq: 0,
+            taken: 0,
+            open: VecDeque::new(),
+            paused: false,
+            leaving: false,
+            notices: Notices::default(),
+            is_open: false,
+            dropped: (0, 0),
+        };
+        link.heed(true);
+        link
+    }
+
+    /// The source's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The positions of the last commit before this start, by name.
+    pub fn stored_positions(&self) -> &[(String, Vec<u8>)] {
+        &self.stored_positions
+    }
+
+    /// The number that the next frame gets.
+    pub fn next_seq(&self) -> u64 {
+        self.seq + 1
+    }
+
+    /// The input is there. Logged once until [`Link::closed`] says something else.
+    pub async fn opened(&mut self, detail: &str) -> Result<(), Leave> {
+        if self.notices.connected() {
+            tracing::info!(source = self.name, "{detail}");
+        }
+        self.is_open = true;
+        self.tell(Event::Opened { source: self.source, detail: detail.to_owned() }).await
+    }
+
+    /// The input is not there, or no longer. A reason that was the last one too is not logged again.
+    pub async fn closed(&mut self, reason: &str) -> Result<(), Leave> {
+        let is_news = self.notices.problem(reason);
+        if is_news {
+            tracing::warn!(source = self.name, "{reason}; trying again until it works");
+        }
+        if is_news || std::mem::take(&mut self.is_open) {
+            self.is_open = false;
+            return self.tell(Event::Closed { source: self.source, reason: reason.to_owned() }).await;
+        }
+        Ok(())
+    }
+
+    /// The input has worked for a while: what goes wrong next is news.
+    pub fn lasted(&mut self) {
+        self.notices.lasted();
+    }
+
+    /// Hands frames over, and how far they lead, once there is room. `positions`: each with the number of the last frame before it.
+    pub async fn send(&mut self, frames: Vec<(Option<Arc<str>>, FrameContent)>, positions: Vec<Position>) -> Result<(), Leave> {
+        while self.is_full() {
+            self.heard().await?;
+        }
+        let event = self.number(frames, positions);
+        self.tell(event).await
+    }
+
+    /// Hands frames over if there is room, and else lets them go and counts them. `true` if they were taken.
+    pub fn offer(&mut self, frames: Vec<(Option<Arc<str>>, FrameContent)>) -> bool {
+        self.heed_if_changed();
+        let room = !self.is_full();
+        let Some(permit) = self.events.clone().try_reserve_owned().ok().filter(|_| room) else {
+            self.dropped.0 += frames.len() as u64;
+            self.dropped.1 += frames.iter().map(|(_, content)| length(content) as u64).sum::<u64>();
+            return false;
+        };
+        let event = self.number(frames, Vec::new());
+        permit.send(event);
+        self.tell_dropped();
+        true
+    }
+
+    /// Counts input that was let go before it became frames.
+    pub fn count_dropped(&mut self, frames: u64, bytes: u64) {
+        self.dropped.0 += frames;
+        self.dropped.1 += bytes;
+        self.tell_dropped();
+    }
+
+    /// Passes the count of what was let go on, if there is one and the core has room for it.
+    pub fn tell_dropped(&mut self) {
+        let (frames, bytes) = self.dropped;
+        if (frames, bytes) != (0, 0) && self.events.try_send(Event::Dropped { source: self.source, frames, bytes }).is_ok() {
+            self.dropped = (0, 0);
+        }
+    }
+
+    /// Whether a hand-over would have to wait.
+    pub fn is_full(&self) -> bool {
+        self.paused || self.taken >= self.bytes_max
+    }
+
+    /// Completes when there is room for a hand-over. Nothing is lost if it is dropped.
+    pub async fn room(&mut self) -> Result<(), Leave> {
+        while self.is_full() {
+            self.heard().await?;
+        }
+        Ok(())
+    }
+
+    /// Completes when the source has to leave. Nothing is lost if it is dropped.
+    pub async fn left(&mut self) -> Leave {
+        loop {
+            if let Err(leave) = self.heard().await {
+                return leave;
+            }
+        }
+    }
+
+    /// Waits, unless the source has to leave.
+    pub async fn sleep(&mut self, duration: std::time::Duration) -> Result<(), Leave> {
+        match tokio::time::timeout(duration, self.left()).await {
+            Ok(leave) => Err(leave),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The input has come to its end: waits until all of it is durable.
+    pub async fn finish(&mut self) -> Result<(), Leave> {
+        self.tell_dropped();
+        while !self.open.is_empty() {
+            self.heard().await?;
+        }
+        self.tell(Event::Closed { source: self.source, reason: "the end of the input".to_owned() }).await
+    }
+
+    fn number(&mut self, frames: Vec<(Option<Arc<str>>, FrameContent)>, positions: Vec<Position>) -> Event {
+        let mut cost = 0;
+        let numbered = frames.into_iter().map(|(place, content)| {
+            self.seq += 1;
+            let frame = Frame { seq: self.seq, place, content };
+            cost += frame.cost();
+            frame
+        });
+        let frames: Vec<Frame> = numbered.collect();
+        if cost > 0 {
+            self.taken += cost;
+            self.open.push_back((self.seq, cost));
+        }
+        Event::Frames { source: self.source, frames, positions }
+    }
+
+    async fn tell(&mut self, event: Event) -> Result<(), Leave> {
+        self.events.send(event).await.map_err(|_| Leave)?;
+        self.heed_if_changed();
+        if self.leaving { Err(Leave) } else { Ok(()) }
+    }
+
+    /// Waits for the core's next word.
+    async fn heard(&mut self) -> Result<(), Leave> {
+        if self.leaving {
+            return Err(Leave);
+        }
+        let told = self.control.changed().await.is_ok();
+        self.heed(told);
+        if self.leaving { Err(Leave) } else { Ok(()) }
+    }
+
+    fn heed_if_changed(&mut self) {
+        match self.control.has_changed() {
+            Ok(true) => self.heed(true),
+            Ok(false) => {}
+            Err(_) => self.leaving = true,
+        }
+    }
+
+    fn heed(&mut self, told: bool) {
+        let control = *self.control.borrow_and_update();
+        self.paused = control.paused;
+        self.leaving |= control.leave || !told;
+        let Some((_, through_seq)) = control.acknowledge else { return };
+        while let Some((seq, cost)) = self.open.front().copied()
+            && seq <= through_seq
+        {
+            self.taken -= cost;
+            self.open.pop_front();
+        }
+    }
+}
+
+/// Bytes of a frame as it came.
+fn length(content: &FrameContent) -> usize {
+    match content {
+        FrameContent::Whole(bytes) => bytes.len(),
+        FrameContent::Bad { length, .. } => *length,
+    }
+}

@@ -1,0 +1,7 @@
+//! Sources besides MQTT, each with real bytes from a real port, socket, pipe or file.
+
+mod frames;
+mod framing;
+mod framing_examples;
+mod simulate;
+mod stdin;

@@ -1,0 +1,78 @@
+//! Standard input through a real pipe.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// Runs the gateway on `input`; its results and its log.
+fn run(directory: &std::path::Path, format: &str, schema: &str, input: &[u8]) -> (Vec<serde_json::Value>, String) {
+    let config = directory.join("gateway.toml");
+    let text = format!(
+        r#"
+        [gateway]
+        id = "pipe"
+        data_dir = "data"
+
+        [source.lines]
+        type = "stdin"
+        max_payload = "1 KiB"
+        {format}
+        schema = "{schema}"
+
+        [query.all]
+        sql = "SELECT *, _source AS source FROM lines"
+
+        [sink.out]
+        type = "stdout"
+        from = ["all"]
+        "#
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tidemill"))
+        .args(["run", "-c"])
+        .arg(&config)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || pipe.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{log}");
+    let rows = String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (rows, log)
+}
+
+#[test]
+fn lines_of_a_pipe_are_rows_and_its_end_ends_the_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = b"{\"x\":1}\nrubbish\n\r\n{\"x\":2}\r\n{\"x\":3}";
+    let (rows, log) = run(directory.path(), "", "x INT", input);
+    let values: Vec<_> = rows.iter().map(|row| (row["x"].as_i64().unwrap(), row["source"].as_str().unwrap())).collect();
+    assert_eq!(values, [(1, "lines"), (2, "lines"), (3, "lines")]);
+    assert!(log.contains("all sources have come to their end"), "{log}");
+    assert!(log.contains("rejected=1"), "{log}");
+    let (again, _) = run(directory.path(), "", "x INT", b"{\"x\":4}\n");
+    assert_eq!(again.len(), 1, "a pipe has no past");
+}
+
+#[test]
+fn more_than_the_intake_holds_comes_through_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let input: String = (0..200_000).map(|n| format!("device-{},{n}\n", n % 7)).collect();
+    let (rows, log) = run(directory.path(), "format = \"csv\"", "device STRING, n BIGINT", input.as_bytes());
+    let numbers: Vec<i64> = rows.iter().map(|row| row["n"].as_i64().unwrap()).collect();
+    assert!(numbers.iter().copied().eq(0..200_000), "{} rows; {log}", numbers.len());
+}
+
+#[test]
+fn a_line_without_end_is_cut_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let long = "x".repeat(5_000_000);
+    let (rows, log) = run(directory.path(), "", "x INT", format!("{{\"x\":1}}\n{long}\n{{\"x\":2}}\n").as_bytes());
+    assert_eq!(rows.len(), 2);
+    assert!(log.contains("rejected=1"), "{log}");
+}
