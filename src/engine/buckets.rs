@@ -27,6 +27,7 @@ pub(super) struct Buckets {
     bits: u32,
     /// 0: every pane is its own ring (where panes stay).
     rings: u64,
+    /// Of each bucket, by number.
     members: Vec<Vec<KeyId>>,
     /// (ring, bucket)
     dirty: BTreeSet<(i64, u32)>,
@@ -72,22 +73,21 @@ impl Buckets {
     }
 
     /// Keys of a bucket, by number.
-    pub fn members(&self, bucket: u32) -> Vec<KeyId> {
-        let mut members = self.members[bucket as usize].clone();
-        members.sort_unstable();
-        members
+    pub fn members(&self, bucket: u32) -> &[KeyId] {
+        &self.members[bucket as usize]
     }
 
     pub fn add(&mut self, key: KeyId, hash: u32) {
         let bucket = self.bucket(hash);
-        self.members[bucket as usize].push(key);
+        let members = &mut self.members[bucket as usize];
+        members.insert(members.partition_point(|member| *member < key), key);
     }
 
     pub fn remove(&mut self, key: KeyId, hash: u32) {
         let bucket = self.bucket(hash);
         let members = &mut self.members[bucket as usize];
-        if let Some(position) = members.iter().position(|member| *member == key) {
-            members.swap_remove(position);
+        if let Ok(position) = members.binary_search(&key) {
+            members.remove(position);
         }
     }
 

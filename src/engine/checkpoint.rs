@@ -38,6 +38,9 @@ pub(super) const KEY_NUMBERS_MAX: u64 = 1 << 24;
 /// Length of a value from which on a further part begins. With the limits on keys and texts no value is near the store's 16 MiB.
 pub(super) const PART_BYTES: usize = 1 << 20;
 
+/// Ordinal and number of cells before a section, at most.
+const SECTION_HEAD_BYTES_MAX: usize = 20;
+
 /// At the end of `meta`: cells have a mark for what is withheld, entries the number of their period.
 const PACED: u8 = 1;
 
@@ -120,10 +123,11 @@ impl Aggregate {
                 by_ring.entry(ring).or_default().push((time.ordinal(*start), pane));
             }
         }
+        let mut scratch = Vec::new();
         for (ring, bucket) in dirty {
             // All panes of the ring have closed meanwhile: what is stored is skipped on reading.
             let Some(panes) = by_ring.get(&ring) else { continue };
-            let parts = self.encode_entry(bucket, panes);
+            let parts = self.encode_entry(bucket, panes, &mut scratch);
             let (count, name) = (parts.len(), format!("{prefix}{bucket:x}.{ring:x}"));
             for (part, value) in parts.into_iter().enumerate() {
                 out.push((part_name(&name, part), Some(value)));
@@ -147,8 +151,8 @@ impl Aggregate {
         }
     }
 
-    /// The cells of a bucket in these panes, in one part or more.
-    fn encode_entry(&self, bucket: u32, panes: &[(i64, &Pane)]) -> Vec<Vec<u8>> {
+    /// The cells of a bucket in these panes, in one part or more. `bytes`: memory to use.
+    fn encode_entry(&self, bucket: u32, panes: &[(i64, &Pane)], bytes: &mut Vec<u8>) -> Vec<Vec<u8>> {
         let members = self.buckets.members(bucket);
         let mut head = vec![VERSION];
         if let Some(pace) = &self.pace {
@@ -156,25 +160,27 @@ impl Aggregate {
         }
         let mut parts = vec![head.clone()];
         for (ordinal, pane) in panes {
-            let (mut cells, mut bytes) = (0, Vec::new());
-            for key in &members {
+            let mut cells = 0;
+            bytes.clear();
+            for key in members {
                 let slot = pane.slot(*key);
                 if slot == NO_SLOT {
                     continue;
                 }
-                put_varint(&mut bytes, u64::from(*key));
-                put_bytes(&mut bytes, self.keys.bytes_of(*key));
+                put_varint(bytes, u64::from(*key));
+                put_bytes(bytes, self.keys.bytes_of(*key));
                 if self.pace.is_some() {
                     bytes.push(u8::from(pane.is_touched(slot)));
                 }
-                pane.put_cell(slot, &mut bytes);
+                pane.put_cell(slot, bytes);
                 cells += 1;
                 if bytes.len() + parts[parts.len() - 1].len() >= PART_BYTES {
-                    put_section(&mut parts, *ordinal, std::mem::take(&mut cells), &std::mem::take(&mut bytes));
+                    put_section(&mut parts, *ordinal, std::mem::take(&mut cells), bytes);
+                    bytes.clear();
                     parts.push(head.clone());
                 }
             }
-            put_section(&mut parts, *ordinal, cells, &bytes);
+            put_section(&mut parts, *ordinal, cells, bytes);
         }
         if parts.len() > 1 && parts[parts.len() - 1].len() == head.len() {
             parts.pop();
@@ -316,6 +322,7 @@ fn put_section(parts: &mut [Vec<u8>], ordinal: i64, cells: u64, bytes: &[u8]) {
     if cells > 0
         && let Some(part) = parts.last_mut()
     {
+        part.reserve_exact(bytes.len() + SECTION_HEAD_BYTES_MAX);
         put_signed(part, ordinal);
         put_varint(part, cells);
         part.extend_from_slice(bytes);

@@ -288,8 +288,8 @@ impl<V: Kept> KeyedStates<V> {
     }
 
     fn encode(&self, bucket: u32) -> Vec<Vec<u8>> {
-        let mut members: Vec<(&[u8], &Slot<V>)> = (self.buckets.members(bucket).into_iter())
-            .filter_map(|id| Some((self.keys.bytes_of(id), self.slots[id as usize].as_ref()?)))
+        let mut members: Vec<(&[u8], &Slot<V>)> = (self.buckets.members(bucket).iter())
+            .filter_map(|id| Some((self.keys.bytes_of(*id), self.slots[*id as usize].as_ref()?)))
             .collect();
         members.sort_unstable_by_key(|(key, _)| *key);
         let mut parts = vec![vec![VERSION]];

@@ -51,7 +51,7 @@ impl RowWindows {
         for (bucket, rings) in by_bucket {
             let members = self.buckets.members(bucket);
             for wanted in rings {
-                let values = self.encode_entry(&members, |open| ring(open) == wanted);
+                let values = self.encode_entry(members, |open| ring(open) == wanted);
                 let (count, name) = (values.len(), format!("{prefix}{bucket:x}.{wanted:x}"));
                 for (part, value) in values.into_iter().enumerate() {
                     out.push((part_name(&name, part), Some(value)));
