@@ -38,7 +38,7 @@ impl Gateway {
         let payload = serde_json::to_vec(&note).expect("a note has only strings");
         let intake = &mut self.intakes[table];
         let frame = Frame { seq: intake.received_seq + 1, place: None, content: FrameContent::Whole(payload.into()) };
-        intake.receive_frames(vec![frame], Vec::new(), self.stream_us, stamp, &mut self.dead_letters);
+        intake.receive_frames(vec![frame], Vec::new(), self.stream_time.now_us(), stamp, &mut self.dead_letters);
         self.opened_us.get_or_insert(stamp.mono_us);
     }
 

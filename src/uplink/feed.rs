@@ -50,7 +50,9 @@ impl Feed {
     }
 
     /// Whether the sink was told to finish and has delivered everything, or the core is gone.
-    pub fn is_finished(&self) -> bool {
+    pub fn is_finished(&mut self) -> bool {
+        // The word to finish may come with news of the log's end.
+        self.look();
         let told = self.link.control.has_changed().is_err() || self.link.control.borrow().finish;
         told && self.delivery.is_done()
     }
@@ -104,5 +106,26 @@ impl Feed {
     async fn tell(&self, event: Event) {
         // Without a core there is nobody to tell; the task ends by `is_finished`.
         let _ = self.link.events.send(event).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+    use crate::gateway::Cursor;
+    use crate::store::LogName;
+    use crate::uplink::Control;
+
+    #[test]
+    fn what_came_with_the_word_to_finish_is_delivered_first() {
+        let (tell, control) = watch::channel(Control { start: 0, end: 0, finish: false });
+        let (store, events) = (mpsc::channel(1).0, mpsc::channel(1).0);
+        let mut feed = Feed::new("out", Link { sink: 0, log: LogName::outbox("out"), cursor: Cursor::default(), control, store, events });
+        assert!(!feed.is_finished());
+        tell.send_modify(|control| control.end = 100);
+        tell.send_modify(|control| control.finish = true);
+        assert!(!feed.is_finished(), "100 bytes of the log are not delivered");
     }
 }
