@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::buckets::Buckets;
-use crate::engine::checkpoint::{Entry, PART_BYTES, Unfit, VERSION, open};
+use crate::engine::checkpoint::{Entry, PART_BYTES, Unfit, VERSION, open, part_name};
 use crate::engine::key_codec::check_key;
 use crate::engine::keys::{KeyId, Keys};
 use crate::engine::set_back::SetBack;
@@ -374,10 +374,6 @@ impl<V: Kept> KeyedStates<V> {
         }
         numbers.next().is_none().then_some(())
     }
-}
-
-fn part_name(name: &str, part: usize) -> Vec<u8> {
-    if part == 0 { name.as_bytes().to_vec() } else { format!("{name}.{part:x}").into_bytes() }
 }
 
 #[cfg(test)]
