@@ -134,7 +134,7 @@ fn device(context: &mut Context, reader: &mut Reader) -> Option<SerialDevice> {
 
 /// A number, or the four digits that `lsusb` shows.
 fn usb_id(context: &mut Context, reader: &mut Reader, key: &'static str) -> Option<u16> {
-    reader.require(context, key, "0x0403");
+    reader.require(context, key, if key == "vendor" { "0x0403" } else { "0x6001" });
     match reader.integer_or_text(context, key, 0..=i64::from(u16::MAX))? {
         Ok(number) => u16::try_from(number).ok(),
         Err(text) => {
