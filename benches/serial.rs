@@ -4,6 +4,7 @@
 //! gateway (flow control): all must arrive. Then it does not: what arrived and what was dropped must be what was sent. Last a gateway whose port is
 //! missing: what it costs to wait for it.
 
+#[expect(dead_code, reason = "other benchmarks use more of it")]
 #[path = "measure/mod.rs"]
 mod measure;
 /// The tests' own pseudo terminals and gateway.
