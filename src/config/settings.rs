@@ -7,6 +7,7 @@ pub use super::crc_names::Crc;
 pub use super::framing::{
     ChecksumAlgorithm, ChecksumSettings, Framing, FramingSettings, LengthCounts, LengthPrefix, MARK_BYTES_MAX, Marks,
 };
+pub use super::source::{FlowControl, Parity, Poll, SerialDevice, SerialSettings, UsbDevice};
 use crate::format::DecodeSettings;
 use crate::format::reference::{ReferenceContents, ReferenceSettings};
 pub use crate::format::{TopicPart, TopicTemplate};
@@ -66,6 +67,7 @@ pub enum SourceKind {
     Mqtt(Box<MqttSourceSettings>),
     /// Standard input, to its end.
     Stdin(FramingSettings),
+    Serial(Box<SerialSettings>),
     Simulate(SimulateSettings),
     /// The gateway's own table `_status`.
     Status,

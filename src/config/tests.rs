@@ -35,6 +35,9 @@ format = "line_protocol"
 type = "stdin"
 framing = { type = "delimiter" }
 checksum = {}
+[source.serial]
+type = "serial"
+usb = {}
 [source.line]
 type = "stdin"
 framing = { type = "line" }
@@ -76,6 +79,8 @@ fn documented_keys() -> BTreeSet<String> {
         ("## `[gateway]`", "gateway"),
         ("## `[source.<name>]`", "source.*"),
         ("### `framing`", "source.*.framing"),
+        ("### Serial ports", "source.*"),
+        ("#### `usb`", "source.*.usb"),
         ("### `checksum`", "source.*.checksum"),
         ("### `layout`", "source.*.layout"),
         ("### `bits`", "source.*.layout.bits"),

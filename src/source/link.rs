@@ -154,6 +154,11 @@ impl Link {
         }
     }
 
+    /// Whether there is a count of what was let go that is not yet passed on.
+    pub fn has_dropped(&self) -> bool {
+        self.dropped != (0, 0)
+    }
+
     /// Whether the core has no room for a hand-over.
     pub fn is_full(&self) -> bool {
         self.paused || self.taken >= self.bytes_max

@@ -4,6 +4,7 @@ pub mod framing;
 mod link;
 mod mqtt;
 mod sensors;
+mod serial;
 mod simulate;
 mod stdin;
 
@@ -52,10 +53,19 @@ pub async fn run(
             Err(Leave)
         }
         SourceKind::Stdin(framing) => stdin::run(framing, link(events, control)).await,
+        SourceKind::Serial(settings) => serial::run(settings, link(events, control)).await,
         SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
         SourceKind::Status => Err(link(events, control).left().await),
     };
     if done.is_ok() { Outcome::Ended } else { Outcome::Left }
+}
+
+/// Never completes without a time.
+async fn sleep_until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl From<(usize, SourceEvent)> for Event {

@@ -3,5 +3,7 @@
 mod frames;
 mod framing;
 mod framing_examples;
+mod serial;
+mod serial_load;
 mod simulate;
 mod stdin;
