@@ -16,6 +16,7 @@ mod format;
 mod function;
 mod function_file;
 mod gateway;
+pub mod glob;
 mod names;
 mod query;
 mod reader;

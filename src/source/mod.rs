@@ -1,5 +1,6 @@
 //! Inputs: one file a kind of source. A source hands what it reads to the core and acknowledges what the core has made durable.
 
+mod file;
 mod framing;
 mod link;
 mod mqtt;
@@ -48,6 +49,7 @@ pub async fn run(
             mqtt::run(source, settings, intake_bytes_max, stored.filters, events, control).await;
             Err(Leave)
         }
+        SourceKind::File(files) => file::run(settings, files, link(events, control)).await,
         SourceKind::Stdin => stdin::run(frame_bytes_max, link(events, control)).await,
     };
     if done.is_ok() { Outcome::Ended } else { Outcome::Left }

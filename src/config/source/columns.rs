@@ -30,6 +30,7 @@ fn hidden_columns(source_type: SourceType) -> Vec<ColumnLayout> {
     let own: &[&str] = match source_type {
         SourceType::Mqtt => &["_topic", "_retained"],
         SourceType::Stdin => &[],
+        SourceType::File => &["_file"],
     };
     let has = |name: &str| ["_source", "_arrived"].contains(&name) || own.contains(&name);
     let layout = |(name, data_type, origin): (&str, DataType, Origin)| ColumnLayout { name: name.to_owned(), data_type, origin };

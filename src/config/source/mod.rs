@@ -1,6 +1,7 @@
 //! `[source.<name>]`: where rows come from and what their columns are. One file a type of source, for the keys that only it has.
 
 mod columns;
+mod file;
 mod mqtt;
 
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use super::diagnostic::{Diagnostic, Place};
 use super::format;
 use super::reader::{Context, Reader, shown};
-use super::settings::{SourceKind, SourceSettings};
+use super::settings::{FileMode, SourceKind, SourceSettings};
 use super::units::DURATION_MAX;
 use crate::format::{BadRecords, Coerce, ColumnLayout, DecodeSettings, EventTimeMissing, Format, Origin, TimestampUnit};
 use crate::plan::{EventTime, TableSchema};
@@ -32,12 +33,13 @@ const EVENT_TIME_MISSING: [(&str, EventTimeMissing); 3] =
 enum SourceType {
     Mqtt,
     Stdin,
+    File,
 }
 
-const TYPES: [(&str, SourceType); 2] = [("mqtt", SourceType::Mqtt), ("stdin", SourceType::Stdin)];
+const TYPES: [(&str, SourceType); 3] = [("mqtt", SourceType::Mqtt), ("stdin", SourceType::Stdin), ("file", SourceType::File)];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 19] = [
     ("broker", "sources of type \"mqtt\""),
     ("topics", "sources of type \"mqtt\""),
     ("qos", "sources of type \"mqtt\""),
@@ -50,6 +52,13 @@ const ELSEWHERE: [(&str, &str); 12] = [
     ("session_expiry", "sources of type \"mqtt\""),
     ("connect_timeout", "sources of type \"mqtt\""),
     ("retained", "sources of type \"mqtt\""),
+    ("path", "sources of type \"file\""),
+    ("mode", "sources of type \"file\""),
+    ("pace", "sources of type \"file\""),
+    ("speed", "sources of type \"file\""),
+    ("start_at", "sources of type \"file\""),
+    ("check_interval", "sources of type \"file\""),
+    ("multi_line", "sources of type \"file\""),
 ];
 
 /// A source that could be read.
@@ -71,12 +80,13 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         return None;
     }
     let source_type = known_type.unwrap_or(SourceType::Mqtt);
+    let mut format = format::read(context, &mut reader);
     let (kind, topics) = match source_type {
         SourceType::Mqtt => mqtt::read(context, name, &mut reader, gateway).unzip(),
         SourceType::Stdin => (Some(SourceKind::Stdin), None),
+        SourceType::File => (file::read(context, &mut reader, &mut format).map(|file| SourceKind::File(Box::new(file))), None),
     };
     let payload_bytes_max = reader.size(context, "max_payload", 16..=PAYLOAD_BYTES_MAX).unwrap_or(PAYLOAD_BYTES_DEFAULT);
-    let format = format::read(context, &mut reader);
     let columns = columns(context, &mut reader, source_type, &format, topics.as_ref());
     let watermark = reader.duration(context, "watermark", Duration::ZERO..=DURATION_MAX);
     let event_time = event_time(context, &mut reader, columns.as_deref());
@@ -86,6 +96,13 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let max_future = max_future(context, &mut reader);
     let place = reader.key_place("broker");
     let no_event_time = !reader.has("event_time");
+    if let Some(SourceKind::File(file)) = &kind
+        && matches!(file.mode, FileMode::Read { speed: Some(_) })
+        && (no_event_time || reader.is_text("event_time", "_arrived"))
+    {
+        let help = "add `event_time`: the column that says when a row was recorded";
+        context.error(reader.key_place("pace"), "pace = \"recorded\" without `event_time`", help);
+    }
     reader.finish(context, &[&format::ELSEWHERE[..], &ELSEWHERE].concat());
     if context.diagnostics[errors_before..].iter().any(Diagnostic::is_error) {
         return None;

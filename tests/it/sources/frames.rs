@@ -137,3 +137,13 @@ fn bad_frames_are_dead_letters_and_drops_are_counted() {
     let status = &gateway.status().sources[0];
     assert_eq!((status.rejected, status.dropped, status.dropped_bytes), (1, 3, 30));
 }
+
+#[test]
+fn a_forgotten_position_leaves_the_store() {
+    let loaded = Loaded { entries: vec![(keys::position("lines", "a"), b"1".to_vec())], ..Loaded::default() };
+    let mut gateway = start(&loaded);
+    let forgotten = Position { through_seq: 0, name: "a".to_owned(), value: None };
+    gateway.on(Event::Frames { source: 0, frames: Vec::new(), positions: vec![forgotten] }, at(1));
+    let actions = gateway.on(Event::Tick, at(1_500_000));
+    assert_eq!(commit_in(&actions).expect("the batch is due").deletes, [keys::position("lines", "a")]);
+}

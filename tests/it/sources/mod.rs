@@ -1,4 +1,5 @@
 //! Sources besides MQTT, each with real bytes from a real port, socket, pipe or file.
 
+mod files;
 mod frames;
 mod stdin;
