@@ -31,6 +31,8 @@ layout = [{ type = "u8", bits = [{ name = "a", bit = 0 }] }, { name = "b", count
 [source.line_protocol]
 type = "mqtt"
 format = "line_protocol"
+[source.files]
+type = "file"
 [table.a]
 [query.a]
 emit_every = "1s"

@@ -57,12 +57,7 @@ impl Shelf {
     }
 
     pub fn put(&mut self, number: u64, record: Record) {
-        if let Some(before) = self.records.get(&number)
-            && before.path != record.path
-            && self.by_path.get(&before.path) == Some(&number)
-        {
-            self.by_path.remove(&before.path);
-        }
+        self.unname(number);
         self.by_path.insert(record.path.clone(), number);
         self.by_inode.insert(record.meta.inode, number);
         self.records.insert(number, record);
@@ -85,7 +80,13 @@ impl Shelf {
 
     pub fn forget(&mut self, number: u64) {
         self.gone_since.remove(&number);
-        let Some(record) = self.records.remove(&number) else { return };
+        self.unname(number);
+        self.records.remove(&number);
+    }
+
+    /// No path and no inode leads to it.
+    fn unname(&mut self, number: u64) {
+        let Some(record) = self.records.get(&number) else { return };
         if self.by_path.get(&record.path) == Some(&number) {
             self.by_path.remove(&record.path);
         }
@@ -94,12 +95,14 @@ impl Shelf {
         }
     }
 
-    /// Forgets what has been gone for long; `is_there` says, by number and path, what there is. The numbers of those forgotten.
-    pub fn sweep(&mut self, now: Instant, is_there: impl Fn(u64, &Path) -> bool) -> Vec<u64> {
+    /// Forgets what has been gone for long; `is_there` says so of a number and a path, which is none where another file has taken it. The numbers of those
+    /// forgotten.
+    pub fn sweep(&mut self, now: Instant, is_there: impl Fn(u64, Option<&Path>) -> bool) -> Vec<u64> {
         let crowded = self.records.len() > CROWDED;
         let mut forgotten = Vec::new();
         for (number, record) in &self.records {
-            if is_there(*number, &record.path) {
+            let path = Some(record.path.as_path()).filter(|path| self.by_path.get(*path) == Some(number));
+            if is_there(*number, path) {
                 self.gone_since.remove(number);
             } else if now - *self.gone_since.entry(*number).or_insert(now) >= FORGET_AFTER || crowded {
                 forgotten.push(*number);
@@ -144,10 +147,10 @@ mod tests {
         let mut shelf = Shelf::default();
         (0..3).for_each(|number| shelf.put(number, record(&number.to_string(), number)));
         let now = Instant::now();
-        assert!(shelf.sweep(now, |_, path| path != Path::new("1")).is_empty());
+        assert!(shelf.sweep(now, |_, path| path != Some(Path::new("1"))).is_empty());
         assert!(shelf.sweep(now + FORGET_AFTER / 2, |_, _| true).is_empty(), "it is there again");
-        assert!(shelf.sweep(now + FORGET_AFTER, |_, path| path != Path::new("1")).is_empty());
-        assert_eq!(shelf.sweep(now + FORGET_AFTER * 2, |_, path| path != Path::new("1")), [1]);
+        assert!(shelf.sweep(now + FORGET_AFTER, |_, path| path != Some(Path::new("1"))).is_empty());
+        assert_eq!(shelf.sweep(now + FORGET_AFTER * 2, |_, path| path != Some(Path::new("1"))), [1]);
         assert!(shelf.at_path(Path::new("1")).is_none());
     }
 
@@ -158,7 +161,7 @@ mod tests {
             shelf.put(number, record(&number.to_string(), number));
         }
         assert_eq!(shelf.new_number(), None);
-        assert_eq!(shelf.sweep(Instant::now(), |_, path| path != Path::new("1")), [1]);
+        assert_eq!(shelf.sweep(Instant::now(), |_, path| path != Some(Path::new("1"))), [1]);
         assert!(shelf.new_number().is_some());
     }
 }

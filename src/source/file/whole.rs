@@ -110,7 +110,7 @@ impl Whole {
     fn forget_gone(&mut self, listing: &Listing, now: Instant) -> Result<(), Gone> {
         let there: HashSet<&Path> = listing.files.iter().map(|found| found.path.as_path()).collect();
         self.unsettled.retain(|path, _| there.contains(path.as_path()));
-        let forgotten = self.shelf.sweep(now, |_, path| there.contains(path));
+        let forgotten = self.shelf.sweep(now, |_, path| path.is_some_and(|path| there.contains(path)));
         forgotten.into_iter().try_for_each(|number| self.outlet.position(name(number), None))
     }
 
@@ -149,22 +149,20 @@ impl Whole {
 
     /// The file from where it was read to, and its number.
     fn open(&mut self, found: &Found) -> Result<Option<(u64, Input)>, Trouble> {
-        let known = self.shelf.at_path(&found.path).or_else(|| {
-            // Renamed, if the file that it was is not there any more.
-            self.shelf.with_inode(found.meta.inode).filter(|(_, record)| !record.path.exists())
-        });
-        if let Some((number, record)) = known {
-            let is_renamed = record.path != found.path;
+        if let Some((number, record)) = self.shelf.at_path(&found.path) {
             if let Some(input) = Input::resume(&found.path, &self.shape, record)? {
                 return Ok(Some((number, input)));
             }
-            if !is_renamed {
-                if !record.done && record.offset > 0 {
-                    let what = format!("another file has taken the place of the one that was read up to byte {}", record.offset);
-                    self.told.warn(&found.path, &what);
-                }
-                return Ok(Some((number, Input::open(&found.path, &self.shape)?)));
+            if !record.done && record.offset > 0 {
+                let what = format!("another file has taken the place of the one that was read up to byte {}", record.offset);
+                self.told.warn(&found.path, &what);
             }
+        }
+        let renamed = self.shelf.with_inode(found.meta.inode).filter(|(_, record)| !is_at(&record.path, record.meta.inode));
+        if let Some((number, record)) = renamed
+            && let Some(input) = Input::resume(&found.path, &self.shape, record)?
+        {
+            return Ok(Some((number, input)));
         }
         let input = Input::open(&found.path, &self.shape)?;
         let Some(number) = self.shelf.new_number() else {
@@ -242,4 +240,9 @@ impl Whole {
             }
         }
     }
+}
+
+/// Whether the path leads to a file with this inode.
+fn is_at(path: &Path, inode: u64) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| std::os::unix::fs::MetadataExt::ino(&meta) == inode)
 }

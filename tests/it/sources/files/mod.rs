@@ -53,6 +53,7 @@ sql = "SELECT {columns}, _file AS file FROM rows"
 type = "file"
 path = "results.jsonl"
 from = ["all"]
+rotate = {{ max_bytes = "1 GB" }}
 "#
             )
         };
