@@ -38,6 +38,7 @@ fn settings(topic_columns: bool) -> DecodeSettings {
     };
     let text = |level: &str| PatternLevel::Text(level.into());
     DecodeSettings {
+        compression: None,
         format: Format::Json,
         columns: vec![
             device,

@@ -69,6 +69,7 @@ impl Decoding {
         let column =
             |field: Field| ColumnLayout { origin: Origin::Payload(vec![field.name.clone()]), name: field.name, data_type: field.data_type };
         let settings = DecodeSettings {
+            compression: None,
             format: Format::Json,
             columns: fields().into_iter().map(column).collect(),
             patterns: Vec::new(),

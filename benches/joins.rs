@@ -93,6 +93,7 @@ fn decode_settings() -> DecodeSettings {
     let layout =
         |field: Field| ColumnLayout { origin: Origin::Payload(vec![field.name.clone()]), name: field.name, data_type: field.data_type };
     DecodeSettings {
+        compression: None,
         format: Format::Json,
         columns: reading_fields().into_iter().map(layout).collect(),
         patterns: Vec::new(),

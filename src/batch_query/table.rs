@@ -32,6 +32,7 @@ impl FileTable {
         let layout =
             |column: SchemaColumn| ColumnLayout { name: column.name, data_type: column.data_type, origin: Origin::Payload(column.path) };
         let decode = DecodeSettings {
+            compression: None,
             format: Format::Json,
             columns: columns.into_iter().map(layout).collect(),
             patterns: Vec::new(),

@@ -8,11 +8,13 @@
 mod binary_layout;
 mod broker;
 pub mod case;
+pub mod crc_names;
 pub mod diagnostic;
 mod document;
 mod environment;
 mod expand;
 mod format;
+mod framing;
 mod function;
 mod function_file;
 mod gateway;

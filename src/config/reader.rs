@@ -288,6 +288,15 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// A string, or else a table in this one.
+    pub fn text_or_table(&mut self, context: &mut Context, key: &'static str) -> Option<Result<Text, Reader<'t>>> {
+        let entry = self.entry(context, key)?;
+        match &entry.node.value {
+            Value::Table(table) => Some(Err(self.inner(table, key, key, entry.key))),
+            _ => expand_node(context, &entry.node, key, "a string or a table").map(Ok),
+        }
+    }
+
     /// An array of tables, not empty. `like_this`: they have this table's keys, for the documentation.
     pub fn tables(&mut self, context: &mut Context, key: &'static str, like_this: bool, count_max: usize) -> Option<Vec<Reader<'t>>> {
         let entry = self.entry(context, key)?;

@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::crc_names::Crc;
+pub use super::framing::{
+    ChecksumAlgorithm, ChecksumSettings, Framing, FramingSettings, LengthCounts, LengthPrefix, MARK_BYTES_MAX, Marks,
+};
 use crate::format::DecodeSettings;
 use crate::format::csv::CsvSettings;
 use crate::format::reference::{ReferenceContents, ReferenceSettings};
@@ -57,8 +61,9 @@ pub struct SourceSettings {
 #[derive(Clone, Debug)]
 pub enum SourceKind {
     Mqtt(Box<MqttSourceSettings>),
-    /// Lines of standard input, to its end.
-    Stdin,
+    /// Standard input, to its end.
+    Stdin(FramingSettings),
+    Simulate(SimulateSettings),
     File(Box<FileSourceSettings>),
 }
 
@@ -83,17 +88,43 @@ pub enum FileMode {
     Tail { from_end: bool },
 }
 
-/// How a stream of bytes is cut into frames.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FramingSettings {
-    pub framing: Framing,
-    pub frame_bytes_max: usize,
+/// Made-up sensors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimulateSettings {
+    /// At least 1.
+    pub devices: u32,
+    /// Between two rows of a device.
+    pub interval: Duration,
+    pub seed: u64,
+    /// The source ends after so many.
+    pub rows_max: Option<u64>,
+    /// How many of all rows, from 0 to 1, are left out, come late, come twice.
+    pub gaps: f64,
+    pub late: f64,
+    pub late_by: Duration,
+    pub duplicates: f64,
+    pub fields: Vec<SimulatedField>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// Ended by LF, CR LF or CR.
-    Line,
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimulatedField {
+    pub name: String,
+    pub shape: Shape,
+    pub min: f64,
+    pub max: f64,
+    pub period: Duration,
+}
+
+/// How a simulated value goes between its least and its greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Sine,
+    RandomWalk,
+    /// Four levels a period.
+    Steps,
+    Sawtooth,
+    /// One more each time, from the least on.
+    Counter,
 }
 
 #[derive(Clone, Debug)]

@@ -33,6 +33,19 @@ type = "mqtt"
 format = "line_protocol"
 [source.files]
 type = "file"
+[source.delimiter]
+type = "stdin"
+framing = { type = "delimiter" }
+checksum = {}
+[source.line]
+type = "stdin"
+framing = { type = "line" }
+[source.fixed]
+type = "stdin"
+framing = { type = "fixed" }
+[source.length]
+type = "stdin"
+framing = { type = "length", width = 1 }
 [table.a]
 [query.a]
 emit_every = "1s"
@@ -64,6 +77,8 @@ fn documented_keys() -> BTreeSet<String> {
     let kinds = [
         ("## `[gateway]`", "gateway"),
         ("## `[source.<name>]`", "source.*"),
+        ("### `framing`", "source.*.framing"),
+        ("### `checksum`", "source.*.checksum"),
         ("### `layout`", "source.*.layout"),
         ("### `bits`", "source.*.layout.bits"),
         ("## `[table.<name>]`", "table.*"),

@@ -15,6 +15,18 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// A file's contents.
 pub struct Decompressed<R: Read> {
     form: Form<R>,
+    /// Of a zstd frame, in bytes; the decoder's own limit if none.
+    window_bytes_max: Option<u64>,
+}
+
+/// Whether the bytes begin as gzip does.
+pub fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&GZIP)
+}
+
+/// Whether the bytes begin as a frame of zstd does.
+pub fn is_zstd(bytes: &[u8]) -> bool {
+    bytes.starts_with(&ZSTD)
 }
 
 enum Form<R: Read> {
@@ -29,17 +41,26 @@ enum Form<R: Read> {
 
 impl<R: Read> Decompressed<R> {
     pub fn new(input: R) -> Decompressed<R> {
-        Decompressed { form: Form::Unknown(BufReader::with_capacity(BUFFER_BYTES, input)) }
+        Decompressed { form: Form::Unknown(BufReader::with_capacity(BUFFER_BYTES, input)), window_bytes_max: None }
+    }
+
+    /// The same for a short input that may be hostile: a zstd frame cannot have more than `window_bytes_max` set aside for it.
+    pub fn within(input: R, window_bytes_max: u64) -> Decompressed<R> {
+        Decompressed { window_bytes_max: Some(window_bytes_max), ..Decompressed::new(input) }
     }
 
     /// Looks at the first bytes. A pipe may give fewer at a time than these, and is then taken as it comes.
-    fn recognise(mut input: BufReader<R>) -> io::Result<Form<R>> {
+    fn recognise(mut input: BufReader<R>, window_bytes_max: Option<u64>) -> io::Result<Form<R>> {
         let beginning = input.fill_buf()?;
         if beginning.starts_with(&GZIP) {
             return Ok(Form::Gzip(Box::new(MultiGzDecoder::new(input))));
         }
         if beginning.starts_with(&ZSTD) {
-            return next_frame(input, Box::new(FrameDecoder::new()));
+            let mut decoder = FrameDecoder::new();
+            if let Some(bytes) = window_bytes_max {
+                decoder.set_max_window_size(bytes);
+            }
+            return next_frame(input, Box::new(decoder));
         }
         Ok(Form::Plain(input))
     }
@@ -85,7 +106,7 @@ impl<R: Read> Read for Decompressed<R> {
                 return Ok(count);
             }
             self.form = match std::mem::replace(&mut self.form, Form::Ended) {
-                Form::Unknown(input) => Decompressed::recognise(input)?,
+                Form::Unknown(input) => Decompressed::recognise(input, self.window_bytes_max)?,
                 Form::Zstd(input, decoder) => next_frame(input, decoder)?,
                 other => other,
             };

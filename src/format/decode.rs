@@ -3,12 +3,12 @@
 //! A payload is taken whole or not at all: one bad element of an array makes it a bad record, as in Spark. Rows that are well formed but
 //! may not be counted, for want of an event time or because of it, are left out and reported one by one.
 //!
-//! Limits: payloads of [`PAYLOAD_BYTES_MAX`]; [`REFUSED_LISTED_MAX`] refused rows of a payload are reported one by one.
-
-use std::ops::Range;
+//! Limits: payloads of [`PAYLOAD_BYTES_MAX`].
 
 use super::convert::Converter;
+use super::decoded::{BadRecord, Decoded, RefusedReason};
 use super::dictionary::{Interner, TextHasher};
+use super::expand::Expander;
 use super::json::scan::Fault;
 use super::json::{JsonReader, ReadRow};
 use super::open_table::{self, OpenTable, TableFull};
@@ -23,9 +23,6 @@ use crate::types::DataType;
 
 /// Bytes in a payload; sources have their own, lower limit.
 pub const PAYLOAD_BYTES_MAX: usize = 64 << 20;
-
-/// Refused rows of one payload that are reported one by one; the others are counted.
-pub const REFUSED_LISTED_MAX: usize = 64;
 
 /// The settings cannot be decoded by.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,72 +61,6 @@ pub struct Message<'a> {
     pub retained: bool,
 }
 
-/// What a message gave.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Decoded {
-    /// Rows added to the table.
-    pub rows: usize,
-    /// Fields that did not fit their column and became NULL.
-    pub nulled_fields: usize,
-    /// Rows without event time, whatever became of them.
-    pub untimed_rows: usize,
-    /// The payload was a bad record and was read as one row of NULLs.
-    pub null_row: bool,
-    /// Rows left out, for the dead letters: the first [`REFUSED_LISTED_MAX`].
-    pub refused: Vec<RefusedRow>,
-    /// Rows left out, all of them.
-    pub refused_rows: usize,
-}
-
-/// A row that was well formed and is not counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedRow {
-    /// Where it stands in the payload.
-    pub bytes: Range<usize>,
-    pub reason: RefusedReason,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedReason {
-    #[error("the event time is missing or could not be read")]
-    EventTimeMissing,
-    #[error("the event time is {} s further ahead than allowed", ahead_us / 1_000_000)]
-    Future { ahead_us: i64 },
-}
-
-/// A message that gave no rows.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadRecord {
-    #[error("{what} (byte {at} of the payload)")]
-    Malformed { what: &'static str, at: usize },
-    #[error("the topic matches none of the source's topics")]
-    Topic,
-    #[error("the payload has more rows or text than a batch holds")]
-    TooLarge,
-    /// Not the message's fault: close the batch and decode it again.
-    #[error("the batch is full")]
-    TableFull,
-}
-
-impl BadRecord {
-    /// Whether the message is for the dead letters; if not, it is to be decoded again into an empty table.
-    pub fn is_dead_letter(&self) -> bool {
-        *self != BadRecord::TableFull
-    }
-}
-
-impl From<Fault> for BadRecord {
-    fn from(fault: Fault) -> BadRecord {
-        BadRecord::Malformed { what: fault.what, at: fault.at }
-    }
-}
-
-impl From<TableFull> for BadRecord {
-    fn from(_: TableFull) -> BadRecord {
-        BadRecord::TableFull
-    }
-}
-
 /// Where a needed column is fed from.
 enum Feed {
     Slot(usize),
@@ -157,6 +88,7 @@ enum Reader {
 
 /// Decodes the messages of one source. Belongs to one [`OpenTable`] at a time: the dictionaries' generations count from 0 in each decoder.
 pub struct Decoder {
+    expander: Option<Expander>,
     reader: Reader,
     converter: Converter,
     rows: RowWriter,
@@ -203,6 +135,7 @@ impl Decoder {
         };
         let topics = (!layout.topic.is_empty()).then(|| TopicCache::new(settings.patterns.clone(), layout.topic, hasher));
         Ok(Decoder {
+            expander: settings.compression.map(Expander::new),
             reader,
             converter: Converter::new(coerce, settings.timestamp_unit, zone.clone()),
             rows: RowWriter {
@@ -231,6 +164,23 @@ impl Decoder {
 
     /// Adds the message's rows to `table`; on an error the table is as before.
     pub fn decode(&mut self, message: &Message, table: &mut OpenTable) -> Result<Decoded, BadRecord> {
+        let Some(mut expander) = self.expander.take() else { return self.decode_plain(message, table) };
+        let result = match expander.expand(message.payload) {
+            Ok(()) => self.decode_plain(&Message { payload: expander.expanded(), ..*message }, table),
+            // Nothing is a bad record in every format, so that it becomes the row of NULLs.
+            Err(_) if self.bad_records == BadRecords::NullRow => self.decode_plain(&Message { payload: b"", ..*message }, table),
+            Err(bad) => Err(bad),
+        };
+        self.expander = Some(expander);
+        result
+    }
+
+    /// The bytes that the last message's rows were read from: its payload, or what that expanded to.
+    pub fn read_from<'p>(&'p self, payload: &'p [u8]) -> &'p [u8] {
+        self.expander.as_ref().map_or(payload, Expander::expanded)
+    }
+
+    fn decode_plain(&mut self, message: &Message, table: &mut OpenTable) -> Result<Decoded, BadRecord> {
         let rows_before = table.rows();
         if rows_before == 0 {
             self.rows.begin_table(table);
@@ -484,14 +434,5 @@ impl RowWriter {
             }
         }
         Ok(nulled)
-    }
-}
-
-impl Decoded {
-    fn refuse(&mut self, row: &ReadRow, reason: RefusedReason) {
-        self.refused_rows += 1;
-        if self.refused.len() < REFUSED_LISTED_MAX {
-            self.refused.push(RefusedRow { bytes: row.start..row.end, reason });
-        }
     }
 }

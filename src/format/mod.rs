@@ -8,8 +8,10 @@ pub mod compressed;
 mod convert;
 pub mod csv;
 mod decode;
+mod decoded;
 mod dictionary;
 mod encode;
+mod expand;
 mod json;
 mod number;
 mod open_table;
@@ -24,8 +26,10 @@ mod transcoded;
 mod value;
 mod words;
 
-pub use decode::{BadRecord, Decoded, Decoder, FormatError, Message, PAYLOAD_BYTES_MAX, REFUSED_LISTED_MAX, RefusedReason, RefusedRow};
+pub use decode::{Decoder, FormatError, Message, PAYLOAD_BYTES_MAX};
+pub use decoded::{BadRecord, Decoded, REFUSED_LISTED_MAX, RefusedReason, RefusedRow};
 pub use encode::{encode_result, encode_row, encode_row_within, write_interval, write_string, write_value};
+pub use expand::{Compression, CompressionMethod};
 pub use open_table::{COLUMN_TEXT_BYTES_MAX, OpenTable};
 pub use records::Records;
 pub use topic_name::{TOPIC_BYTES_MAX, TopicError, TopicPart, TopicTemplate, write_topic};
@@ -51,6 +55,7 @@ pub fn check_pattern(pattern: &str) -> Result<(), String> {
 #[derive(Clone, Debug)]
 pub struct DecodeSettings {
     pub format: Format,
+    pub compression: Option<Compression>,
     pub columns: Vec<ColumnLayout>,
     /// The topic patterns that columns are captured from; all have the same captures.
     pub patterns: Vec<TopicPattern>,

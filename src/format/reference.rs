@@ -132,6 +132,7 @@ fn read_json(
         origin: Origin::Payload(path.clone()),
     };
     let decode = DecodeSettings {
+        compression: None,
         format: Format::Json,
         columns: settings.fields.iter().zip(paths).map(layout).collect(),
         patterns: Vec::new(),

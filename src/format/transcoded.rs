@@ -1,7 +1,8 @@
 //! Payloads of a format that is not JSON: its rows, written as JSON, through the JSON reader, with the places that they have in the payload.
 
 use super::convert::Converter;
-use super::decode::{BadRecord, Message};
+use super::decode::Message;
+use super::decoded::BadRecord;
 use super::json::{JsonReader, ReadRow};
 use super::records::Records;
 use super::transcode::Transcoder;

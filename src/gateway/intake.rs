@@ -253,8 +253,8 @@ impl Intake {
                 self.status.nulled_fields += decoded.nulled_fields as u64;
                 self.status.rejected += (decoded.refused_rows - decoded.refused.len()) as u64;
                 for refused in decoded.refused {
-                    let row = payload.get(refused.bytes).unwrap_or(payload);
-                    self.reject(origin, row, row.len(), refused.reason.to_string(), stamp, letters);
+                    let row = self.decoder.read_from(payload).get(refused.bytes).unwrap_or(payload).to_vec();
+                    self.reject(origin, &row, row.len(), refused.reason.to_string(), stamp, letters);
                 }
             }
             Err(bad) if bad.is_dead_letter() || self.open.rows() == 0 => {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, Position};
 
-use super::limits::{ARRAY_MAX, STRING_BYTES_MAX};
+use super::limits::{ARRAY_MAX, Budget, STRING_BYTES_MAX};
 
 type Checked<T> = Result<T, Box<EvalAltResult>>;
 
@@ -53,7 +53,7 @@ impl Timeouts {
     }
 }
 
-pub fn register(engine: &mut Engine, timeouts: &Timeouts) {
+pub fn register(engine: &mut Engine, timeouts: &Timeouts, budget: &Budget) {
     let own = timeouts.clone();
     engine.register_fn("timeout_at", move |at_us: i64| own.at(at_us));
     let own = timeouts.clone();
@@ -68,7 +68,12 @@ pub fn register(engine: &mut Engine, timeouts: &Timeouts) {
     }
     #[cfg(test)]
     engine.register_fn("panic", || -> () { panic!("as a fault of the interpreter would") });
-    engine.register_fn("pad", pad).register_fn("pad", pad_array);
+    let own = budget.clone();
+    engine.register_fn("pad", move |text: &mut ImmutableString, chars_min: i64, with: &str| {
+        own.charge(u64::try_from(chars_min).unwrap_or(0).min(STRING_BYTES_MAX as u64) / 16)?;
+        pad(text, chars_min, with)
+    });
+    engine.register_fn("pad", pad_array);
     engine.register_fn("format_time", format_time);
     engine.register_fn("is_null", |value: Dynamic| value.is_unit());
 }

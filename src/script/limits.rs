@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rhai::Engine;
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage, BasicStringPackage,
     LogicPackage, MoreStringPackage, Package,
 };
+use rhai::{Engine, EvalAltResult, Position};
 
 /// Bytes of a script's text.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -26,7 +26,7 @@ pub const ARRAY_MAX: usize = 1_000;
 pub const MAP_MAX: usize = 2_000;
 
 /// Bytes of all text in one value.
-pub const STRING_BYTES_MAX: usize = 128 * 1024;
+pub const STRING_BYTES_MAX: usize = 32 * 1024;
 
 /// Functions that have called each other.
 pub const CALLS_DEPTH_MAX: usize = 12;
@@ -59,6 +59,13 @@ impl Budget {
 
     pub fn left(&self) -> u64 {
         self.left.load(Ordering::Relaxed)
+    }
+
+    /// Takes off what a native function is about to do.
+    pub fn charge(&self, operations: u64) -> Result<(), Box<EvalAltResult>> {
+        let left = self.left.load(Ordering::Relaxed);
+        self.left.store(left.saturating_sub(operations), Ordering::Relaxed);
+        if left > operations { Ok(()) } else { Err(Box::new(EvalAltResult::ErrorTerminated(USED_UP.into(), Position::NONE))) }
     }
 
     /// Whether one more operation may be done.

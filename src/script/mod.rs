@@ -1,11 +1,12 @@
 //! Scripts in Rhai: the state functions of queries and the user's own SQL functions. No IO, no clock, no random numbers: equal arguments
 //! give equal results.
 //!
-//! `limits` (what a call may use), `library` (what scripts can call besides Rhai's own), `convert` (SQL values and a script's), `kept` (a
+//! `limits` (what a call may use), `library` (what scripts can call besides Rhai's own), `charged` (Rhai's own that do much at once), `convert` (SQL values and a script's), `kept` (a
 //! key's state as bytes), `error`.
 //!
 //! Limits: see the constants of `limits` and `kept`. Running out of one ends the call with an error, and nothing has happened.
 
+mod charged;
 mod convert;
 mod error;
 mod kept;
@@ -32,7 +33,7 @@ use limits::Budget;
 const ROWS_PER_CALL_MAX: usize = 250;
 
 /// Bytes of text in the rows of one call, unless a single row has more.
-const TEXT_PER_CALL_MAX: usize = limits::STRING_BYTES_MAX / 4;
+const TEXT_PER_CALL_MAX: usize = limits::STRING_BYTES_MAX / 2;
 
 /// A compiled script. Calls are independent of each other: it keeps nothing between them.
 pub struct Script {
@@ -90,7 +91,8 @@ impl Script {
         let budget = Budget::default();
         let timeouts = Timeouts::default();
         let mut engine = limits::interpreter(&budget);
-        library::register(&mut engine, &timeouts);
+        charged::register(&mut engine, &budget);
+        library::register(&mut engine, &timeouts, &budget);
         let ast = engine.compile(text)?;
         Ok(Script { engine, ast, budget, timeouts })
     }

@@ -231,3 +231,38 @@ fn scalar_functions_take_and_give_values() {
     );
     assert_eq!(script.check_function("dew", &["t"]).unwrap_err(), "the script has no function fn dew(t)");
 }
+
+/// One call of a native function must not be work without measure.
+#[test]
+fn what_works_on_much_counts_for_much() {
+    let operations = |body: &str| {
+        let setup = "let s = \"\"; s.pad(16000, \"ö\"); let m = #{}; for i in 0..900 { m[`k${i}`] = i; }";
+        let script = Script::compile(&format!("fn f() {{ {setup} for i in 0..20 {{ {body} }} }}")).unwrap();
+        script.budget.begin(1_000_000);
+        let result = script.call("f", Vec::new());
+        assert!(result.is_ok(), "{body}: {result:?}");
+        1_000_000 - script.budget.left()
+    };
+    let nothing = operations("let t = s;");
+    for body in ["s.crop(0);", "s.sub_string(5);", "s.sub_string(1..=3);", "s.to_upper();", "s.make_lower();", "s.replace('ö', 'ü');"] {
+        assert!(operations(body) > nothing + 20 * 32_000 / 128, "{body}");
+    }
+    for body in ["m + m;", "m.mixin(m);", "m.fill_with(m);", "m += m;"] {
+        assert!(operations(body) > nothing + 20 * 1_800 / 4, "{body}");
+    }
+}
+
+#[test]
+fn nothing_larger_than_the_limits_is_made() {
+    for body in [
+        "let s = \"\"; s.pad(30000, \"x\"); s.replace(\"x\", s);",
+        "let s = \"\"; s.pad(30000, \"x\"); s.replace('x', s);",
+        "let s = \"\"; s.pad(30000, \"x\"); s.replace(\"\", s);",
+        "let s = \"\"; s.pad(30000, \"x\"); loop { s.sub_string(0); }",
+        "let s = \"\"; s.pad(30000, \"x\"); loop { s.crop(0); }",
+        "let s = \"\"; s.pad(30000, \"x\"); while true { try { s.to_upper(); } catch { } }",
+    ] {
+        let error = run(body, &[]).unwrap_err();
+        assert!(error.limit, "{body}: {error}");
+    }
+}

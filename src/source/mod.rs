@@ -1,9 +1,11 @@
 //! Inputs: one file a kind of source. A source hands what it reads to the core and acknowledges what the core has made durable.
 
 mod file;
-mod framing;
+pub mod framing;
 mod link;
 mod mqtt;
+mod sensors;
+mod simulate;
 mod stdin;
 
 pub use crate::mqtt::driver::SourceControl;
@@ -42,7 +44,6 @@ pub async fn run(
     events: mpsc::Sender<Event>,
     control: watch::Receiver<SourceControl>,
 ) -> Outcome {
-    let frame_bytes_max = settings.payload_bytes_max;
     let link = |events, control| Link::new(source, &settings.name, intake_bytes_max, stored.positions.clone(), events, control);
     let done = match &settings.kind {
         SourceKind::Mqtt(_) => {
@@ -50,7 +51,8 @@ pub async fn run(
             Err(Leave)
         }
         SourceKind::File(files) => file::run(settings, files, link(events, control)).await,
-        SourceKind::Stdin => stdin::run(frame_bytes_max, link(events, control)).await,
+        SourceKind::Stdin(framing) => stdin::run(framing, link(events, control)).await,
+        SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
     };
     if done.is_ok() { Outcome::Ended } else { Outcome::Left }
 }

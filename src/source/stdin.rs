@@ -1,21 +1,23 @@
-//! Standard input, line by line, to its end.
+//! Standard input, frame by frame, to its end.
 //!
 //! A pipe cannot be read again: what was read and is not durable when the process is killed is lost. At the end of the input the source waits until
 //! all of it is durable, and ends.
 
 use std::io::Read;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::framing::Framer;
 use super::link::{Leave, Link};
-use crate::config::settings::{Framing, FramingSettings};
+use crate::config::settings::FramingSettings;
 
 const READ_BYTES: usize = 64 * 1024;
 /// Reads that may wait for the core: one being taken, one being made.
 const READS_MAX: usize = 1;
 
-pub async fn run(frame_bytes_max: usize, mut link: Link) -> Result<(), Leave> {
+pub async fn run(framing: &FramingSettings, mut link: Link) -> Result<(), Leave> {
     let (tell, mut reads) = mpsc::channel(READS_MAX);
     // A thread of its own, since a read of standard input cannot be called off: it may outlive the task, and ends with the process.
     if let Err(error) = std::thread::Builder::new().name("stdin".to_owned()).spawn(move || read_all(std::io::stdin().lock(), &tell)) {
@@ -23,22 +25,37 @@ pub async fn run(frame_bytes_max: usize, mut link: Link) -> Result<(), Leave> {
         return link.finish().await;
     }
     link.opened("reading standard input").await?;
-    let mut framer = Framer::new(&FramingSettings { framing: Framing::Line, frame_bytes_max });
+    let began = Instant::now();
+    let now_us = || began.elapsed().as_micros() as u64;
+    let mut framer = Framer::new(framing);
     loop {
+        let silent = framer.deadline_us().map(|deadline_us| began + Duration::from_micros(deadline_us));
         let read = tokio::select! {
             biased;
             leave = link.left() => return Err(leave),
-            read = reads.recv() => read,
+            read = reads.recv() => Some(read),
+            () = sleep_until(silent) => None,
         };
         let mut frames = Vec::new();
         match &read {
-            Some(bytes) => framer.push(bytes, &mut frames),
-            None => framer.end(&mut frames),
+            Some(Some(bytes)) => framer.push(bytes, now_us(), &mut frames),
+            Some(None) => framer.end(&mut frames),
+            None => framer.tick(now_us(), &mut frames),
         }
-        link.send(frames.into_iter().map(|content| (None, content)).collect(), Vec::new()).await?;
-        if read.is_none() {
+        if !frames.is_empty() {
+            link.send(frames.into_iter().map(|content| (None, content)).collect(), Vec::new()).await?;
+        }
+        if read == Some(None) {
             return link.finish().await;
         }
+    }
+}
+
+/// Never completes without a time.
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

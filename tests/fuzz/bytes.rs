@@ -8,7 +8,8 @@ use tidemill::batch_query::{FileTable, NamedFile, OutputFormat, TableFiles, run}
 use tidemill::config::Environment;
 use tidemill::format::csv::{CsvBadRecords, CsvHeader, CsvSettings, read_csv};
 use tidemill::format::{
-    BadRecords, Coerce, ColumnLayout, DecodeSettings, Decoder, EventTimeMissing, Format, Message, OpenTable, Origin, TimestampUnit,
+    BadRecords, Coerce, ColumnLayout, Compression, CompressionMethod, DecodeSettings, Decoder, EventTimeMissing, Format, Message,
+    OpenTable, Origin, TimestampUnit,
 };
 use tidemill::plan::OutputMode;
 use tidemill::query_test::{QueryCase, RunOptions, check};
@@ -44,7 +45,9 @@ fn decode_settings(random: &mut Random) -> Option<DecodeSettings> {
         data_type: column.data_type,
         origin: Origin::Payload(if json { column.path } else { Vec::new() }),
     };
+    let compressed = random.below(4) == 0;
     Some(DecodeSettings {
+        compression: compressed.then_some(Compression { method: CompressionMethod::Auto, expanded_bytes_max: 1 << 16 }),
         format: if json { Format::Json } else { Format::Value },
         columns: columns.into_iter().take(if json { usize::MAX } else { 1 }).map(layout).collect(),
         patterns: Vec::new(),
@@ -71,7 +74,11 @@ pub fn payloads(random: &mut Random, watch: &Watch) {
     let Ok(mut decoder) = Decoder::new(&settings, &needed, 7) else { return };
     let mut open = OpenTable::new(&settings, &needed);
     for _ in 0..8 {
-        let payload = mutate::bytes(sample.unwrap_or(mutate::pick(PAYLOADS, random).as_bytes()), random);
+        let payload = sample.unwrap_or(mutate::pick(PAYLOADS, random).as_bytes());
+        let payload = match settings.compression {
+            Some(_) => mutate::bytes(&packed(payload, random), random),
+            None => mutate::bytes(payload, random),
+        };
         watch.works_on(&String::from_utf8_lossy(&payload));
         let before = open.rows();
         let decoded = decoder.decode(&Message { topic: "", place: None, payload: &payload, arrived_us: 0, retained: false }, &mut open);
@@ -172,22 +179,25 @@ fn copy(from: &Path, to: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// Compressed files through a whole query, damaged.
+fn packed(plain: &[u8], random: &mut Random) -> Vec<u8> {
+    match random.below(3) {
+        0 => plain.to_vec(),
+        1 => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(plain).unwrap();
+            encoder.finish().unwrap()
+        }
+        _ => ruzstd::encoding::compress_to_vec(plain, ruzstd::encoding::CompressionLevel::Fastest),
+    }
+}
+
 pub fn compressed(random: &mut Random, watch: &Watch) {
     let csv = random.below(2) == 0;
     let mut plain = mutate::pick(if csv { CSVS } else { PAYLOADS }, random).as_bytes().repeat(1 + random.below(40) as usize);
     if random.below(2) == 0 {
         plain = mutate::bytes(&plain, random);
     }
-    let packed = match random.below(3) {
-        0 => plain,
-        1 => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            encoder.write_all(&plain).unwrap();
-            encoder.finish().unwrap()
-        }
-        _ => ruzstd::encoding::compress_to_vec(&plain[..], ruzstd::encoding::CompressionLevel::Fastest),
-    };
-    let bytes = mutate::bytes(&packed, random);
+    let bytes = mutate::bytes(&packed(&plain, random), random);
     watch.works_on(&format!("{bytes:?}"));
     let Ok(columns) = parse_schema(mutate::pick(SCHEMAS, random)) else { return };
     let table = match csv {

@@ -7,6 +7,7 @@
 mod bytes;
 mod engine;
 mod formats;
+mod framing;
 mod grammar;
 mod mutate;
 mod queries;
@@ -50,6 +51,11 @@ fn stored_state_is_taken_up_or_refused() {
 #[test]
 fn payloads_and_files_are_read_or_refused() {
     iterate("payloads", bytes::payloads);
+}
+
+#[test]
+fn streams_are_framed_whatever_the_cuts() {
+    iterate("framing", framing::framing);
 }
 
 #[test]

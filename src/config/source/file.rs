@@ -54,6 +54,10 @@ pub fn read(context: &mut Context, reader: &mut Reader, format: &mut Format) -> 
         );
     }
     check_format(context, reader, format);
+    if reader.has("compression") && !reader.is_text("compression", "none") {
+        let help = "remove the key: `compression` is for single payloads, and here a payload is a line";
+        context.error(reader.key_place("compression"), "compressed files are told by their names, .gz and .zst", help);
+    }
     let path = path?;
     let csv = match format {
         Format::Csv(settings) => {

@@ -3,15 +3,19 @@
 mod columns;
 mod file;
 mod mqtt;
+mod simulate;
 
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::format;
+use super::framing::{self, Medium};
 use super::reader::{Context, Reader, shown};
 use super::settings::{FileMode, SourceKind, SourceSettings};
 use super::units::DURATION_MAX;
-use crate::format::{BadRecords, Coerce, ColumnLayout, DecodeSettings, EventTimeMissing, Format, Origin, TimestampUnit};
+use crate::format::{
+    BadRecords, Coerce, ColumnLayout, Compression, CompressionMethod, DecodeSettings, EventTimeMissing, Format, Origin, TimestampUnit,
+};
 use crate::plan::{EventTime, TableSchema};
 use columns::{columns, dedup, event_time, table_column};
 use mqtt::Topics;
@@ -20,6 +24,7 @@ const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 const FUTURE_DEFAULT: Duration = Duration::from_secs(86_400);
 const PAYLOAD_BYTES_DEFAULT: u64 = 256 << 10;
 const PAYLOAD_BYTES_MAX: u64 = 16 << 20;
+const EXPANDED_BYTES_DEFAULT: u64 = 4 << 20;
 
 pub const TIMESTAMP_UNITS: [(&str, TimestampUnit); 3] =
     [("s", TimestampUnit::Seconds), ("ms", TimestampUnit::Millis), ("us", TimestampUnit::Micros)];
@@ -33,13 +38,17 @@ const EVENT_TIME_MISSING: [(&str, EventTimeMissing); 3] =
 enum SourceType {
     Mqtt,
     Stdin,
+    Simulate,
     File,
 }
 
-const TYPES: [(&str, SourceType); 3] = [("mqtt", SourceType::Mqtt), ("stdin", SourceType::Stdin), ("file", SourceType::File)];
+const TYPES: [(&str, SourceType); 4] =
+    [("mqtt", SourceType::Mqtt), ("stdin", SourceType::Stdin), ("simulate", SourceType::Simulate), ("file", SourceType::File)];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 19] = [
+const ELSEWHERE: [(&str, &str); 30] = [
+    ("framing", "sources that read bytes, not messages"),
+    ("checksum", "sources that read bytes, not messages"),
     ("broker", "sources of type \"mqtt\""),
     ("topics", "sources of type \"mqtt\""),
     ("qos", "sources of type \"mqtt\""),
@@ -59,6 +68,15 @@ const ELSEWHERE: [(&str, &str); 19] = [
     ("start_at", "sources of type \"file\""),
     ("check_interval", "sources of type \"file\""),
     ("multi_line", "sources of type \"file\""),
+    ("devices", "sources of type \"simulate\""),
+    ("interval", "sources of type \"simulate\""),
+    ("seed", "sources of type \"simulate\""),
+    ("rows", "sources of type \"simulate\""),
+    ("gaps", "sources of type \"simulate\""),
+    ("late", "sources of type \"simulate\""),
+    ("late_by", "sources of type \"simulate\""),
+    ("duplicates", "sources of type \"simulate\""),
+    ("fields", "sources of type \"simulate\""),
 ];
 
 /// A source that could be read.
@@ -80,13 +98,17 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         return None;
     }
     let source_type = known_type.unwrap_or(SourceType::Mqtt);
+    let payload_bytes_max = reader.size(context, "max_payload", 16..=PAYLOAD_BYTES_MAX).unwrap_or(PAYLOAD_BYTES_DEFAULT) as usize;
     let mut format = format::read(context, &mut reader);
     let (kind, topics) = match source_type {
         SourceType::Mqtt => mqtt::read(context, name, &mut reader, gateway).unzip(),
-        SourceType::Stdin => (Some(SourceKind::Stdin), None),
+        SourceType::Stdin => (Some(SourceKind::Stdin(framing::read(context, &mut reader, Medium::Stream, payload_bytes_max))), None),
+        SourceType::Simulate => (simulate::read(context, &mut reader), None),
         SourceType::File => (file::read(context, &mut reader, &mut format).map(|file| SourceKind::File(Box::new(file))), None),
     };
-    let payload_bytes_max = reader.size(context, "max_payload", 16..=PAYLOAD_BYTES_MAX).unwrap_or(PAYLOAD_BYTES_DEFAULT);
+    if source_type == SourceType::Simulate && format != Format::Json {
+        context.error(reader.value_place("format"), "simulated sensors speak JSON", "remove `format`");
+    }
     let columns = columns(context, &mut reader, source_type, &format, topics.as_ref());
     let watermark = reader.duration(context, "watermark", Duration::ZERO..=DURATION_MAX);
     let event_time = event_time(context, &mut reader, columns.as_deref());
@@ -117,8 +139,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         columns: columns.iter().map(table_column).collect(),
         event_time: Some(EventTime { column: event_column, delay_us: delay.map(|delay| delay.as_micros() as i64) }),
     };
-    let settings =
-        SourceSettings { name: name.to_owned(), kind, decode, payload_bytes_max: payload_bytes_max as usize, idle_timeout, max_future };
+    let settings = SourceSettings { name: name.to_owned(), kind, decode, payload_bytes_max, idle_timeout, max_future };
     Some(Source { settings, schema, dedup, place })
 }
 
@@ -147,7 +168,9 @@ fn decode_settings(
         let help = "without event_time every row has its arrival time: name the column, or remove the key";
         context.error(reader.key_place("event_time_missing"), "`event_time_missing` without `event_time`", help);
     }
+    let compression = compression(context, reader);
     Some(DecodeSettings {
+        compression,
         format,
         columns: columns?,
         patterns: topics.map(|topics| topics.patterns.clone()).unwrap_or_default(),
@@ -158,6 +181,26 @@ fn decode_settings(
         event_time: None,
         event_time_missing,
     })
+}
+
+/// `compression` and `max_expanded`.
+fn compression(context: &mut Context, reader: &mut Reader) -> Option<Compression> {
+    const METHODS: [(&str, Option<CompressionMethod>); 4] = [
+        ("none", None),
+        ("gzip", Some(CompressionMethod::Gzip)),
+        ("zstd", Some(CompressionMethod::Zstd)),
+        ("auto", Some(CompressionMethod::Auto)),
+    ];
+    let method = reader.choice(context, "compression", &METHODS).flatten();
+    let expanded_bytes_max = reader.size(context, "max_expanded", 16..=PAYLOAD_BYTES_MAX).unwrap_or(EXPANDED_BYTES_DEFAULT) as usize;
+    if method.is_none() && reader.has("max_expanded") {
+        context.error(
+            reader.key_place("max_expanded"),
+            "`max_expanded` without `compression`",
+            "remove it, or say how payloads are compressed",
+        );
+    }
+    method.map(|method| Compression { method, expanded_bytes_max })
 }
 
 /// `max_future`, by default a day; "off" for none.

@@ -27,6 +27,7 @@ fn settings(schema: &str) -> DecodeSettings {
         ColumnLayout { name: name.into(), data_type, origin: Origin::Payload(name.split('.').map(String::from).collect()) }
     };
     DecodeSettings {
+        compression: None,
         format: Format::Json,
         columns: schema.split(',').map(column).collect(),
         patterns: Vec::new(),

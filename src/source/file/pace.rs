@@ -68,6 +68,7 @@ mod tests {
             |name: &str, data_type| ColumnLayout { name: name.to_owned(), data_type, origin: Origin::Payload(vec![name.to_owned()]) };
         let settings = DecodeSettings {
             format: Format::Json,
+            compression: None,
             columns: vec![column("v", DataType::Double), column("ts", DataType::Timestamp)],
             patterns: Vec::new(),
             timestamp_unit: TimestampUnit::Seconds,

@@ -2,4 +2,7 @@
 
 mod files;
 mod frames;
+mod framing;
+mod framing_examples;
+mod simulate;
 mod stdin;
