@@ -77,6 +77,7 @@ fn documented_keys() -> BTreeSet<String> {
     let kinds = [
         ("## `[gateway]`", "gateway"),
         ("## `[source.<name>]`", "source.*"),
+        ("### Files", "source.*"),
         ("### `framing`", "source.*.framing"),
         ("### `checksum`", "source.*.checksum"),
         ("### `layout`", "source.*.layout"),

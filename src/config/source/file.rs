@@ -26,7 +26,7 @@ enum Mode {
 /// Reads the keys that only this type has. `format` becomes that of what is handed on, a line or a record each.
 pub fn read(context: &mut Context, reader: &mut Reader, format: &mut Format) -> Option<FileSourceSettings> {
     reader.require(context, "path", "\"readings/*.csv\"");
-    reader.require(context, "mode", "\"read\", to read what is there and end; \"follow\", new files; or \"tail\", growing ones");
+    reader.require(context, "mode", "\"read\", or \"follow\" for new files, \"tail\" for growing ones");
     let path = reader.text(context, "path");
     let mode = reader.choice(context, "mode", &[("read", Mode::Read), ("follow", Mode::Follow), ("tail", Mode::Tail)]);
     let recorded = reader.choice(context, "pace", &[("full", false), ("recorded", true)]).unwrap_or(false);
