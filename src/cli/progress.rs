@@ -13,6 +13,9 @@ const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const BAR_CHARS: u64 = 24;
 const ERASE: &str = "\r\x1b[K";
 
+/// Takes what is to be shown.
+type Terminal = Box<dyn Fn(&str)>;
+
 /// The line, shared by whatever reads and writes.
 #[derive(Clone)]
 pub struct Progress {
@@ -20,7 +23,9 @@ pub struct Progress {
 }
 
 struct Shared {
-    is_terminal: bool,
+    /// Where the line goes; `None` where nobody would see it.
+    terminal: Option<Terminal>,
+    again_after: Duration,
     /// Of all files, as they lie on disk; 0 where that is not known.
     total_bytes: Cell<u64>,
     read_bytes: Cell<u64>,
@@ -32,12 +37,18 @@ struct Shared {
 impl Progress {
     /// `total_bytes`: of all that is to be read; 0 where that is not known.
     pub fn new(total_bytes: u64) -> Progress {
+        let terminal = io::stderr().is_terminal().then(|| Box::new(say) as Terminal);
+        Progress::on(terminal, total_bytes, FIRST_AFTER, AGAIN_AFTER)
+    }
+
+    fn on(terminal: Option<Terminal>, total_bytes: u64, first_after: Duration, again_after: Duration) -> Progress {
         let shared = Shared {
-            is_terminal: io::stderr().is_terminal(),
+            terminal,
+            again_after,
             total_bytes: Cell::new(total_bytes),
             read_bytes: Cell::new(0),
             file: RefCell::new(String::new()),
-            next: Cell::new(Instant::now() + FIRST_AFTER),
+            next: Cell::new(Instant::now() + first_after),
             shown: Cell::new(false),
         };
         Progress { shared: Rc::new(shared) }
@@ -56,8 +67,10 @@ impl Progress {
 
     /// Takes the line away.
     pub fn clear(&self) {
-        if self.shared.shown.replace(false) {
-            say(ERASE);
+        if let Some(terminal) = &self.shared.terminal
+            && self.shared.shown.replace(false)
+        {
+            terminal(ERASE);
         }
     }
 
@@ -65,10 +78,12 @@ impl Progress {
         let shared = &*self.shared;
         shared.read_bytes.set(shared.read_bytes.get() + bytes as u64);
         let now = Instant::now();
-        if shared.is_terminal && now >= shared.next.get() {
-            shared.next.set(now + AGAIN_AFTER);
+        if let Some(terminal) = &shared.terminal
+            && now >= shared.next.get()
+        {
+            shared.next.set(now + shared.again_after);
             shared.shown.set(true);
-            say(&format!("{ERASE}{}", line(&shared.file.borrow(), shared.read_bytes.get(), shared.total_bytes.get())));
+            terminal(&format!("{ERASE}{}", line(&shared.file.borrow(), shared.read_bytes.get(), shared.total_bytes.get())));
         }
     }
 }
@@ -119,6 +134,49 @@ impl<W: Write> Write for Beside<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a terminal is sent, in order.
+    fn sent(again_after: Duration, work: impl FnOnce(&Progress)) -> Vec<String> {
+        let sent: Rc<RefCell<Vec<String>>> = Rc::default();
+        let to = sent.clone();
+        let terminal = Box::new(move |text: &str| to.borrow_mut().push(text.to_owned()));
+        work(&Progress::on(Some(terminal), 8, Duration::ZERO, again_after));
+        sent.take()
+    }
+
+    #[test]
+    fn the_line_moves_on_with_what_is_read_and_goes_away() {
+        let came = sent(Duration::ZERO, |progress| {
+            let mut out = progress.beside(Vec::new());
+            for (name, bytes) in [("a.jsonl", &b"1234"[..]), ("b.jsonl", &b"56"[..])] {
+                let mut input = progress.reading(name, bytes);
+                assert_eq!(input.read(&mut [0; 4]).unwrap(), bytes.len());
+                out.write_all(b"row\n").unwrap();
+            }
+            assert_eq!(progress.reading("b.jsonl", &b"78"[..]).read(&mut [0; 4]).unwrap(), 2);
+            progress.clear();
+            progress.clear();
+        });
+        let line = |bar: &str, percent: u32, file: &str| format!("{ERASE}[{bar:24}] {percent:>3}%  0.0 MB of 0.0 MB  {file}");
+        let erased = ERASE.to_owned();
+        let half = line("============", 50, "a.jsonl");
+        let later = line("==================", 75, "b.jsonl");
+        let whole = line("========================", 100, "b.jsonl");
+        assert_eq!(came, [half, erased.clone(), later, erased.clone(), whole, erased]);
+    }
+
+    #[test]
+    fn the_line_is_not_drawn_for_every_read_and_not_without_a_terminal() {
+        let read = |progress: &Progress| {
+            for _ in 0..4 {
+                assert_eq!(progress.reading("a", &b"12"[..]).read(&mut [0; 2]).unwrap(), 2);
+            }
+        };
+        assert_eq!(sent(Duration::from_secs(3600), read).len(), 1);
+        let nowhere = Progress::on(None, 8, Duration::ZERO, Duration::ZERO);
+        read(&nowhere);
+        assert_eq!((nowhere.shared.read_bytes.get(), nowhere.shared.shown.get()), (8, false));
+    }
 
     #[test]
     fn the_line_says_how_far_it_is() {

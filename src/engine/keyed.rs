@@ -198,6 +198,13 @@ impl<V: Kept> KeyedStates<V> {
         self.due.first().map(|(due, _)| *due)
     }
 
+    /// Nothing comes due any more.
+    pub fn forget_due(&mut self) {
+        for (_, id) in std::mem::take(&mut self.due) {
+            self.slots[id as usize].iter_mut().for_each(|slot| slot.due_us = None);
+        }
+    }
+
     /// The keys due before `before_us`, by time, then by key.
     pub fn due_before(&self, before_us: i64) -> Vec<Vec<u8>> {
         let due = self.due.range(..(before_us, 0));

@@ -66,6 +66,12 @@ pub(super) enum Reading {
         lane: usize,
         function: AggregateFunction,
     },
+    /// Joint moments, and the spread of the independent variable.
+    Line {
+        lane: usize,
+        spread: usize,
+        function: AggregateFunction,
+    },
     Joint {
         lane: usize,
         function: AggregateFunction,
@@ -231,8 +237,8 @@ impl LanePlan {
                 let input = self.whole_input(call, &all(&call.args), fields);
                 Some(Reading::Count { lane: self.lane(LaneKind::Count, input) })
             }
-            F::Corr | F::CovarPop | F::CovarSamp => self.joint(call, [arg, call.args.get(1)?], fields),
-            F::RegrSxy | F::RegrSlope | F::RegrIntercept | F::RegrR2 => self.joint(call, [call.args.get(1)?, arg], fields),
+            F::Corr | F::CovarPop | F::CovarSamp | F::RegrSxy | F::RegrR2 => self.joint(call, [arg, call.args.get(1)?], fields),
+            F::RegrSlope | F::RegrIntercept => self.line(call, [call.args.get(1)?, arg], fields),
             F::RegrCount | F::RegrAvgX | F::RegrAvgY | F::RegrSxx | F::RegrSyy => self.regression(call, arg, call.args.get(1)?, fields),
             F::Min | F::Max => {
                 let input = self.input(call, &[arg], fields);
@@ -363,6 +369,13 @@ impl LanePlan {
     fn joint(&mut self, call: &AggregateCall, columns: [&Expr; 2], fields: &[Field]) -> Option<Reading> {
         let input = self.whole_input(call, &columns, fields);
         Some(Reading::Joint { lane: self.lane(LaneKind::Comoments, input), function: call.function })
+    }
+
+    /// Of the independent `x` and the dependent `y`. In Spark the spread of `x` is not that of the joint moments, which rounds otherwise.
+    fn line(&mut self, call: &AggregateCall, columns: [&Expr; 2], fields: &[Field]) -> Option<Reading> {
+        let input = self.whole_input(call, &columns, fields);
+        let (lane, spread) = (self.lane(LaneKind::Comoments, input), self.lane(LaneKind::Moments, input));
+        Some(Reading::Line { lane, spread, function: call.function })
     }
 
     /// Of the dependent `y` and the independent `x`, over the rows that have both.

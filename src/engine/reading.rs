@@ -78,6 +78,12 @@ fn read_fixed(output: &OutputSpec, lanes: &[Lane], slot: usize) -> Value {
             Lane::Comoments(pairs) => joint(&pairs[slot], *function).map_or(Value::Null, Value::Double),
             _ => Value::Null,
         },
+        Reading::Line { lane, spread, function } => match (&lanes[*lane], &lanes[*spread]) {
+            (Lane::Comoments(pairs), Lane::Moments(moments)) => {
+                line(&pairs[slot], moments[slot].m2, *function).map_or(Value::Null, Value::Double)
+            }
+            _ => Value::Null,
+        },
         Reading::Kept { lane } => match &lanes[*lane] {
             Lane::Kept(_, kept) => kept.get(slot).value().map_or(Value::Null, |bytes| value_of(bytes, &output.data_type)),
             _ => Value::Null,
@@ -194,10 +200,16 @@ fn shape(shape: &Shape, function: AggregateFunction) -> Value {
     })
 }
 
-/// `x` is the independent variable of a regression.
+/// A regression's slope or intercept; `x` is the independent variable, `m2` the sum of its squared deviations.
+fn line(pairs: &Comoments, m2: f64, function: AggregateFunction) -> Option<f64> {
+    let slope = (pairs.count > 0.0 && m2 != 0.0).then(|| pairs.xy / m2)?;
+    Some(if function == AggregateFunction::RegrSlope { slope } else { pairs.y_mean - slope * pairs.x_mean })
+}
+
+/// `x` is the first argument: the dependent variable of a regression.
 fn joint(pairs: &Comoments, function: AggregateFunction) -> Option<f64> {
     use AggregateFunction as F;
-    let Comoments { count, x_mean, y_mean, xy, xx, yy } = *pairs;
+    let Comoments { count, xy, xx, yy, .. } = *pairs;
     if count == 0.0 {
         return None;
     }
@@ -206,10 +218,8 @@ fn joint(pairs: &Comoments, function: AggregateFunction) -> Option<f64> {
         F::CovarSamp => (count > 1.0).then(|| xy / (count - 1.0)),
         F::Corr => (count > 1.0 && xx != 0.0 && yy != 0.0).then(|| xy / (xx * yy).sqrt()),
         F::RegrSxy => Some(xy),
-        F::RegrSlope => (xx != 0.0).then(|| xy / xx),
-        F::RegrIntercept => (xx != 0.0).then(|| y_mean - xy / xx * x_mean),
-        F::RegrR2 if xx == 0.0 => None,
-        F::RegrR2 if yy == 0.0 => Some(1.0),
+        F::RegrR2 if yy == 0.0 => None,
+        F::RegrR2 if xx == 0.0 => Some(1.0),
         F::RegrR2 => {
             let corr = xy / (xx * yy).sqrt();
             Some(corr * corr)

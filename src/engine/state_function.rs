@@ -265,7 +265,12 @@ impl StateFunction {
         self.states.restore(entries, |bytes| {
             check_state(bytes).map_err(|NotAState(what)| Malformed(what))?;
             Ok(State(bytes.to_vec()))
-        })
+        })?;
+        if self.timeout == Timeout::None {
+            // Of the time when the query had timeouts.
+            self.states.forget_due();
+        }
+        Ok(())
     }
 
     pub fn status(&self) -> OperatorStatus {

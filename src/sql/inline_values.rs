@@ -164,6 +164,19 @@ mod tests {
             ("SELECT * FROM (VALUES 1, NULL) AS t(a)", "SELECT * FROM (VALUES (1), (NULL)) AS t(a)"),
             ("VALUES 1 UNION ALL VALUES 2", "VALUES (1) UNION ALL VALUES (2)"),
             ("VALUES (1) + 2", "VALUES ((1) + 2)"),
+            ("SELECT * FROM VALUES 1, 2 t(a)", "SELECT * FROM VALUES (1), (2) t(a)"),
+            ("SELECT * FROM VALUES f(1, (2)) t", "SELECT * FROM VALUES (f(1, (2))) t"),
+            (
+                "SELECT * FROM VALUES array(1) t(a) LATERAL VIEW explode(a) v AS x",
+                "SELECT * FROM VALUES (array(1)) t(a) LATERAL VIEW explode(a) v AS x",
+            ),
+            ("SELECT * FROM VALUES 1 `t u`", "SELECT * FROM VALUES (1) `t u`"),
+            (
+                "SELECT * FROM VALUES 1 t JOIN VALUES 2 u ON t.col1 < u.col1",
+                "SELECT * FROM VALUES (1) t JOIN VALUES (2) u ON t.col1 < u.col1",
+            ),
+            ("SELECT 1 IN (VALUES 1, NULL)", "SELECT 1 IN (VALUES (1), (NULL))"),
+            ("SELECT * FROM VALUES 1 WHERE true", "SELECT * FROM VALUES (1) WHERE true"),
         ] {
             assert_eq!(normal(text), normal(same), "{text}");
         }

@@ -112,7 +112,7 @@ impl<'a> ExprPlanner<'a> {
                 | OverFunction::Lag
                 | OverFunction::Lead
         );
-        if ranks && order.is_empty() {
+        if (ranks || matches!(call.function, OverFunction::NthValue)) && order.is_empty() {
             return Err(SqlError::new(span, format!("`{name}` needs an order")).help("write OVER (… ORDER BY ts)"));
         }
         call.frame = match window.frame {
@@ -179,8 +179,11 @@ impl<'a> ExprPlanner<'a> {
             }
         };
         let written = self.written(kind, name.to_string(), function, span)?;
-        if written.distinct || written.filter.is_some() || !written.order.is_empty() {
-            let error = SqlError::new(span, "DISTINCT, FILTER and WITHIN GROUP do not work with OVER, as in Spark");
+        if written.distinct {
+            return Err(SqlError::new(span, "DISTINCT does not work with OVER, as in Spark"));
+        }
+        if (own || self.mode != OutputMode::Batch) && (written.filter.is_some() || !written.order.is_empty()) {
+            let error = SqlError::new(span, format!("FILTER and WITHIN GROUP do not work with `{name}` and OVER"));
             return Err(error.help("sum(CASE WHEN … THEN x END) OVER (…) sums some rows only"));
         }
         if own {

@@ -120,7 +120,7 @@ impl CaseFiles {
     pub fn read() -> CaseFiles {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut cases = Vec::new();
-        for group in ["tests/golden", "examples/queries"] {
+        for group in ["tests/golden", "examples/queries", "examples/devices"] {
             cases.extend(fs::read_dir(root.join(group)).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()));
         }
         cases.sort();

@@ -264,3 +264,44 @@ fn functions_that_cannot_be_taken_say_why_and_where() {
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), err.as_str()), (Some(1), "error: cannot read gone.rhai: no such file\n"));
 }
+
+/// `script` runs a command on a terminal of its own and gives out what that shows.
+#[test]
+fn long_work_shows_on_a_terminal_how_far_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("slow.jsonl");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let sql = "SELECT count(*) AS n FROM slow";
+    let query = format!("exec {} query --from slow.jsonl --schema 'a INT' --format csv '{sql}' > out.csv", env!("CARGO_BIN_EXE_tidemill"));
+    let mut command = Command::new("script");
+    command.current_dir(directory.path()).args(["-qefc", &query, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut terminal = child.stdout.take().unwrap();
+    // The work takes as long as it takes until the line has been seen.
+    let (seen, is_seen) = std::sync::mpsc::channel();
+    let writer = std::thread::spawn(move || {
+        let mut pipe = std::fs::File::options().read(true).write(true).open(pipe).unwrap();
+        let mut lines = 0;
+        while is_seen.recv_timeout(std::time::Duration::from_millis(20)).is_err() && lines < 5_000 {
+            pipe.write_all(b"{\"a\":1}\n").unwrap();
+            lines += 1;
+        }
+        lines
+    });
+    let mut shown = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match terminal.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => shown.extend_from_slice(&buffer[..count]),
+        }
+        if String::from_utf8_lossy(&shown).contains("\r\u{1b}[Kslow.jsonl: 0.0 MB") {
+            _ = seen.send(());
+        }
+    }
+    let lines = writer.join().unwrap();
+    assert!(child.wait().unwrap().success());
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    assert!(shown.contains("\r\u{1b}[Kslow.jsonl: 0.0 MB") && shown.trim_end().ends_with("\u{1b}[K"), "{shown:?} after {lines} lines");
+    assert_eq!(std::fs::read_to_string(directory.path().join("out.csv")).unwrap(), format!("n\n{lines}\n"));
+}

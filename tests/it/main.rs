@@ -31,6 +31,7 @@ mod spark_expressions;
 mod spark_functions;
 mod spark_joins;
 mod spark_over;
+mod spark_over_frames;
 mod spark_relations;
 mod spark_types;
 mod sql_hostile;

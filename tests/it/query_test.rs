@@ -207,3 +207,13 @@ fn shipped_cases_pass() {
         assert!(code == 0 && text.ends_with("3 passed, 0 failed\n"), "{text}");
     }
 }
+
+/// Devices' payloads as their makers document them, and the queries for them.
+#[test]
+fn cases_of_devices_pass() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for options in [&[][..], &["--restart"], &["--split", "1"]] {
+        let (code, text) = test(root, &[options, &["examples/devices"]].concat());
+        assert!(code == 0 && text.ends_with("5 passed, 0 failed\n"), "{text}");
+    }
+}

@@ -3,6 +3,7 @@
 mod aggregates;
 mod batching;
 mod bounds;
+mod changed_scripts;
 mod clock;
 mod compact;
 mod dedup;

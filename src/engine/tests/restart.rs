@@ -8,7 +8,7 @@ use super::*;
 use crate::engine::RestoreError;
 use crate::plan::{Relation, StateFunction, Timeout};
 
-type Store = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(super) type Store = BTreeMap<Vec<u8>, Vec<u8>>;
 
 const NAMES: usize = 100;
 
@@ -140,7 +140,7 @@ fn all_queries() -> Program {
     program
 }
 
-fn apply(store: &mut Store, output: &StepOutput) {
+pub(super) fn apply(store: &mut Store, output: &StepOutput) {
     for (key, value) in &output.state {
         match value {
             Some(value) => store.insert(key.clone(), value.clone()),
@@ -149,7 +149,7 @@ fn apply(store: &mut Store, output: &StepOutput) {
     }
 }
 
-fn entries(store: &Store) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(super) fn entries(store: &Store) -> Vec<(Vec<u8>, Vec<u8>)> {
     store.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
