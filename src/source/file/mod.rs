@@ -102,8 +102,8 @@ fn read(settings: &SourceSettings, files: &FileSourceSettings, shelf: Shelf, out
         FileMode::Tail { from_end } => {
             let mut tail = Tail::new(&settings.name, files, shape, shelf, from_end);
             loop {
-                tail.round(&outlet, std::time::Instant::now())?;
-                outlet.wait(files.check_interval)?;
+                let is_behind = tail.round(&outlet, std::time::Instant::now())?;
+                outlet.wait(if is_behind { std::time::Duration::ZERO } else { files.check_interval })?;
             }
         }
     }

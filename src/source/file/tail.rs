@@ -8,6 +8,7 @@
 //! - Of what lies in a file no line is passed twice or left out: the position is behind the last line that has ended, and goes with its lines.
 //! - A rotated file is read to its end before what was written after it: a round first notes how long the files are that the path names, then reads those
 //!   that it names no longer to their ends, then the others as far as noted.
+//! - A round reads at most [`ROUND_BYTES`] of a file: a file that is far behind does not keep the others' rotation from being seen.
 //! - A file that has become shorter, or has other bytes where it was read last, was truncated: it is read from its beginning.
 //!
 //! What was truncated away before it was read is lost, as is what a copying rotation does not copy. Limit: [`TAILED_MAX`] files are open at once; further
@@ -29,6 +30,7 @@ use crate::gateway::FrameContent;
 /// How long a file is read on that has no name any more: its writer may not have opened the new one yet.
 pub const ROTATE_WAIT: Duration = Duration::from_secs(5);
 pub const TAILED_MAX: usize = 256;
+pub const ROUND_BYTES: u64 = 4 << 20;
 
 pub struct Tail {
     files: FileSourceSettings,
@@ -48,8 +50,10 @@ struct Tailed {
     input: Input,
     /// Since when no path of the source has led to it.
     away_since: Option<Instant>,
-    /// How many bytes the round reads.
+    /// How many bytes the round may still read.
     room: u64,
+    /// There is more than the round reads.
+    is_behind: bool,
     /// It holds nothing that can be read.
     is_damaged: bool,
 }
@@ -60,8 +64,8 @@ impl Tail {
         Tail { files, shape, shelf, told, from_end, open: Vec::new(), resumed: false }
     }
 
-    /// Looks once, and reads what there is.
-    pub fn round(&mut self, outlet: &Outlet, now: Instant) -> Result<(), Gone> {
+    /// Looks once, and reads what there is; `true` if there is more.
+    pub fn round(&mut self, outlet: &Outlet, now: Instant) -> Result<bool, Gone> {
         match self.list() {
             Ok(listing) => {
                 if !std::mem::replace(&mut self.resumed, true) {
@@ -180,12 +184,18 @@ impl Tail {
         Ok(Some(Tailed::new(number, input)))
     }
 
-    fn read_all(&mut self, outlet: &Outlet, now: Instant) -> Result<(), Gone> {
+    fn read_all(&mut self, outlet: &Outlet, now: Instant) -> Result<bool, Gone> {
         for tailed in &mut self.open {
             tailed.look(outlet, &mut self.told)?;
         }
-        let (away, present): (Vec<&mut Tailed>, Vec<&mut Tailed>) = self.open.iter_mut().partition(|tailed| tailed.away_since.is_some());
-        for tailed in away.into_iter().chain(present) {
+        for tailed in self.open.iter_mut().filter(|tailed| tailed.away_since.is_some()) {
+            tailed.read(outlet, &mut self.told)?;
+            tailed.is_behind = tailed.room == 0 && !tailed.is_damaged;
+        }
+        if self.open.iter().any(|tailed| tailed.away_since.is_some() && tailed.is_behind) {
+            return Ok(true);
+        }
+        for tailed in self.open.iter_mut().filter(|tailed| tailed.away_since.is_none()) {
             tailed.read(outlet, &mut self.told)?;
         }
         let is_over = |tailed: &Tailed| tailed.away_since.is_some_and(|since| now - since >= ROTATE_WAIT);
@@ -196,7 +206,7 @@ impl Tail {
             self.shelf.forget(tailed.number);
             outlet.position(name(tailed.number), None)?;
         }
-        Ok(())
+        Ok(self.open.iter().any(|tailed| tailed.is_behind))
     }
 }
 
@@ -207,7 +217,7 @@ fn is_known_by_time(record: &Record, found: &Found) -> bool {
 
 impl Tailed {
     fn new(number: u64, input: Input) -> Tailed {
-        Tailed { number, input: input.tailed(), away_since: None, room: 0, is_damaged: false }
+        Tailed { number, input: input.tailed(), away_since: None, room: 0, is_behind: false, is_damaged: false }
     }
 
     /// Looks whether it is still what it was, and how much there is to read.
@@ -221,13 +231,15 @@ impl Tailed {
         };
         self.room = match length {
             Ok(_) if self.is_damaged => 0,
-            Ok(_) if self.away_since.is_some() => u64::MAX,
+            Ok(_) if self.away_since.is_some() => ROUND_BYTES,
             Ok(length) => length.saturating_sub(self.input.read_through()),
             Err(trouble) => {
                 told.warn(&self.input.path, &format!("it can't be read: {trouble}"));
                 0
             }
         };
+        self.is_behind = self.room > ROUND_BYTES;
+        self.room = self.room.min(ROUND_BYTES);
         Ok(())
     }
 

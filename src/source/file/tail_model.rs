@@ -56,12 +56,14 @@ impl Reader {
         }
     }
 
-    fn round(&mut self, passed: Duration) {
+    /// `true` if there is more to read.
+    fn round(&mut self, passed: Duration) -> bool {
         self.now += passed;
-        self.tail.round(&self.outlet, self.now).unwrap();
+        let more = self.tail.round(&self.outlet, self.now).unwrap();
         while let Ok(word) = self.words.try_recv() {
             self.said.push(word);
         }
+        more
     }
 
     /// The first `count` words become durable.
@@ -198,7 +200,7 @@ fn run(steps: &[Step], sees_all: bool) -> (Vec<String>, Vec<String>) {
                 reader.commit_all();
                 writer.file.set_len(0).unwrap();
             }
-            Step::Round { seconds } => reader.round(Duration::from_secs(seconds)),
+            Step::Round { seconds } => _ = reader.round(Duration::from_secs(seconds)),
             Step::Commit(count) => reader.commit(count),
             Step::Restart => reader.restart(),
         }
@@ -358,4 +360,22 @@ fn more_files_than_may_be_open_are_left_alone_until_there_is_room() {
     std::fs::remove_file(directory.path().join("000.log")).unwrap();
     reader.settle();
     assert_eq!(reader.lines.len(), super::tail::TAILED_MAX + 1);
+}
+
+#[test]
+fn a_file_that_is_far_behind_is_read_in_rounds_and_before_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.log");
+    let lines = |from: usize| -> String { (from..from + 100_000).map(|number| format!("line {number:050}\n")).collect() };
+    std::fs::write(&path, lines(0)).unwrap();
+    let mut reader = Reader::new(path.clone(), None, false);
+    assert!(reader.round(Duration::ZERO), "5.6 MB are more than a round reads");
+    std::fs::write(&path, lines(0) + &lines(100_000)).unwrap();
+    std::fs::rename(&path, directory.path().join("app.log.1")).unwrap();
+    std::fs::write(&path, lines(200_000)).unwrap();
+    assert!(reader.round(ROTATE_WAIT) && reader.round(ROTATE_WAIT), "what is rotated away comes first");
+    while reader.round(Duration::ZERO) {}
+    reader.settle();
+    assert!(reader.lines.iter().enumerate().all(|(number, line)| *line == format!("line {number:050}")));
+    assert_eq!(reader.lines.len(), 300_000);
 }
