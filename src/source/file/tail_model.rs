@@ -370,7 +370,7 @@ fn a_file_that_is_far_behind_is_read_in_rounds_and_before_the_next() {
     std::fs::write(&path, lines(0)).unwrap();
     let mut reader = Reader::new(path.clone(), None, false);
     assert!(reader.round(Duration::ZERO), "5.6 MB are more than a round reads");
-    std::fs::write(&path, lines(0) + &lines(100_000)).unwrap();
+    std::fs::write(&path, lines(0) + lines(100_000).as_str()).unwrap();
     std::fs::rename(&path, directory.path().join("app.log.1")).unwrap();
     std::fs::write(&path, lines(200_000)).unwrap();
     assert!(reader.round(ROTATE_WAIT) && reader.round(ROTATE_WAIT), "what is rotated away comes first");
