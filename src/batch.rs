@@ -274,7 +274,10 @@ pub struct TableVersion {
 pub struct Batch {
     /// Also the number of the change set that makes it durable.
     pub number: u64,
+    /// When the step happens; its wall clock is stream time: the clock, which goes back only where `set_back_us` says so.
     pub stamp: Stamp,
+    /// The clock was set back: when the step is done, stream time goes on from here, µs.
+    pub set_back_us: Option<i64>,
     /// At most one entry a source, ascending; a source without news and not idle may be left out.
     pub inputs: Vec<SourceInput>,
     /// Reference tables that are new or have changed; each table is empty until its first version.

@@ -29,6 +29,8 @@ pub enum Fault {
     LostTimeout,
     /// Rows of a join never expire.
     UnexpiredRow,
+    /// What is stored of closed panes stays when the clock is set back.
+    KeptLeftovers,
 }
 
 #[cfg(feature = "sabotage")]

@@ -15,6 +15,8 @@ pub struct Status {
     pub commits: u64,
     /// The store refuses commits, and why.
     pub store_down: Option<String>,
+    /// How often the wall clock was set back so far that windows by time of arrival were closed.
+    pub clock_set_back: u64,
     pub rows: u64,
     pub dead_letters: DeadLetterStatus,
     pub sources: Vec<SourceStatus>,

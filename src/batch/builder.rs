@@ -144,6 +144,30 @@ impl ColumnBuilder {
         self.pushed();
     }
 
+    /// Appends BIGINTs; NULLs in a column of another type.
+    pub fn push_longs(&mut self, values: impl ExactSizeIterator<Item = i64>) {
+        let added = values.len();
+        let Building::BigInt(v) = &mut self.values else { return (0..added).for_each(|_| self.push_null()) };
+        v.extend(values);
+        if let Some(valid) = &mut self.valid {
+            (0..added).for_each(|_| valid.push(true));
+        }
+        self.rows += added;
+    }
+
+    /// Appends DOUBLEs; NULLs in a column of another type.
+    pub fn push_doubles(&mut self, values: impl Iterator<Item = Option<f64>>) {
+        for value in values {
+            match (&mut self.values, value) {
+                (Building::Double(v), Some(value)) => {
+                    v.push(value);
+                    self.pushed();
+                }
+                _ => self.push_null(),
+            }
+        }
+    }
+
     /// Appends a byte string; NULL in a column of another type.
     pub fn push_bytes(&mut self, bytes: &[u8]) {
         let Building::Binary(binaries) = &mut self.values else { return self.push_null() };

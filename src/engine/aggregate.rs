@@ -27,6 +27,7 @@ use crate::engine::prepare::{Prepared, prepare};
 use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
 use crate::engine::room::{Room, without_room};
+use crate::engine::set_back::SetBack;
 use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
 use crate::engine::state_limits::OperatorStatus;
 use crate::sabotage::{Fault, planted};
@@ -34,6 +35,9 @@ use crate::types::{DataType, Field};
 
 /// Bytes of a cell in a pane's index and key list.
 const INDEX_BYTES: usize = 12;
+
+/// Rows whose cells are looked up together, the missing ones made after: few, so that a new pane's keys are soon there for the rows after.
+const ROWS_AT_ONCE: usize = 256;
 
 /// An aggregate operator with its state.
 pub(super) struct Aggregate {
@@ -60,6 +64,8 @@ pub(super) struct Aggregate {
     /// Where changed groups are withheld for a while.
     pub(super) pace: Option<Pace>,
     pub(super) arrivals: Arrivals,
+    /// The watermark went back: of what is stored, only what is live is to be left.
+    pub(super) voided: bool,
     keys_max: usize,
     bytes_max: usize,
     /// Rows rejected for want of room.
@@ -95,6 +101,7 @@ impl Aggregate {
             fed: false,
             pace: spec.emit_every_us.map(Pace::new),
             arrivals: Arrivals::default(),
+            voided: false,
             keys_max: settings.keys_max,
             bytes_max: settings.state_bytes_max,
             rejected: 0,
@@ -156,6 +163,17 @@ impl Aggregate {
             self.touch_global();
         }
         self.count_loose_bytes();
+    }
+
+    /// The clock was set back; what time closes has come out.
+    pub fn set_back(&mut self, set_back: &SetBack) {
+        if let Some(pace) = &mut self.pace {
+            pace.set_back(set_back);
+        }
+        if set_back.concerned && self.spec.evicts_after_us.is_some() {
+            self.running = None;
+            self.voided = true;
+        }
     }
 
     /// Strings and other values among the accumulators.
@@ -251,25 +269,20 @@ impl Aggregate {
 
     /// Fills `scratch.slots` for `scratch.rows`; rows that find no place are taken out and returned.
     fn find_slots(&mut self, pane: &mut Pane, prepared: &Prepared<'_>, scratch: &mut Scratch) -> Vec<(u32, Refusal)> {
-        scratch.slots.clear();
-        scratch.slots.reserve(scratch.rows.len());
         let mut refused = Vec::new();
         let keyer = Keyer::new(&mut self.keys, &self.spec.plain, &prepared.keys);
+        scratch.slots.clear();
+        scratch.slots.reserve(scratch.rows.len());
         let mut bytes = self.bytes() + PANE_OVERHEAD_BYTES;
-        for row in &scratch.rows {
-            let known = keyer.cached(&self.keys, *row);
-            if known != NO_KEY {
-                let slot = pane.slot(known);
-                if slot != NO_SLOT {
-                    scratch.slots.push(slot);
-                    continue;
+        for rows in scratch.rows.chunks(ROWS_AT_ONCE) {
+            let first = scratch.slots.len();
+            scratch.slots.extend(rows.iter().map(|row| pane.slot(keyer.cached(&self.keys, *row))));
+            for (row, slot) in rows.iter().zip(&mut scratch.slots[first..]).filter(|(_, slot)| **slot == NO_SLOT) {
+                match self.find_slot_slowly(pane, *row, &keyer, &mut scratch.key, &mut bytes) {
+                    Ok(found) => *slot = found,
+                    Err(refusal) => refused.push((*row, refusal)),
                 }
             }
-            let found = self.find_slot_slowly(pane, *row, known, &keyer, &mut scratch.key, &mut bytes);
-            scratch.slots.push(found.unwrap_or_else(|refusal| {
-                refused.push((*row, refusal));
-                NO_SLOT
-            }));
         }
         if !refused.is_empty() {
             let mut slots = scratch.slots.iter();
@@ -283,12 +296,11 @@ impl Aggregate {
         &mut self,
         pane: &mut Pane,
         row: u32,
-        known: KeyId,
         keyer: &Keyer<'_>,
         encoded: &mut Vec<u8>,
         bytes: &mut usize,
     ) -> Result<u32, Refusal> {
-        let mut key = known;
+        let mut key = keyer.cached(&self.keys, row);
         if key == NO_KEY {
             keyer.encode(row, encoded);
             if encoded.len() > KEY_BYTES_MAX {
@@ -296,7 +308,7 @@ impl Aggregate {
             }
             key = self.keys.find(encoded).unwrap_or(NO_KEY);
         }
-        let slot = if key == NO_KEY { NO_SLOT } else { pane.slot(key) };
+        let slot = pane.slot(key);
         if slot == NO_SLOT {
             let more = self.cell_bytes + if key == NO_KEY { encoded.len() + KEY_OVERHEAD_BYTES } else { 0 };
             if *bytes + more > self.bytes_max {

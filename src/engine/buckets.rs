@@ -2,11 +2,12 @@
 //!
 //! An entry holds the cells of one bucket's keys in the panes of one ring: a batch writes what it touched, not what is merely open. Where
 //! panes go with the watermark there is a fixed number of rings, used over and over: the entry of a closed pane is not deleted but
-//! written over by a later one, and a reader leaves closed panes out. So the store never sees a key per window.
+//! written over by a later one, and a reader leaves closed panes out. So the store never sees a key per window. Which entries have been
+//! written is remembered, a bit each, for the day on which the watermark goes back and they must go.
 //!
 //! Limits: [`KEYS_PER_BUCKET_MAX`] keys a bucket on average before the buckets are split, [`BITS_MAX`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::keys::{KeyId, Keys};
 use crate::engine::spec::TimeKey;
@@ -26,17 +27,20 @@ pub(super) struct Buckets {
     bits: u32,
     /// 0: every pane is its own ring (where panes stay).
     rings: u64,
+    /// Of each bucket, by number.
     members: Vec<Vec<KeyId>>,
     /// (ring, bucket)
     dirty: BTreeSet<(i64, u32)>,
     /// Buckets were split since the last checkpoint: everything is written anew.
     split: bool,
     stored: bool,
+    /// By ring, the buckets whose entries the store has, a bit each; only where panes go.
+    written: BTreeMap<i64, Vec<u64>>,
 }
 
 impl Buckets {
     pub fn new(rings: u64) -> Buckets {
-        Buckets { bits: 0, rings, members: vec![Vec::new()], dirty: BTreeSet::new(), split: false, stored: false }
+        Buckets { bits: 0, rings, members: vec![Vec::new()], dirty: BTreeSet::new(), split: false, stored: false, written: BTreeMap::new() }
     }
 
     /// As stored. False where the numbers are out of range.
@@ -69,22 +73,21 @@ impl Buckets {
     }
 
     /// Keys of a bucket, by number.
-    pub fn members(&self, bucket: u32) -> Vec<KeyId> {
-        let mut members = self.members[bucket as usize].clone();
-        members.sort_unstable();
-        members
+    pub fn members(&self, bucket: u32) -> &[KeyId] {
+        &self.members[bucket as usize]
     }
 
     pub fn add(&mut self, key: KeyId, hash: u32) {
         let bucket = self.bucket(hash);
-        self.members[bucket as usize].push(key);
+        let members = &mut self.members[bucket as usize];
+        members.insert(members.partition_point(|member| *member < key), key);
     }
 
     pub fn remove(&mut self, key: KeyId, hash: u32) {
         let bucket = self.bucket(hash);
         let members = &mut self.members[bucket as usize];
-        if let Some(position) = members.iter().position(|member| *member == key) {
-            members.swap_remove(position);
+        if let Ok(position) = members.binary_search(&key) {
+            members.remove(position);
         }
     }
 
@@ -104,6 +107,34 @@ impl Buckets {
     /// One bucket of `ring` has changed.
     pub fn mark_one(&mut self, ring: i64, bucket: u32) {
         self.dirty.insert((ring, bucket));
+    }
+
+    /// The store has this entry, or will have it with the step. False where there can be no such entry.
+    pub fn note_written(&mut self, ring: i64, bucket: u32) -> bool {
+        if self.rings == 0 {
+            return true;
+        }
+        if !(0..self.rings as i64).contains(&ring) || bucket >> BITS_MAX != 0 {
+            return false;
+        }
+        let (word, bit) = ((bucket / 64) as usize, bucket % 64);
+        let words = self.written.entry(ring).or_default();
+        if words.len() <= word {
+            words.resize(word + 1, 0);
+        }
+        words[word] |= 1 << bit;
+        true
+    }
+
+    /// The entries that the store has, by ring and bucket; forgets them.
+    pub fn take_written(&mut self) -> BTreeSet<(i64, u32)> {
+        let buckets = |words: Vec<u64>| {
+            let of_word =
+                |(index, word): (usize, u64)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index as u32 * 64 + bit);
+            words.into_iter().enumerate().flat_map(of_word)
+        };
+        let written = std::mem::take(&mut self.written);
+        written.into_iter().flat_map(|(ring, words)| buckets(words).map(move |bucket| (ring, bucket))).collect()
     }
 
     /// Everything is to be written anew, layout too.

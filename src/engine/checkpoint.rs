@@ -10,7 +10,7 @@
 //! | `s/<query>/<n>/count` | varint: rows that a LIMIT has let through |
 //!
 //! `n` counts a query's stateful operators from the source up. A cell is its number of rows as a varint, then each lane's value. Panes
-//! that the stored watermark has closed are left-overs and skipped.
+//! that the stored watermark has closed are left-overs and skipped; when it goes back their entries are deleted.
 //!
 //! Limits: key numbers below [`KEY_NUMBERS_MAX`]; a value ends with the cell that carries it over [`PART_BYTES`]; all stored bytes are checked.
 
@@ -24,6 +24,7 @@ use crate::engine::pace::Pace;
 use crate::engine::pane::{NO_SLOT, Pane};
 use crate::engine::spec::Emission;
 use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
+use crate::sabotage::{Fault, planted};
 
 /// Version of all values here.
 pub(super) const VERSION: u8 = 1;
@@ -36,6 +37,9 @@ pub(super) const KEY_NUMBERS_MAX: u64 = 1 << 24;
 
 /// Length of a value from which on a further part begins. With the limits on keys and texts no value is near the store's 16 MiB.
 pub(super) const PART_BYTES: usize = 1 << 20;
+
+/// Ordinal and number of cells before a section, at most.
+const SECTION_HEAD_BYTES_MAX: usize = 20;
 
 /// At the end of `meta`: cells have a mark for what is withheld, entries the number of their period.
 const PACED: u8 = 1;
@@ -85,6 +89,12 @@ impl Aggregate {
         if let Some(value) = self.pace.as_mut().and_then(|pace| pace.take_changed(VERSION)) {
             out.push((format!("{prefix}pace").into_bytes(), Some(value)));
         }
+        if std::mem::take(&mut self.voided) && !planted(Fault::KeptLeftovers) {
+            self.delete_written(prefix, out);
+            if !self.panes.is_empty() {
+                self.buckets.rewrite();
+            }
+        }
         let (buckets, panes, time) = (&mut self.buckets, &self.panes, &self.spec.time);
         let rings = buckets.rings();
         let ring_of = |pane: i64| ring_of(rings, time.ring_number(pane));
@@ -113,10 +123,11 @@ impl Aggregate {
                 by_ring.entry(ring).or_default().push((time.ordinal(*start), pane));
             }
         }
+        let mut scratch = Vec::new();
         for (ring, bucket) in dirty {
             // All panes of the ring have closed meanwhile: what is stored is skipped on reading.
             let Some(panes) = by_ring.get(&ring) else { continue };
-            let parts = self.encode_entry(bucket, panes);
+            let parts = self.encode_entry(bucket, panes, &mut scratch);
             let (count, name) = (parts.len(), format!("{prefix}{bucket:x}.{ring:x}"));
             for (part, value) in parts.into_iter().enumerate() {
                 out.push((part_name(&name, part), Some(value)));
@@ -126,11 +137,22 @@ impl Aggregate {
             if count > 1 {
                 self.parts.insert((ring, bucket), count);
             }
+            self.buckets.note_written(ring, bucket);
         }
     }
 
-    /// The cells of a bucket in these panes, in one part or more.
-    fn encode_entry(&self, bucket: u32, panes: &[(i64, &Pane)]) -> Vec<Vec<u8>> {
+    /// Deletes all entries but those of panes that are open, which are written anew.
+    fn delete_written(&mut self, prefix: &str, out: &mut Vec<Entry>) {
+        let rings = self.buckets.rings();
+        let open: BTreeSet<i64> = self.panes.keys().map(|pane| ring_of(rings, self.spec.time.ring_number(*pane))).collect();
+        for (ring, bucket) in self.buckets.take_written().into_iter().filter(|(ring, _)| !open.contains(ring)) {
+            let (name, parts) = (format!("{prefix}{bucket:x}.{ring:x}"), self.parts.remove(&(ring, bucket)).unwrap_or(1));
+            out.extend((0..parts).map(|part| (part_name(&name, part), None)));
+        }
+    }
+
+    /// The cells of a bucket in these panes, in one part or more. `bytes`: memory to use.
+    fn encode_entry(&self, bucket: u32, panes: &[(i64, &Pane)], bytes: &mut Vec<u8>) -> Vec<Vec<u8>> {
         let members = self.buckets.members(bucket);
         let mut head = vec![VERSION];
         if let Some(pace) = &self.pace {
@@ -138,25 +160,27 @@ impl Aggregate {
         }
         let mut parts = vec![head.clone()];
         for (ordinal, pane) in panes {
-            let (mut cells, mut bytes) = (0, Vec::new());
-            for key in &members {
+            let mut cells = 0;
+            bytes.clear();
+            for key in members {
                 let slot = pane.slot(*key);
                 if slot == NO_SLOT {
                     continue;
                 }
-                put_varint(&mut bytes, u64::from(*key));
-                put_bytes(&mut bytes, self.keys.bytes_of(*key));
+                put_varint(bytes, u64::from(*key));
+                put_bytes(bytes, self.keys.bytes_of(*key));
                 if self.pace.is_some() {
                     bytes.push(u8::from(pane.is_touched(slot)));
                 }
-                pane.put_cell(slot, &mut bytes);
+                pane.put_cell(slot, bytes);
                 cells += 1;
                 if bytes.len() + parts[parts.len() - 1].len() >= PART_BYTES {
-                    put_section(&mut parts, *ordinal, std::mem::take(&mut cells), &std::mem::take(&mut bytes));
+                    put_section(&mut parts, *ordinal, std::mem::take(&mut cells), bytes);
+                    bytes.clear();
                     parts.push(head.clone());
                 }
             }
-            put_section(&mut parts, *ordinal, cells, &bytes);
+            put_section(&mut parts, *ordinal, cells, bytes);
         }
         if parts.len() > 1 && parts[parts.len() - 1].len() == head.len() {
             parts.pop();
@@ -241,9 +265,12 @@ impl Aggregate {
     /// Remembers an entry of several parts, so that those no longer needed are deleted.
     fn restore_part(&mut self, name: &str) -> Option<()> {
         let mut numbers = name.split('.').map(|number| u64::from_str_radix(number, 16));
-        let (bucket, ring) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+        let (bucket, ring) = (u32::try_from(numbers.next()?.ok()?).ok()?, numbers.next()?.ok()? as i64);
+        if !self.buckets.note_written(ring, bucket) {
+            return None;
+        }
         if let Some(part) = numbers.next() {
-            let parts = self.parts.entry((ring as i64, u32::try_from(bucket).ok()?)).or_default();
+            let parts = self.parts.entry((ring, bucket)).or_default();
             *parts = usize::try_from(part.ok()?).ok().filter(|part| *part < PARTS_MAX)?.saturating_add(1).max(*parts);
         }
         Some(())
@@ -295,6 +322,7 @@ fn put_section(parts: &mut [Vec<u8>], ordinal: i64, cells: u64, bytes: &[u8]) {
     if cells > 0
         && let Some(part) = parts.last_mut()
     {
+        part.reserve_exact(bytes.len() + SECTION_HEAD_BYTES_MAX);
         put_signed(part, ordinal);
         put_varint(part, cells);
         part.extend_from_slice(bytes);

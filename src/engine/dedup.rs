@@ -12,6 +12,7 @@ use crate::engine::expr::Selection;
 use crate::engine::join::{Arrival, Side, SideKeys, Sides, put_sides, restore_sides};
 use crate::engine::keyer::KEY_BYTES_MAX;
 use crate::engine::render::render_row;
+use crate::engine::set_back::SetBack;
 use crate::engine::stage::{Env, moments};
 use crate::engine::state_limits::OperatorStatus;
 use crate::plan::Expr;
@@ -108,6 +109,23 @@ impl Deduplicate {
         while let Some(number) = side.first_expired(until) {
             side.remove(number, true);
         }
+    }
+
+    /// The clock was set back. Keys stay known: for as long as they would have been where their times are the clock's.
+    pub fn set_back(&mut self, set_back: &SetBack) {
+        if !set_back.concerned {
+            return;
+        }
+        let [side] = &mut self.side;
+        if set_back.by_arrival {
+            for number in side.rows.keys().copied().collect::<Vec<_>>() {
+                let Some(row) = side.rows.get(&number) else { continue };
+                let (key, time) = (row.key.map(|key| side.keys.bytes_of(key).to_vec()), row.time.map(|time| set_back.moved(time)));
+                side.remove(number, false);
+                side.add(&Arrival { key: key.as_deref(), time, matched: false, bytes: &[] });
+            }
+        }
+        side.parts.void_leftovers();
     }
 
     /// Rows dropped since the start because their key was known.

@@ -19,7 +19,7 @@ use crate::engine::local_window::LocalWindows;
 use crate::engine::output::Complaints;
 use crate::engine::pace::Pace;
 use crate::engine::pane::{NO_SLOT, Pane};
-use crate::engine::reading::{ReadError, read};
+use crate::engine::reading::{ReadError, read_all};
 use crate::engine::render::render_row;
 use crate::engine::spec::{Emission, KeyColumn, NULL_TIME, TimeKey};
 use crate::sabotage::{Fault, planted};
@@ -61,7 +61,7 @@ impl Aggregate {
                     let mut fresh = Pane::new(&self.kinds);
                     fresh.add(0, 1);
                     fresh.grow();
-                    out.push(self, &fresh, 0, 0, complaints);
+                    out.push(self, &fresh, &[0], 0, complaints);
                 }
             }
             _ => {}
@@ -112,6 +112,13 @@ impl Aggregate {
         Some(self.spec.time.next_close(*pane, watermark))
     }
 
+    /// When the last open frame closes.
+    pub fn last_close(&self) -> Option<i64> {
+        self.spec.evicts_after_us?;
+        let (pane, _) = self.panes.range((Bound::Excluded(NULL_TIME), Bound::Unbounded)).next_back()?;
+        Some(self.spec.time.last_close(*pane))
+    }
+
     fn emit_frames(&mut self, from: i64, to: i64, out: &mut Emitter, complaints: &mut Complaints<'_>) {
         if self.spec.emission == Emission::Closed && self.next_close(from).is_none_or(|close| close > to) {
             return;
@@ -138,15 +145,12 @@ impl Aggregate {
     }
 
     fn emit_cells(&self, cells: &Pane, frame: i64, out: &mut Emitter, complaints: &mut Complaints<'_>) {
-        let mut slots: Vec<u32> = (0..cells.len() as u32).collect();
-        slots.sort_unstable_by_key(|slot| cells.keys()[*slot as usize]);
+        let mut slots = cells.slots_by_key();
         // A slid frame keeps cells whose rows have all left it; elsewhere only the group without keys may have no rows.
-        let keep_empty = !self.slides();
-        for slot in slots {
-            if keep_empty || cells.rows(slot) > 0 {
-                out.push(self, cells, slot, frame, complaints);
-            }
+        if self.slides() {
+            slots.retain(|slot| cells.rows(*slot) > 0);
         }
+        out.push(self, cells, &slots, frame, complaints);
     }
 
     /// The frames of changed cells that close after `from` and not after `to`.
@@ -168,9 +172,8 @@ impl Aggregate {
         }
         for (frame, keys) in changed {
             let combined = self.combine_keys(frame, &keys);
-            for key in keys {
-                out.push(self, &combined, combined.slot(key), frame, complaints);
-            }
+            let slots: Vec<u32> = keys.iter().map(|key| combined.slot(*key)).collect();
+            out.push(self, &combined, &slots, frame, complaints);
             self.combined = combined;
         }
     }
@@ -311,25 +314,32 @@ impl Emitter {
         (std::mem::replace(&mut self.keys, keys), std::mem::take(&mut self.frames), std::mem::replace(&mut self.outputs, outputs))
     }
 
-    fn push(&mut self, aggregate: &Aggregate, cells: &Pane, slot: u32, frame: i64, complaints: &mut Complaints<'_>) {
-        if let Some(key) = cells.keys().get(slot as usize)
-            && !aggregate.key_types.is_empty()
-        {
-            push_key(aggregate.keys.bytes_of(*key), &aggregate.key_types, &mut self.keys);
+    /// Appends a row for each of these cells.
+    fn push(&mut self, aggregate: &Aggregate, cells: &Pane, mut slots: &[u32], frame: i64, complaints: &mut Complaints<'_>) {
+        while !slots.is_empty() {
+            let room = EMIT_ROWS_MAX - self.frames.len();
+            let (now, later) = slots.split_at(room.min(slots.len()));
+            self.push_rows(aggregate, cells, now, frame);
+            if self.frames.len() >= EMIT_ROWS_MAX {
+                self.flush(aggregate, complaints);
+            }
+            slots = later;
         }
-        for (output, builder) in aggregate.spec.plan.outputs.iter().zip(&mut self.outputs) {
-            match read(output, cells, slot as usize) {
-                Ok(value) => builder.push(&value),
-                Err(error) => {
-                    builder.push_null();
-                    self.failed.push((self.frames.len() as u32, error));
-                }
+    }
+
+    /// Column by column.
+    fn push_rows(&mut self, aggregate: &Aggregate, cells: &Pane, slots: &[u32], frame: i64) {
+        if !aggregate.key_types.is_empty() {
+            for slot in slots {
+                push_key(aggregate.keys.bytes_of(cells.keys()[*slot as usize]), &aggregate.key_types, &mut self.keys);
             }
         }
-        self.frames.push(frame);
-        if self.frames.len() >= EMIT_ROWS_MAX {
-            self.flush(aggregate, complaints);
+        let first = self.frames.len();
+        for (output, builder) in aggregate.spec.plan.outputs.iter().zip(&mut self.outputs) {
+            let failed = read_all(output, cells, slots, builder);
+            self.failed.extend(failed.into_iter().map(|(index, error)| ((first + index) as u32, error)));
         }
+        self.frames.extend(std::iter::repeat_n(frame, slots.len()));
     }
 
     fn flush(&mut self, aggregate: &Aggregate, complaints: &mut Complaints<'_>) {
@@ -349,7 +359,9 @@ impl Emitter {
         columns.extend(outputs.into_iter().map(ColumnBuilder::finish));
         let mut chunk = Chunk::made(columns, count);
         let mut rows = Vec::new();
-        for (row, error) in std::mem::take(&mut self.failed) {
+        let mut failed = std::mem::take(&mut self.failed);
+        failed.sort_by_key(|(row, _)| *row);
+        for (row, error) in failed {
             if rows.last() != Some(&row) {
                 complaints.reject(|| error.to_string(), || render_row(&aggregate.spec.output, &chunk, row));
                 rows.push(row);

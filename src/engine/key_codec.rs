@@ -110,7 +110,7 @@ pub(super) fn push_key(bytes: &[u8], types: &[DataType], builders: &mut [ColumnB
     let mut reader = Reader::new(bytes);
     for (data_type, builder) in types.iter().zip(builders) {
         // Strings are the common key: no copy on the way.
-        if *data_type == DataType::String && bytes.len() - reader.remaining() < bytes.len() {
+        if matches!(data_type, DataType::String) {
             match reader.byte().and_then(|tag| if tag == VALUE { reader.text().map(Some) } else { Ok(None) }) {
                 Ok(Some(text)) => builder.push_text(text),
                 _ => builder.push_null(),

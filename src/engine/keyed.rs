@@ -13,9 +13,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::buckets::Buckets;
-use crate::engine::checkpoint::{Entry, PART_BYTES, Unfit, VERSION, open};
+use crate::engine::checkpoint::{Entry, PART_BYTES, Unfit, VERSION, open, part_name};
 use crate::engine::key_codec::check_key;
 use crate::engine::keys::{KeyId, Keys};
+use crate::engine::set_back::SetBack;
 use crate::engine::state_codec::{Malformed, put_bytes, put_signed, put_varint};
 use crate::engine::state_limits::OperatorStatus;
 use crate::sabotage::{Fault, planted};
@@ -109,7 +110,7 @@ impl<V: Kept> KeyedStates<V> {
         self.keys.len()
     }
 
-    /// Stream time in a step at `wall_us`: it never goes back behind a time at which something changed.
+    /// Stream time in a step at `wall_us`: it goes back behind a time at which something changed only where the clock is set back.
     pub fn stream_time(&mut self, wall_us: i64) -> i64 {
         self.step_us = self.stream_us.max(wall_us);
         self.step_us
@@ -198,6 +199,11 @@ impl<V: Kept> KeyedStates<V> {
         self.due.first().map(|(due, _)| *due)
     }
 
+    /// The latest, µs.
+    pub fn last_due(&self) -> Option<i64> {
+        self.due.last().map(|(due, _)| *due)
+    }
+
     /// Nothing comes due any more.
     pub fn forget_due(&mut self) {
         for (_, id) in std::mem::take(&mut self.due) {
@@ -211,6 +217,36 @@ impl<V: Kept> KeyedStates<V> {
         let mut due: Vec<(i64, &[u8])> = due.map(|(time, id)| (*time, self.keys.bytes_of(*id))).collect();
         due.sort_unstable();
         due.into_iter().map(|(_, key)| key.to_vec()).collect()
+    }
+
+    /// The clock was set back. Stream time goes on from there; `move_due`: due times move with it.
+    pub fn set_back(&mut self, set_back: &SetBack, move_due: bool) {
+        self.step_us = self.step_us.min(set_back.to_us);
+        if self.stream_us > set_back.to_us {
+            self.stream_us = set_back.to_us;
+            self.any_changed = true;
+        }
+        if move_due {
+            for (due, id) in std::mem::take(&mut self.due) {
+                let moved = set_back.moved(due);
+                if let Some(slot) = self.slots[id as usize].as_mut() {
+                    slot.due_us = Some(moved);
+                }
+                self.due.insert((moved, id));
+                self.mark(id);
+            }
+        }
+    }
+
+    /// Changes every value. What is there stays, even where it no longer fits.
+    pub fn change_all(&mut self, mut change: impl FnMut(&mut V)) {
+        for id in 0..self.slots.len() {
+            let Some(slot) = self.slots[id].as_mut() else { continue };
+            change(&mut slot.value);
+            let before = std::mem::replace(&mut slot.bytes, slot.value.bytes());
+            self.value_bytes = self.value_bytes + slot.bytes - before;
+            self.mark(id as KeyId);
+        }
     }
 
     /// Forgets everything, as if nothing had been kept.
@@ -252,8 +288,8 @@ impl<V: Kept> KeyedStates<V> {
     }
 
     fn encode(&self, bucket: u32) -> Vec<Vec<u8>> {
-        let mut members: Vec<(&[u8], &Slot<V>)> = (self.buckets.members(bucket).into_iter())
-            .filter_map(|id| Some((self.keys.bytes_of(id), self.slots[id as usize].as_ref()?)))
+        let mut members: Vec<(&[u8], &Slot<V>)> = (self.buckets.members(bucket).iter())
+            .filter_map(|id| Some((self.keys.bytes_of(*id), self.slots[*id as usize].as_ref()?)))
             .collect();
         members.sort_unstable_by_key(|(key, _)| *key);
         let mut parts = vec![vec![VERSION]];
@@ -338,10 +374,6 @@ impl<V: Kept> KeyedStates<V> {
         }
         numbers.next().is_none().then_some(())
     }
-}
-
-fn part_name(name: &str, part: usize) -> Vec<u8> {
-    if part == 0 { name.as_bytes().to_vec() } else { format!("{name}.{part:x}").into_bytes() }
 }
 
 #[cfg(test)]

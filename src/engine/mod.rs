@@ -23,6 +23,7 @@
 //! | `keyed` | what operators keep by key, with due times |
 //! | `over_stream`, `running` | OVER over a stream, row by row |
 //! | `state_function` | scripts with a state for each key |
+//! | `set_back` | what a clock that is set back does |
 //! | `buckets`, `checkpoint`, `state_codec` | stored state |
 //! | `state_limits` | what an operator may hold |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
@@ -75,6 +76,7 @@ mod render;
 mod room;
 mod row_windows;
 mod running;
+mod set_back;
 mod sort;
 mod spec;
 mod stage;

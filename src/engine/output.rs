@@ -22,6 +22,8 @@ pub struct StepOutput {
     pub rejects_uncounted: u64,
     /// One entry for each query that had late rows.
     pub late: Vec<LateRows>,
+    /// Where the clock was set back: keys in panes, windows and waiting rows that this closed (see [`QueryStatus::cells`]).
+    pub closed_by_set_back: u64,
 }
 
 impl StepOutput {

@@ -19,6 +19,7 @@ use crate::engine::keyer::KEY_BYTES_MAX;
 use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
 use crate::engine::running::{Running, RunningCall};
+use crate::engine::set_back::SetBack;
 use crate::engine::stage::{Env, explain};
 use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed};
 use crate::engine::state_limits::OperatorStatus;
@@ -192,13 +193,7 @@ impl OverStream {
         if taken.is_empty() {
             return;
         }
-        let mut stored = Vec::new();
-        put_signed(&mut stored, newest_us);
-        for (call, state) in self.calls.iter().zip(&running) {
-            let mut bytes = Vec::new();
-            call.put(state, &mut bytes);
-            put_bytes(&mut stored, &bytes);
-        }
+        let stored = stored_form(&self.calls, newest_us, &running);
         if let Err(full) = self.states.put(key, KeyState { newest_us, running, stored }, None) {
             self.states.count_refused(taken.len());
             for row in taken {
@@ -206,6 +201,19 @@ impl OverStream {
                 lost.push(row);
             }
         }
+    }
+
+    /// The clock was set back: where the rows are ordered by it, those to come are as much later than the newest one as they would have been.
+    pub fn set_back(&mut self, set_back: &SetBack) {
+        if set_back.by_arrival {
+            let calls = &self.calls;
+            self.states.change_all(|state| {
+                state.newest_us = set_back.moved(state.newest_us);
+                state.running.iter_mut().for_each(|running| running.move_times(|time_us| set_back.moved(time_us)));
+                state.stored = stored_form(calls, state.newest_us, &state.running);
+            });
+        }
+        self.states.set_back(set_back, false);
     }
 
     pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {
@@ -223,6 +231,17 @@ impl OverStream {
     pub fn status(&self) -> OperatorStatus {
         self.states.status("OVER")
     }
+}
+
+fn stored_form(calls: &[RunningCall], newest_us: i64, running: &[Running]) -> Vec<u8> {
+    let mut stored = Vec::new();
+    put_signed(&mut stored, newest_us);
+    for (call, state) in calls.iter().zip(running) {
+        let mut bytes = Vec::new();
+        call.put(state, &mut bytes);
+        put_bytes(&mut stored, &bytes);
+    }
+    stored
 }
 
 fn read_state(calls: &[RunningCall], stored: &[u8]) -> Result<KeyState, Malformed> {

@@ -6,6 +6,7 @@
 //! an emission begins a new period, and so voids all marks without writing them.
 
 use crate::engine::checkpoint::Unfit;
+use crate::engine::set_back::SetBack;
 use crate::engine::state_codec::{Malformed, Reader, put_signed, put_varint};
 
 /// When the withheld groups of one aggregate come out.
@@ -42,6 +43,14 @@ impl Pace {
     /// When what is withheld comes out, by the wall clock, µs.
     pub fn next_us(&self) -> Option<i64> {
         self.withheld.then(|| self.last_us.unwrap_or(i64::MIN).saturating_add(self.every_us))
+    }
+
+    /// The clock was set back: what is withheld does not wait longer for it.
+    pub fn set_back(&mut self, set_back: &SetBack) {
+        if let Some(last_us) = self.last_us {
+            self.last_us = Some(set_back.moved(last_us));
+            self.changed = true;
+        }
     }
 
     /// Everything withheld has come out.

@@ -67,11 +67,23 @@ impl Pane {
         &self.lanes
     }
 
-    /// The key's cell, or `NO_SLOT`.
+    /// The key's cell, or `NO_SLOT`, as for `NO_KEY`.
     pub fn slot(&self, key: KeyId) -> u32 {
         match &self.index {
             Index::Dense(slots) => slots.get(key as usize).copied().unwrap_or(NO_SLOT),
             Index::Sparse(table) => table.find(hash(key), |slot| self.keys[*slot as usize] == key).copied().unwrap_or(NO_SLOT),
+        }
+    }
+
+    /// All cells in order of their keys' numbers.
+    pub fn slots_by_key(&self) -> Vec<u32> {
+        match &self.index {
+            Index::Dense(slots) => slots.iter().copied().filter(|slot| *slot != NO_SLOT).collect(),
+            Index::Sparse(_) => {
+                let mut slots: Vec<u32> = (0..self.keys.len() as u32).collect();
+                slots.sort_unstable_by_key(|slot| self.keys[*slot as usize]);
+                slots
+            }
         }
     }
 

@@ -27,6 +27,12 @@ struct Target {
     rows: Vec<u32>,
 }
 
+impl Target {
+    fn holds(&self, time: i64) -> bool {
+        self.start <= time && time < self.end
+    }
+}
+
 struct Targets<'a> {
     time: &'a TimeKey,
     list: Vec<Target>,
@@ -37,16 +43,17 @@ struct Targets<'a> {
 }
 
 impl Targets<'_> {
-    fn push(&mut self, row: u32, time: i64) {
-        let within = |target: &Target| target.start <= time && time < target.end;
-        if !self.list.get(self.current).is_some_and(within) {
+    /// The pane of a time that can be computed with.
+    fn of(&mut self, time: i64) -> &mut Target {
+        let holds = |target: &Target| target.holds(time);
+        if !self.list.get(self.current).is_some_and(holds) {
             std::mem::swap(&mut self.current, &mut self.previous);
-            if !self.list.get(self.current).is_some_and(within) {
+            if !self.list.get(self.current).is_some_and(holds) {
                 let (start, end) = self.time.pane_of(time);
                 self.open(start, end);
             }
         }
-        self.list[self.current].rows.push(row);
+        &mut self.list[self.current]
     }
 
     fn open(&mut self, start: i64, end: i64) {
@@ -64,7 +71,7 @@ pub(super) fn place(time: &TimeKey, column: Option<&Column>, selection: &Selecti
     let mut placement = Placement { panes: Vec::new(), late: Vec::new(), in_part: 0, beyond: Vec::new() };
     let Some(column) = column else {
         if !selection.is_empty() {
-            placement.panes.push((0, selection.iter().collect()));
+            placement.panes.push((0, selection.to_rows().into_owned()));
         }
         return placement;
     };
@@ -77,20 +84,26 @@ pub(super) fn place(time: &TimeKey, column: Option<&Column>, selection: &Selecti
         // All NULL.
         _ => &[],
     };
+    let local = matches!(time, TimeKey::Local { .. });
+    let is_beyond = |time: i64| time.unsigned_abs() > TIME_ABS_MAX_US as u64 || local && !LocalWindows::holds(time);
+    let time_of = |row: u32| times.get(row as usize).copied().filter(|_| column.valid.is_none() || !column.is_null(row as usize));
     let mut targets = Targets { time, list: Vec::new(), by_start: BTreeMap::new(), current: 0, previous: 0 };
     let mut nulls = Vec::new();
-    let local = matches!(targets.time, TimeKey::Local { .. });
-    for row in selection.iter() {
-        match times.get(row as usize) {
-            Some(time) if !column.is_null(row as usize) => {
-                if time.unsigned_abs() > TIME_ABS_MAX_US as u64 || local && !LocalWindows::holds(*time) {
-                    placement.beyond.push(row);
-                } else {
-                    targets.push(row, *time);
-                }
+    let all = selection.to_rows();
+    let mut rest = &all[..];
+    // Rows that follow each other are mostly of one pane: they are looked up, and copied, together.
+    while let Some(row) = rest.first() {
+        let mut run = 1;
+        match time_of(*row) {
+            None => nulls.push(*row),
+            Some(time) if is_beyond(time) => placement.beyond.push(*row),
+            Some(time) => {
+                let target = targets.of(time);
+                run = rest.iter().take_while(|row| time_of(**row).is_some_and(|time| target.holds(time) && !is_beyond(time))).count();
+                target.rows.extend_from_slice(&rest[..run]);
             }
-            _ => nulls.push(row),
         }
+        rest = &rest[run..];
     }
     if keep_null && !nulls.is_empty() && !matches!(time, TimeKey::Window { .. } | TimeKey::Local { .. }) {
         placement.panes.push((NULL_TIME, nulls));
@@ -111,4 +124,40 @@ pub(super) fn place(time: &TimeKey, column: Option<&Column>, selection: &Selecti
     }
     placement.late.sort_unstable();
     placement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Bitmap;
+    use crate::engine::window::Windows;
+    use crate::plan::{Expr, ExprNode, Span};
+    use crate::types::DataType;
+
+    fn placed(times: &[Option<i64>], selection: &Selection, late_before: i64) -> Placement {
+        let time = Expr { node: ExprNode::Column(0), data_type: DataType::Timestamp, span: Span::default() };
+        let windows = TimeKey::Window { time, windows: Windows::new(10, 10, 0).unwrap() };
+        let mut valid = Bitmap::filled(times.len(), true);
+        times.iter().enumerate().for_each(|(row, time)| valid.set(row, time.is_some()));
+        let values = Values::Timestamp(times.iter().map(|time| time.unwrap_or(0)).collect());
+        place(&windows, Some(&Column { values, valid: Some(valid) }), selection, late_before, false)
+    }
+
+    #[test]
+    fn rows_go_to_their_panes_in_order() {
+        let times = [Some(15), Some(17), None, Some(22), Some(18), Some(19), Some(3), Some(29)];
+        let placement = placed(&times, &Selection::All(8), 10);
+        assert_eq!(placement.panes, [(10, vec![0, 1, 4, 5]), (20, vec![3, 7])]);
+        assert_eq!(placement.late, [(6, 3)]);
+        let placement = placed(&times, &Selection::Rows(vec![1, 2, 5, 7]), 10);
+        assert_eq!(placement.panes, [(10, vec![1, 5]), (20, vec![7])]);
+    }
+
+    #[test]
+    fn a_pane_ends_where_times_cannot_be_computed_with() {
+        let greatest = TIME_ABS_MAX_US;
+        let placement = placed(&[Some(greatest), Some(greatest + 1), Some(greatest - 1)], &Selection::All(3), 0);
+        assert_eq!(placement.beyond, [1]);
+        assert_eq!(placement.panes, [(greatest - greatest % 10, vec![0, 2])]);
+    }
 }

@@ -13,6 +13,7 @@ use crate::engine::compile::{Compiled, Leaf, Node, Port, Rows, compile};
 use crate::engine::error::EngineError;
 use crate::engine::expr::{Context, Scripts, Selection};
 use crate::engine::output::{Complaints, QueryResult, QueryStatus};
+use crate::engine::set_back::{CLOSE_ALL_US, SetBack};
 use crate::engine::stage::{Env, Flow, Stage, explain};
 use crate::engine::tables::Tables;
 use crate::engine::watermarks;
@@ -66,15 +67,44 @@ impl Query {
                 self.flow(*to, chunk, moment, complaints, results);
             }
         }
-        if !concerned {
-            return;
+        if concerned {
+            self.compiled.watermarks.advance(batch);
+            self.follow_clock(batch);
+            let mut after_us = self.compiled.watermarks.current_us();
+            self.release(Moment { after_us, ..moment }, complaints, results);
+            // What comes out may be held further up, and its time have come too.
+            for _ in 0..self.compiled.nodes.len() {
+                if !self.follow_clock(batch) {
+                    break;
+                }
+                let before_us = std::mem::replace(&mut after_us, self.compiled.watermarks.current_us());
+                self.release(Moment { before_us, after_us, ..moment }, complaints, results);
+            }
         }
-        self.compiled.watermarks.advance(batch);
-        if let Some(close) = self.next_close() {
-            self.compiled.watermarks.follow_clock(batch, close);
+        if let Some(to_us) = batch.set_back_us {
+            self.set_back(batch.stamp, to_us, complaints, results);
         }
-        let after_us = self.compiled.watermarks.current_us();
-        self.release(Moment { after_us, ..moment }, complaints, results);
+    }
+
+    /// The clock was set back, see [`super::set_back`].
+    fn set_back(&mut self, stamp: Stamp, to_us: i64, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
+        let concerned = self.compiled.watermarks.go_by_arrival();
+        if concerned {
+            let (before_us, open) = (self.compiled.watermarks.current_us(), self.status().cells);
+            let moment = Moment { before_us, after_us: CLOSE_ALL_US, ended: false, stamp };
+            for node in 0..self.compiled.nodes.len() {
+                let (stage, to, mut env) = self.at(node, moment, complaints);
+                for chunk in stage.close_all(&mut env) {
+                    self.flow(to, chunk, moment, complaints, results);
+                }
+            }
+            complaints.output.closed_by_set_back += open.saturating_sub(self.status().cells) as u64;
+            self.compiled.watermarks.set_back(to_us);
+        }
+        for node in &mut self.compiled.nodes {
+            let by_arrival = node.by_arrival;
+            node.stage.set_back(&SetBack { from_us: stamp.wall_us, to_us, concerned, by_arrival });
+        }
     }
 
     /// The input of a batch query is over: everything held comes out. Once.
@@ -118,13 +148,20 @@ impl Query {
     /// When the first open group of an append query closes, or a timeout passes, event time µs.
     fn next_close(&self) -> Option<i64> {
         let watermark = self.compiled.watermarks.current_us();
-        let close = |node: &Node| {
-            if self.mode != OutputMode::Append && !node.stage.closes_in_every_mode() {
-                return None;
-            }
-            Some(node.stage.next_close(watermark.saturating_sub(node.lag_us))?.saturating_add(node.lag_us))
-        };
-        self.compiled.nodes.iter().filter_map(close).min()
+        let close = |node: &Node| Some(node.stage.next_close(watermark.saturating_sub(node.lag_us))?.saturating_add(node.lag_us));
+        self.closing_nodes().filter_map(close).min()
+    }
+
+    /// The operators from which the clock lets something out.
+    fn closing_nodes(&self) -> impl Iterator<Item = &Node> {
+        self.compiled.nodes.iter().filter(|node| self.mode == OutputMode::Append || node.stage.closes_in_every_mode())
+    }
+
+    /// While all sources are idle, the clock may carry the watermark to what is open. Whether it did.
+    fn follow_clock(&mut self, batch: &Batch) -> bool {
+        let Some(first) = self.next_close() else { return false };
+        let last = self.closing_nodes().filter_map(|node| Some(node.stage.last_close()?.saturating_add(node.lag_us))).max();
+        self.compiled.watermarks.follow_clock(batch, (first, last.unwrap_or(first)))
     }
 
     /// When, by the wall clock, what is open closes while the sources are idle, µs. `idle_at_us`: since or from when each source is idle.

@@ -2,6 +2,7 @@
 //!
 //! Limits: a result that is put together of a group's values takes at most [`RESULT_BYTES_MAX`] bytes.
 
+use crate::batch::ColumnBuilder;
 use crate::engine::distinct_rows::read_distinct;
 use crate::engine::key_codec::read_key;
 use crate::engine::lane_plan::{OutputSpec, Percentages, Reading};
@@ -22,6 +23,43 @@ pub(super) enum ReadError {
     Overflow,
     #[error("the values collected in one result take more than {RESULT_BYTES_MAX} bytes")]
     TooLong,
+}
+
+/// Appends the aggregate's value in each of these cells. One that cannot be is NULL, and told by its place among `slots`.
+pub(super) fn read_all(output: &OutputSpec, cells: &Pane, slots: &[u32], out: &mut ColumnBuilder) -> Vec<(usize, ReadError)> {
+    let mut failed = Vec::new();
+    if !read_numbers(output, cells.lanes(), slots, out) {
+        for (index, slot) in slots.iter().enumerate() {
+            match read(output, cells, *slot as usize) {
+                Ok(value) => out.push(&value),
+                Err(error) => {
+                    failed.push((index, error));
+                    out.push_null();
+                }
+            }
+        }
+    }
+    failed
+}
+
+/// As [`read`] for counts and DOUBLEs, which are most, without a value in between. False: the output is neither.
+fn read_numbers(output: &OutputSpec, lanes: &[Lane], slots: &[u32], out: &mut ColumnBuilder) -> bool {
+    let slots = slots.iter().map(|slot| *slot as usize);
+    let (lane, count) = match &output.reading {
+        Reading::Count { lane } => (*lane, *lane),
+        Reading::Sum { lane, count } | Reading::Average { lane, count } | Reading::Extreme { lane, count } => (*lane, *count),
+        _ => return false,
+    };
+    match (&lanes[lane], &lanes[count]) {
+        (Lane::Count(counts), _) => out.push_longs(slots.map(|slot| counts[slot] as i64)),
+        (Lane::SumDouble(v) | Lane::MinDouble(v) | Lane::MaxDouble(v), Lane::Count(counts)) if output.data_type == DataType::Double => {
+            let averages = matches!(output.reading, Reading::Average { .. });
+            let number = |slot: usize| if averages { v[slot] / counts[slot] as f64 } else { v[slot] };
+            out.push_doubles(slots.map(|slot| (counts[slot] > 0).then(|| number(slot))));
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// The aggregate's value in a cell.

@@ -53,6 +53,15 @@ pub(super) enum Running {
     Deadband(Option<f64>),
 }
 
+impl Running {
+    /// Moves the times that it remembers.
+    pub fn move_times(&mut self, moved: impl Fn(i64) -> i64) {
+        if let Running::Ewma(Some((_, time_us))) | Running::Rate(Some((_, time_us))) = self {
+            *time_us = moved(*time_us);
+        }
+    }
+}
+
 /// One function of an OVER.
 #[derive(Clone, Debug)]
 pub(super) struct RunningCall {

@@ -13,7 +13,7 @@ use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::{Chunk, SharedColumn, without};
 use crate::engine::dedup::Deduplicate;
 use crate::engine::expand::expand;
-use crate::engine::expr::{Context, EvalError, RowError};
+use crate::engine::expr::{Context, EvalError, RowError, Selection};
 use crate::engine::generate::Generate;
 use crate::engine::join::{Lookup, StreamJoin, Whole};
 use crate::engine::limit::Limit;
@@ -121,7 +121,7 @@ impl Stage {
                 env.reject(&errors, port, &chunk);
                 chunk = projected;
             }
-            Stage::Watermark { column, index } => env.watermarks.observe(*index, event_times(&chunk, *column)),
+            Stage::Watermark { column, index } => env.watermarks.observe(*index, latest_time(&chunk, *column).into_iter()),
             Stage::Union => {}
             Stage::Generate(generate) => return generate.push(chunk, env),
             Stage::Expand(projections) => return expand(projections, &chunk, env),
@@ -225,6 +225,17 @@ impl Stage {
             Stage::RowWindows(windows) => windows.next_close(),
             Stage::StateFunction(function) => function.next_close(),
             Stage::Join(join) => join.next_close(),
+            _ => None,
+        }
+    }
+
+    /// When the last of what it holds now comes out.
+    pub fn last_close(&self) -> Option<i64> {
+        match self {
+            Stage::Aggregate(aggregate) => aggregate.last_close(),
+            Stage::RowWindows(windows) => windows.last_close(),
+            Stage::StateFunction(function) => function.last_close(),
+            Stage::Join(join) => join.last_close(),
             _ => None,
         }
     }
@@ -363,17 +374,14 @@ pub(super) fn explain(error: &EvalError, text: &str) -> String {
     }
 }
 
-fn event_times<'c>(chunk: &'c Chunk<'_>, column: usize) -> impl Iterator<Item = i64> + 'c {
-    let column = chunk.columns.get(column).map(SharedColumn::get);
-    let times: &[i64] = match column.map(|column| &column.values) {
-        Some(Values::Timestamp(times)) => times,
-        _ => &[],
-    };
-    chunk
-        .selection
-        .iter()
-        .filter(move |row| column.is_some_and(|column| !column.is_null(*row as usize)))
-        .filter_map(|row| times.get(row as usize).copied())
+/// The greatest time among the selected rows.
+fn latest_time(chunk: &Chunk<'_>, column: usize) -> Option<i64> {
+    let column = chunk.columns.get(column)?.get();
+    let Values::Timestamp(times) = &column.values else { return None };
+    match (&chunk.selection, &column.valid) {
+        (Selection::All(_), None) => times.iter().copied().max(),
+        (selection, _) => selection.iter().map(|row| row as usize).filter(|row| !column.is_null(*row)).map(|row| times[row]).max(),
+    }
 }
 
 /// The times of a column by row, a window by its end; NULL is `None`.

@@ -19,6 +19,7 @@ use crate::engine::keyed::{Kept, KeyedStates};
 use crate::engine::keyer::KEY_BYTES_MAX;
 use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
+use crate::engine::set_back::SetBack;
 use crate::engine::stage::Env;
 use crate::engine::state_codec::{Malformed, Reader};
 use crate::engine::state_limits::OperatorStatus;
@@ -162,7 +163,7 @@ impl StateFunction {
         (out.rows > 0).then(|| out.finish())
     }
 
-    /// The watermark, or stream time, which never goes back.
+    /// The watermark, or stream time; they go back only where the clock is set back.
     fn now(&mut self, env: &Env<'_, '_>, watermark_us: i64) -> i64 {
         if self.timeout == Timeout::EventTime { watermark_us } else { self.states.stream_time(env.stamp.wall_us) }
     }
@@ -238,6 +239,11 @@ impl StateFunction {
         render_row(&self.key_fields, &Chunk::made(columns, 1), 0)
     }
 
+    /// The clock was set back: timeouts by it are as far ahead as they were.
+    pub fn set_back(&mut self, set_back: &SetBack) {
+        self.states.set_back(set_back, set_back.by_arrival);
+    }
+
     pub fn needs_watermark(&self) -> bool {
         self.timeout == Timeout::EventTime
     }
@@ -245,6 +251,11 @@ impl StateFunction {
     /// The watermark at which the next timeout has passed, µs.
     pub fn next_close(&self) -> Option<i64> {
         self.states.next_due().filter(|_| self.timeout == Timeout::EventTime)?.checked_add(1)
+    }
+
+    /// The watermark at which the last timeout has passed, µs.
+    pub fn last_close(&self) -> Option<i64> {
+        self.states.last_due().filter(|_| self.timeout == Timeout::EventTime)?.checked_add(1)
     }
 
     /// The wall-clock time at which the next timeout has passed, µs.

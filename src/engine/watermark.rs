@@ -1,6 +1,6 @@
 //! One stream's watermark: the greatest event time seen, less the delay; in whole milliseconds, as Spark keeps it.
 //!
-//! It starts at 1970 and never goes back. Where the clock would put it while its sources are silent is told here; whether the clock has its
+//! It starts at 1970 and never goes back, unless the clock that it follows does (see [`super::set_back`]). Where the clock would put it while its sources are silent is told here; whether the clock has its
 //! say is decided over all streams of a query, in [`super::watermarks`].
 
 use crate::batch::Batch;
@@ -15,13 +15,44 @@ pub(super) struct Watermark {
     idle_timeout_us: i64,
     /// Event time is arrival time: it cannot run against the clock, synchronised or not.
     stream_time: bool,
+    /// Event time is arrival time, or computed from it.
+    by_arrival: bool,
     /// Greatest event time of this step, µs.
     seen_us: Option<i64>,
 }
 
 impl Watermark {
     pub fn new(delay_us: i64, sources: Vec<usize>, idle_timeout_us: i64, stream_time: bool) -> Watermark {
-        Watermark { current_ms: 0, delay_ms: delay_us / 1000, sources, idle_timeout_us, stream_time, seen_us: None }
+        Watermark {
+            current_ms: 0,
+            delay_ms: delay_us / 1000,
+            sources,
+            idle_timeout_us,
+            stream_time,
+            by_arrival: stream_time,
+            seen_us: None,
+        }
+    }
+
+    /// Says whether event time is computed from arrival times.
+    pub fn made_of_arrivals(self, by_arrival: bool) -> Watermark {
+        Watermark { by_arrival: by_arrival || self.stream_time, ..self }
+    }
+
+    /// Whether a clock that is set back takes it back.
+    pub fn is_by_arrival(&self) -> bool {
+        self.by_arrival
+    }
+
+    /// The clock was set back to `to_us`: rows to come are dated from there on.
+    pub fn set_back(&mut self, to_us: i64) {
+        self.seen_us = None;
+        if self.stream_time {
+            self.current_ms = self.current_ms.min(to_us.div_euclid(1000).saturating_sub(self.delay_ms).max(0));
+        } else if self.by_arrival {
+            // How far its times are from those of arrival is not known.
+            self.current_ms = 0;
+        }
     }
 
     pub fn current_ms(&self) -> i64 {

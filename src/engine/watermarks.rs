@@ -1,6 +1,6 @@
 //! A query's watermark over several streams: the least of theirs, as Spark's default policy has it; and the clock's say.
 //!
-//! Invariants: it never goes back. A stream without data yet holds it at 1970; a stream whose sources are all idle does not hold it back.
+//! Invariants: it goes back only where the clock does that it follows. A stream without data yet holds it at 1970; a stream whose sources are all idle does not hold it back.
 //! While all are idle and the clock can be trusted for each, it may follow the clock.
 
 use crate::batch::Batch;
@@ -54,16 +54,31 @@ impl Watermarks {
         }
     }
 
-    /// While every stream is idle, the clock may carry the watermark; it does so only where that closes something: at `close_us`.
-    pub fn follow_clock(&mut self, batch: &Batch, close_us: i64) {
+    /// While every stream is idle, the clock may carry the watermark; it does so only where that closes something, from the first to the last of
+    /// `closes_us`: further it would take rows to come for late ones, for years if the clock is wrong. Whether it did.
+    pub fn follow_clock(&mut self, batch: &Batch, closes_us: (i64, i64)) -> bool {
         if self.streams.is_empty() || !self.streams.iter().all(|stream| stream.is_idle(batch)) {
-            return;
+            return false;
         }
         let by_clock = |stream: &Watermark| stream.by_clock(batch.stamp.wall_us, batch.stamp.synchronised);
-        let Some(clock_ms) = self.streams.iter().map(by_clock).min().flatten() else { return };
-        if clock_ms.saturating_mul(1000) >= close_us {
-            self.current_ms = self.current_ms.max(clock_ms);
+        let Some(clock_ms) = self.streams.iter().map(by_clock).min().flatten() else { return false };
+        let before_ms = self.current_ms;
+        if clock_ms.saturating_mul(1000) >= closes_us.0 {
+            let last_ms = closes_us.1.saturating_add(999).div_euclid(1000);
+            self.current_ms = self.current_ms.max(clock_ms.min(last_ms));
         }
+        self.current_ms > before_ms
+    }
+
+    /// Whether event time of one of the streams is made of arrival times.
+    pub fn go_by_arrival(&self) -> bool {
+        self.streams.iter().any(Watermark::is_by_arrival)
+    }
+
+    /// The clock was set back to `to_us`: streams by arrival begin anew there, the others where their rows have brought them.
+    pub fn set_back(&mut self, to_us: i64) {
+        self.streams.iter_mut().for_each(|stream| stream.set_back(to_us));
+        self.current_ms = self.streams.iter().map(Watermark::current_ms).min().unwrap_or_default();
     }
 
     /// When, by the wall clock, idle streams reach `close_us`, µs. `idle_at_us`: since or from when each source is idle.
@@ -154,11 +169,15 @@ mod tests {
         assert_eq!(watermarks.clock_reaches(10_000_000, &[Some(0), Some(0)], true), Some(15_000_000));
         assert_eq!(watermarks.clock_reaches(10_000_000, &[Some(0), Some(20_000_000)], true), Some(20_000_000));
         assert_eq!(watermarks.clock_reaches(10_000_000, &[Some(0), None], true), None);
-        watermarks.follow_clock(&batch(&[true, false], 15_000_000), 10_000_000);
-        watermarks.follow_clock(&batch(&[true, true], 14_999_000), 10_000_000);
+        let closes = (10_000_000, 12_000_000);
+        assert!(!watermarks.follow_clock(&batch(&[true, false], 15_000_000), closes));
+        assert!(!watermarks.follow_clock(&batch(&[true, true], 14_999_000), closes));
         assert_eq!(watermarks.current_us(), 0);
-        watermarks.follow_clock(&batch(&[true, true], 15_000_000), 10_000_000);
+        assert!(watermarks.follow_clock(&batch(&[true, true], 15_000_000), closes));
         assert_eq!(watermarks.current_us(), 10_000_000);
+        assert!(watermarks.follow_clock(&batch(&[true, true], 90_000_000), closes));
+        assert_eq!(watermarks.current_us(), 12_000_000, "not further than it closes something");
+        assert!(!watermarks.follow_clock(&batch(&[true, true], 91_000_000), closes));
     }
 
     #[test]

@@ -38,17 +38,19 @@ impl Gateway {
     /// When the open batch closes if nothing else happens.
     pub(super) fn batch_due_us(&self, stamp: Stamp) -> Option<u64> {
         let rows: usize = self.intakes.iter().map(Intake::rows).sum();
-        if rows >= self.batch_rows_max || self.intakes.iter().any(|intake| intake.has_waiting() || intake.is_heavy()) {
+        let full = rows >= self.batch_rows_max || self.intakes.iter().any(|intake| intake.has_waiting() || intake.is_heavy());
+        if full || self.stream_time.is_to_go_back(stamp) {
             return Some(stamp.mono_us);
         }
         let interval = self.opened_us.map(|opened| opened + self.batch_interval_us);
         let stalled = self.opened_us.and_then(|_| self.intakes.iter().filter_map(|intake| intake.deadline_us()).min());
         let idle = self.intakes.iter().filter_map(Intake::idle_at_us).min();
         let idle = idle.map(|at_us| at_us.max(self.last_step_us + self.batch_interval_us));
-        let idle_at_us: Vec<Option<i64>> = self.intakes.iter().map(|intake| Some(intake.idle_at_wall_us(stamp))).collect();
-        let clock = self.engine.next_deadline(&idle_at_us, stamp.synchronised).map(|wall_us| {
-            let ahead_us = u64::try_from(wall_us.saturating_sub(stamp.wall_us)).unwrap_or(0);
-            (stamp.mono_us + ahead_us).max(self.last_step_us + self.batch_interval_us)
+        let by_stream_time = self.stream_time.stamp(stamp);
+        let idle_at_us: Vec<Option<i64>> = self.intakes.iter().map(|intake| Some(intake.idle_at_wall_us(by_stream_time))).collect();
+        let clock = self.engine.next_deadline(&idle_at_us, stamp.synchronised).map(|at_us| {
+            let ahead_us = self.stream_time.until_us(at_us, stamp);
+            stamp.mono_us.saturating_add(ahead_us).max(self.last_step_us + self.batch_interval_us)
         });
         [interval, stalled, idle, clock].into_iter().flatten().min()
     }
@@ -81,8 +83,13 @@ impl Gateway {
         }
         self.opened_us = None;
         self.last_step_us = stamp.mono_us;
-        let batch = Batch { number: self.number + 1, stamp, inputs, tables: self.tables.take() };
+        let set_back_us = self.stream_time.is_to_go_back(stamp).then_some(stamp.wall_us);
+        let batch_stamp = self.stream_time.stamp(stamp);
+        let batch = Batch { number: self.number + 1, stamp: batch_stamp, set_back_us, inputs, tables: self.tables.take() };
         let output = self.engine.step(&batch);
+        if set_back_us.is_some() {
+            self.set_stream_time_back(output.closed_by_set_back, stamp);
+        }
         let mut changes = self.apply(output, stamp);
         let bookkeeping = self.bookkeeping(stamp);
         changes.puts.extend(bookkeeping.puts);
@@ -91,11 +98,26 @@ impl Gateway {
         changes.drops.extend(bookkeeping.drops);
         self.commit(changes, receipts, stamp, actions);
         for intake in &mut self.intakes {
-            intake.receive_waiting(self.stream_us, stamp, &mut self.dead_letters);
+            intake.receive_waiting(self.stream_time.now_us(), stamp, &mut self.dead_letters);
             if intake.has_news() {
                 self.opened_us.get_or_insert(stamp.mono_us);
             }
         }
+    }
+
+    /// The batch just closed was the last one by the time before: its commit holds the new time, too.
+    fn set_stream_time_back(&mut self, closed: u64, stamp: Stamp) {
+        let from_us = self.stream_time.go_back(stamp);
+        self.clock_set_back += 1;
+        let shown =
+            |time_us: i64| jiff::Timestamp::from_microsecond(time_us).map_or_else(|_| format!("{time_us} µs"), |time| time.to_string());
+        tracing::warn!(
+            from = shown(from_us),
+            to = shown(stamp.wall_us),
+            back_s = from_us.saturating_sub(stamp.wall_us) / 1_000_000,
+            closed,
+            "the wall clock was set back: the open windows of queries by time of arrival are closed and given out as they are, and new ones begin"
+        );
     }
 
     /// What the step changed, as puts and appends; rejected rows join the dead letters.
@@ -177,7 +199,7 @@ impl Gateway {
                 encode(&StoredStart { count: self.start_count, epoch: self.epoch, hash_seed: self.hash_seed }),
             ));
         }
-        changes.puts.push((keys::meta("stream_time"), encode(&self.stream_us)));
+        changes.puts.push((keys::meta("stream_time"), encode(&self.stream_time.now_us())));
         self.number += 1;
         changes.number = self.number;
         self.committing = Some(Committing { number: self.number, receipts });

@@ -6,6 +6,7 @@
 //! - A message is acknowledged only when a durable change set covers it, in order of arrival, on its own connection.
 //! - Results become visible to the uplink only when they are durable; the cursor moves only over what the other side has acknowledged.
 //! - Where nothing arrives, nothing is proven, delivered or closed by the clock, nothing is written.
+//! - Stream time goes back only between two batches, in the commit of the step that closes what the time before held open.
 //!
 //! No IO, no clock, no randomness: time comes in a [`Stamp`], random numbers in [`Seeds`]. Given equal events, equal actions follow.
 
@@ -22,6 +23,7 @@ mod redelivery;
 mod restore;
 mod sinks;
 mod stall;
+mod stream_time;
 mod tables;
 
 pub use event::{Action, Event};
@@ -39,6 +41,7 @@ use dead_letters::DeadLetters;
 use intake::{Intake, Receipt};
 use outbox::Outbox;
 use sinks::SinkBooks;
+use stream_time::StreamTime;
 use tables::Tables;
 
 /// Delivered records after which the cursor is made durable without waiting.
@@ -69,9 +72,9 @@ pub struct Gateway {
     number: u64,
     committing: Option<Committing>,
     store_down: Option<String>,
-    /// Arrival time never goes back: max(last, now), µs.
-    stream_us: i64,
-    stream_behind_told: bool,
+    /// Arrival time.
+    stream_time: StreamTime,
+    clock_set_back: u64,
     /// When the open batch got its first news, if it has any.
     opened_us: Option<u64>,
     last_commit_us: u64,
@@ -99,7 +102,10 @@ impl Gateway {
     /// Handles one event; `stamp` is when it happened.
     pub fn on(&mut self, event: Event, stamp: Stamp) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.advance_stream_time(stamp);
+        self.stream_time.advance(stamp);
+        if self.stream_time.is_to_go_back(stamp) {
+            self.close_if_due(stamp, &mut actions); // What the event brings is to arrive by the new time, if no commit is in flight.
+        }
         match event {
             Event::Connected { source, connection, resumed } => self.intakes[source].connected(connection, resumed),
             Event::Disconnected { source, connection } => self.intakes[source].disconnected(connection),
@@ -139,7 +145,7 @@ impl Gateway {
             return; // Not acknowledged: the broker keeps them for the next start.
         }
         let intake = &mut self.intakes[source];
-        intake.receive(connection, messages, self.stream_us, stamp, &mut self.dead_letters);
+        intake.receive(connection, messages, self.stream_time.now_us(), stamp, &mut self.dead_letters);
         if intake.has_news() {
             self.opened_us.get_or_insert(stamp.mono_us);
         }
@@ -154,7 +160,7 @@ impl Gateway {
             return; // Its position is not moved: it is read again at the next start.
         }
         let intake = &mut self.intakes[source];
-        intake.receive_frames(frames, positions, self.stream_us, stamp, &mut self.dead_letters);
+        intake.receive_frames(frames, positions, self.stream_time.now_us(), stamp, &mut self.dead_letters);
         if intake.has_news() {
             self.opened_us.get_or_insert(stamp.mono_us);
         }
@@ -210,6 +216,7 @@ impl Gateway {
             committed: self.committed,
             commits: self.commits,
             store_down: self.store_down.clone(),
+            clock_set_back: self.clock_set_back,
             rows: self.intakes.iter().map(|intake| intake.status.decoded_rows).sum(),
             dead_letters: self.dead_letter_status.clone(),
             sources: self.intakes.iter().map(Intake::status).collect(),
@@ -217,16 +224,6 @@ impl Gateway {
             queries: self.queries.iter().zip(self.engine.status()).map(|(counted, held)| query_status(counted, held)).collect(),
             sinks: self.sinks.iter().map(SinkBooks::status).collect(),
         }
-    }
-
-    fn advance_stream_time(&mut self, stamp: Stamp) {
-        let behind_us = self.stream_us.saturating_sub(stamp.wall_us);
-        self.stream_us = self.stream_us.max(stamp.wall_us);
-        if behind_us > 60_000_000 && !self.stream_behind_told {
-            let behind_s = behind_us / 1_000_000;
-            tracing::warn!(behind_s, "the wall clock was set back: arrival times stand still until it has caught up");
-        }
-        self.stream_behind_told = behind_us > 60_000_000;
     }
 
     /// Whether an outbox with the policy `block` is full: no batch is taken until its sink delivers.

@@ -11,6 +11,7 @@ use super::outbox::{Cursor, Outbox};
 use super::positions::Positions;
 use super::redelivery::{Redelivery, StoredRedelivery};
 use super::sinks::{SinkBooks, StoredSink};
+use super::stream_time::StreamTime;
 use super::tables::Tables;
 use crate::batch::Stamp;
 use crate::config::settings::{OnChange, OutboxSettings, QueryLimits, QuerySettings, Settings, WhenFull};
@@ -123,7 +124,7 @@ impl Gateway {
             when_full: WhenFull::DropOldest,
             key: Vec::new(),
         };
-        let stream_us: i64 = records.get(&keys::meta("stream_time"))?.unwrap_or(i64::MIN);
+        let stream_us: Option<i64> = records.get(&keys::meta("stream_time"))?;
         let queries = settings.program.queries.iter().map(|query| QueryStatus { name: query.name.clone(), ..QueryStatus::default() });
         Ok(Gateway {
             id: settings.gateway.id.clone(),
@@ -143,8 +144,8 @@ impl Gateway {
             number: loaded.number,
             committing: None,
             store_down: None,
-            stream_us,
-            stream_behind_told: false,
+            stream_time: StreamTime::new(stream_us),
+            clock_set_back: 0,
             opened_us: None,
             last_commit_us: stamp.mono_us,
             last_step_us: stamp.mono_us,

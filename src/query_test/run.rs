@@ -173,7 +173,7 @@ impl Running<'_> {
             let inputs = inputs.map(|(source, input)| SourceInput { source, table: input.open.take(), idle: idle(source) }).collect();
             self.number += 1;
             let tables = std::mem::take(&mut self.tables);
-            let output = self.engine.step(&Batch { number: self.number, stamp, inputs, tables });
+            let output = self.engine.step(&Batch { number: self.number, stamp, set_back_us: None, inputs, tables });
             self.collect(output)?;
             if options.restart && !batch_mode {
                 self.restart()?;

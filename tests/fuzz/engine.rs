@@ -110,7 +110,7 @@ fn batch(number: u64, random: &mut Random) -> Batch {
     });
     let inputs = inputs.collect();
     let stamp = Stamp { wall_us: number as i64 * 9_000_000, mono_us: number * 9_000_000, synchronised: true };
-    Batch { number, stamp, inputs, tables: table_versions(random) }
+    Batch { number, stamp, set_back_us: None, inputs, tables: table_versions(random) }
 }
 
 type Stored = BTreeMap<Vec<u8>, Vec<u8>>;

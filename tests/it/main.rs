@@ -7,6 +7,7 @@ mod brokers;
 mod changes;
 mod cli;
 mod cli_query;
+mod clock;
 mod config;
 mod core;
 mod daemon;

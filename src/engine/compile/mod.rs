@@ -2,6 +2,7 @@
 //!
 //! Invariants: nodes are in post-order, children before parents; a relation that changes nothing (a watermark in a batch query) has no node.
 
+mod arrival;
 mod events;
 mod grouping;
 mod joins;
@@ -19,6 +20,7 @@ use crate::engine::watermark::Watermark;
 use crate::engine::watermarks::Watermarks;
 use crate::plan::{self, Expr, OutputMode, OverCall, Program, Query, Relation, SortKey};
 use crate::types::Field;
+use arrival::{ARRIVED, goes_by_arrival};
 use events::{scanned, source_column};
 use grouping::has_aggregate;
 
@@ -62,6 +64,8 @@ pub(super) struct Node {
     pub to: Option<Port>,
     /// How far the watermark that holds for its input is behind the query's, µs.
     pub lag_us: i64,
+    /// The times that it goes by are made of arrival times.
+    pub by_arrival: bool,
 }
 
 /// A query ready to run.
@@ -124,7 +128,8 @@ impl Compiler<'_> {
             }
         }
         let fields = inputs.iter().map(|input| input.schema()).collect();
-        self.nodes.push(Node { stage, fields, to: None, lag_us });
+        let by_arrival = goes_by_arrival(self.program, relation);
+        self.nodes.push(Node { stage, fields, to: None, lag_us, by_arrival });
         Ok(Origin::Node(node))
     }
 
@@ -166,7 +171,7 @@ impl Compiler<'_> {
             Relation::Filter { predicate, .. } => Stage::Filter(predicate.clone()),
             Relation::Project { columns, .. } => Stage::Project(columns.clone()),
             Relation::Watermark { .. } if self.query.mode == OutputMode::Batch => return Ok(None),
-            Relation::Watermark { input, column, delay_us } => self.watermark(input, *column, *delay_us)?,
+            Relation::Watermark { input, column, delay_us } => self.watermark(relation, input, *column, *delay_us)?,
             Relation::Aggregate { input, keys, aggregates } => self.aggregate(input, relation, keys, aggregates)?,
             Relation::Sort { input, by } => match self.query.mode {
                 OutputMode::Batch | OutputMode::Complete => {
@@ -220,7 +225,7 @@ impl Compiler<'_> {
         Ok(Stage::StateFunction(Box::new(function)))
     }
 
-    fn watermark(&mut self, input: &Relation, column: usize, delay_us: i64) -> Result<Stage, EngineError> {
+    fn watermark(&mut self, relation: &Relation, input: &Relation, column: usize, delay_us: i64) -> Result<Stage, EngineError> {
         if input.has_watermark() {
             return Err(self.unsupported("a watermark is defined twice on one stream"));
         }
@@ -228,13 +233,15 @@ impl Compiler<'_> {
         let timeout = |source: &usize| self.settings.idle_timeout_us.get(*source).copied().unwrap_or_default();
         let idle_timeout_us = sources.iter().map(timeout).max().unwrap_or_default();
         let stream_time = self.is_arrival(input, column);
-        let index = self.watermarks.add(Watermark::new(delay_us, sources, idle_timeout_us, stream_time));
+        let by_arrival = goes_by_arrival(self.program, relation);
+        let watermark = Watermark::new(delay_us, sources, idle_timeout_us, stream_time).made_of_arrivals(by_arrival);
+        let index = self.watermarks.add(watermark);
         Ok(Stage::Watermark { column, index })
     }
 
     /// Whether the column is the arrival time of the scanned source: stream time, which never runs ahead of the clock.
     fn is_arrival(&self, input: &Relation, column: usize) -> bool {
         let Some((source, column)) = source_column(input, column) else { return false };
-        self.program.sources.get(source).and_then(|table| table.columns.get(column)).is_some_and(|column| column.field.name == "_arrived")
+        self.program.sources.get(source).and_then(|table| table.columns.get(column)).is_some_and(|column| column.field.name == ARRIVED)
     }
 }

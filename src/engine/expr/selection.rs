@@ -1,5 +1,7 @@
 //! Which rows of a table are meant.
 
+use std::borrow::Cow;
+
 /// A set of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
@@ -28,6 +30,14 @@ impl Selection {
             Selection::Rows(rows) => (0, &rows[..]),
         };
         (0..all).chain(rows.iter().copied())
+    }
+
+    /// The selected rows as numbers.
+    pub fn to_rows(&self) -> Cow<'_, [u32]> {
+        match self {
+            Selection::All(rows) => (0..*rows as u32).collect(),
+            Selection::Rows(rows) => Cow::Borrowed(rows),
+        }
     }
 
     /// The selected rows that satisfy `keep`.

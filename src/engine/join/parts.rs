@@ -2,7 +2,7 @@
 //!
 //! Rows whose times lie in one stretch go together, so that a part's rows expire together. The number of a part that is gone is used again,
 //! lowest first; what is stored of an expired part is a left-over that a reader skips, so there are never more entries than parts were ever
-//! alive at once, and none is written only to say that rows have expired.
+//! alive at once, and none is written only to say that rows have expired. When the watermark goes back, left-overs are deleted.
 //!
 //! Invariant: which part a new row goes to depends only on the live rows and on what is stored, so a restored side goes on as one that ran.
 //!
@@ -35,6 +35,8 @@ pub(in crate::engine) struct Parts {
     lost: BTreeSet<u32>,
     /// Parts that are empty, and of which what is stored has rows that have not expired.
     gone: BTreeSet<u32>,
+    /// Parts of which the store has an entry.
+    written: BTreeSet<u32>,
 }
 
 impl Parts {
@@ -46,7 +48,19 @@ impl Parts {
             dirty: BTreeSet::new(),
             lost: BTreeSet::new(),
             gone: BTreeSet::new(),
+            written: BTreeSet::new(),
         }
+    }
+
+    /// The store has an entry of this part.
+    pub fn note_written(&mut self, part: u32) {
+        self.written.insert(part);
+    }
+
+    /// Rows that have expired may be taken for live ones from now on: none is to be left in the store.
+    pub fn void_leftovers(&mut self) {
+        self.dirty.extend(self.parts.keys());
+        self.gone.extend(self.written.iter().filter(|part| !self.parts.contains_key(part)));
     }
 
     pub fn len(&self) -> usize {
@@ -111,8 +125,10 @@ impl Parts {
     /// What is to be written, and what is to be deleted; both begin anew.
     pub fn take_changed(&mut self) -> (Vec<u32>, Vec<u32>) {
         self.lost.clear();
-        let dirty = std::mem::take(&mut self.dirty).into_iter().collect();
-        let gone = std::mem::take(&mut self.gone).into_iter().filter(|part| !self.parts.contains_key(part)).collect();
+        let dirty: Vec<u32> = std::mem::take(&mut self.dirty).into_iter().collect();
+        let gone: Vec<u32> = std::mem::take(&mut self.gone).into_iter().filter(|part| !self.parts.contains_key(part)).collect();
+        self.written.extend(&dirty);
+        gone.iter().for_each(|part| _ = self.written.remove(part));
         (dirty, gone)
     }
 

@@ -157,6 +157,11 @@ impl Side {
     pub fn first_unmatched(&self) -> Option<i64> {
         self.unmatched.first().map(|(time, _)| *time)
     }
+
+    /// The time of the last one.
+    pub fn last_unmatched(&self) -> Option<i64> {
+        self.unmatched.last().map(|(time, _)| *time)
+    }
 }
 
 /// Appends a row's values: as in keys, but floating-point numbers bit by bit.

@@ -5,7 +5,7 @@
 //! | `s/<query>/<n>/meta` | text: the operator's fingerprint |
 //! | `s/<query>/<n>/l<part>`, `…/r<part>` (hex) | varint: the first row that the part got; each row: varint: its number less that, a byte of flags, its time (signed varint) and key where the flags say so, its values |
 //!
-//! Rows that the stored watermark has expired are left-overs and skipped. All stored bytes are checked.
+//! Rows that the stored watermark has expired are left-overs and skipped; when it goes back they are deleted. All stored bytes are checked.
 
 use super::parts::Part;
 use super::side::{Arrival, Side};
@@ -76,6 +76,7 @@ pub(in crate::engine) fn restore_sides<'e>(
         let (Some(side), Some(part)) = (found, part) else {
             return Err((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))));
         };
+        operator.sides[side].parts.note_written(part);
         let types = &operator.sides[side].types;
         read(value, part, operator.key_types, types, expired_by[side], &mut rows[side]).map_err(|unfit| (*name, unfit))?;
     }
@@ -95,6 +96,11 @@ impl StreamJoin {
     pub fn restore<'e>(&mut self, entries: &[(&'e str, &'e [u8])], watermark_us: i64) -> Result<(), (&'e str, Unfit)> {
         let expired_by = [self.expires_by(0, watermark_us), self.expires_by(1, watermark_us)];
         restore_sides(self.stored_form(), entries, &expired_by)
+    }
+
+    /// The watermark has gone back: rows that have expired are not to be read again.
+    pub fn void_leftovers(&mut self) {
+        self.sides.iter_mut().for_each(|side| side.parts.void_leftovers());
     }
 
     fn stored_form(&mut self) -> Sides<'_> {

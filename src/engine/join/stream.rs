@@ -337,6 +337,12 @@ impl StreamJoin {
         self.sides.iter().zip(&self.specs).filter_map(close).min()
     }
 
+    /// When the last one does.
+    pub fn last_close(&self) -> Option<i64> {
+        let close = |(side, spec): (&Side, &SideSpec)| Some(side.last_unmatched()?.saturating_add(spec.expiry.as_ref()?.lag_us));
+        self.sides.iter().zip(&self.specs).filter_map(close).max()
+    }
+
     /// Rows that are buffered.
     pub fn rows(&self) -> usize {
         self.sides.iter().map(|side| side.rows.len()).sum()

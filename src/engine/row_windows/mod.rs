@@ -41,7 +41,8 @@ use crate::engine::refusal::Refusal;
 use crate::engine::render::render_row;
 use crate::engine::room::{Room, without_room};
 use crate::engine::row_windows::rule::Open;
-use crate::engine::spec::{Emission, KeyColumn, LanePlan, PlainKey};
+use crate::engine::set_back::SetBack;
+use crate::engine::spec::{Emission, KeyColumn, LanePlan, NULL_TIME, PlainKey};
 use crate::engine::state_limits::OperatorStatus;
 use crate::types::{DataType, Field};
 
@@ -193,6 +194,12 @@ impl RowWindows {
         self.spec.evicts_after_us.and(self.next_close)
     }
 
+    /// When the last one does.
+    pub fn last_close(&self) -> Option<i64> {
+        self.spec.evicts_after_us?;
+        self.states.iter().flat_map(|state| &state.windows).filter_map(|open| self.spec.rule.closes_at(open)).max()
+    }
+
     /// How it stands to its limits.
     pub fn status(&self) -> OperatorStatus {
         let (keys_max, bytes_max, rejected) = (self.keys_max, self.bytes_max, self.rejected);
@@ -240,6 +247,25 @@ impl RowWindows {
         prepared.add_to(&mut self.cells, &self.spec.plan, pairs, &mut self.pairs);
         self.join_cells(&work.merges);
         self.count_loose_bytes();
+    }
+
+    /// The clock was set back; what time closes has come out. Windows that rows close go on, with their times moved where these are the clock's.
+    pub fn set_back(&mut self, set_back: &SetBack) {
+        if set_back.concerned {
+            let written: Vec<(i64, u32)> = self.parts.keys().copied().collect();
+            written.into_iter().for_each(|(ring, bucket)| self.buckets.mark_one(ring, bucket));
+        }
+        if !set_back.by_arrival || matches!(self.spec.rule, Rule::Session { .. }) {
+            return;
+        }
+        let moved = |time: i64| if time == NULL_TIME { time } else { set_back.moved(time) };
+        for key in 0..self.states.len() {
+            if !self.states[key].windows.is_empty() {
+                self.states[key].windows.iter_mut().for_each(|open| (open.start, open.end) = (moved(open.start), moved(open.end)));
+                self.mark(key as KeyId, 0);
+            }
+        }
+        self.next_close = self.scan_next_close();
     }
 
     /// Takes out the rows whose values find no room; their windows stay as they have made them.

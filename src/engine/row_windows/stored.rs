@@ -7,7 +7,7 @@
 //! | `…/<bucket>.<ring>` (hex), `….<part>` from part 1 on | sections; each: varint key number, key, varint rows seen, varint windows; each: signed varints start, end less start; varint rows, lanes |
 //!
 //! A key's windows whose starts lie in stretches of one ring are in one entry. A session that the stored watermark has passed is a left-over
-//! and skipped; any other change is written.
+//! and skipped; any other change is written. When the watermark goes back, all entries are written anew or deleted.
 //!
 //! Limits: as in [`crate::engine::checkpoint`].
 
@@ -51,7 +51,7 @@ impl RowWindows {
         for (bucket, rings) in by_bucket {
             let members = self.buckets.members(bucket);
             for wanted in rings {
-                let values = self.encode_entry(&members, |open| ring(open) == wanted);
+                let values = self.encode_entry(members, |open| ring(open) == wanted);
                 let (count, name) = (values.len(), format!("{prefix}{bucket:x}.{wanted:x}"));
                 for (part, value) in values.into_iter().enumerate() {
                     out.push((part_name(&name, part), Some(value)));

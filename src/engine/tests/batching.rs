@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::joins::{META, meta, meta_columns};
 use super::*;
 use crate::plan::{Relation, StateFunction, Timeout};
 
@@ -20,12 +21,35 @@ enum Asks {
 
 use Asks::{Nothing, Order};
 
-/// Over `l` and `r`: event time `ts`, a delay of 10 s.
+/// Over `l` and `r`: event time `ts`, a delay of 10 s; and the reference table `meta`.
 const QUERIES: &[(Asks, &str)] = &[
     // Row by row.
     (Nothing, "SELECT device, temperature * 2 AS t FROM l WHERE number > 0"),
     (Nothing, "SELECT device, x FROM l LATERAL VIEW explode(array(number, number + 1)) AS x"),
     (Nothing, "SELECT device, number FROM l UNION ALL SELECT device, number FROM r"),
+    (Nothing, "SELECT device, p, k, v FROM l LATERAL VIEW OUTER posexplode(map('n', number, 'm', number * 2)) AS p, k, v"),
+    (Nothing, "SELECT device, explode(sequence(1, CAST(abs(coalesce(number, 0)) % 4 AS INT) + 1)) AS x FROM l"),
+    (
+        Nothing,
+        "SELECT device, name, value FROM (SELECT device, CAST(number AS DOUBLE) AS number, temperature FROM l) UNPIVOT (value FOR name IN (number, temperature AS warmth))",
+    ),
+    (
+        Nothing,
+        "SELECT window, name, count(value) AS n, max(value) AS hi FROM (SELECT ts, CAST(number AS DOUBLE) AS number, temperature FROM l) UNPIVOT INCLUDE NULLS (value FOR name IN (number, temperature)) GROUP BY name, window(ts, '10 seconds')",
+    ),
+    (
+        Nothing,
+        "SELECT window, k, sum(v) AS s FROM l LATERAL VIEW explode(map('n', number, 'm', number * 2)) AS k, v GROUP BY k, window(ts, '20 seconds', '5 seconds')",
+    ),
+    // With a reference table.
+    (Nothing, "SELECT l.device AS d, number, room FROM l JOIN meta ON l.device = meta.device"),
+    (Nothing, "SELECT l.device AS d, number, room FROM l LEFT JOIN meta ON l.device = meta.device AND number > lim"),
+    (Nothing, "SELECT device, number FROM l LEFT SEMI JOIN meta ON l.device = meta.device"),
+    (Nothing, "SELECT device, number FROM l LEFT ANTI JOIN meta ON l.device = meta.device"),
+    (
+        Nothing,
+        "SELECT window, room, count(*) AS n, sum(number) AS s FROM l LEFT JOIN meta ON l.device = meta.device GROUP BY room, window(ts, '12 seconds', '4 seconds')",
+    ),
     // Windows of time.
     (Nothing, "SELECT window, device, count(*) AS n, sum(number) AS s FROM l GROUP BY device, window(ts, '10 seconds')"),
     (Nothing, "SELECT window, count(*) AS n FROM l GROUP BY window(ts, '1 minute', '1 minute', '7 seconds')"),
@@ -85,6 +109,19 @@ const QUERIES: &[(Asks, &str)] = &[
         Order,
         "SELECT device, row_number() OVER (PARTITION BY device ORDER BY ts) AS n, sum(number) OVER (PARTITION BY device ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS s FROM l",
     ),
+    (
+        Order,
+        "SELECT device, changed(number > 3) OVER (PARTITION BY device ORDER BY ts) AS c, ewma(temperature, 0.5) OVER (PARTITION BY device ORDER BY ts) AS e, deadband(number, 2) OVER (PARTITION BY device ORDER BY ts) AS d FROM l",
+    ),
+    (Order, "SELECT device, number, round(rate(number) OVER (PARTITION BY device ORDER BY ts), 6) AS r FROM l WHERE number IS NOT NULL"),
+    (
+        Order,
+        "SELECT device, lag(number, 2, -1) IGNORE NULLS OVER w AS b, first_value(number) IGNORE NULLS OVER v AS f, last_value(temperature) OVER v AS l, count(*) OVER v AS n, avg(number) OVER v AS a, min(temperature) OVER v AS lo, max(number) OVER v AS hi FROM l WINDOW w AS (PARTITION BY device ORDER BY ts), v AS (PARTITION BY device ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)",
+    ),
+    (
+        Order,
+        "SELECT window, sum(step) AS s FROM (SELECT ts, number - lag(number) OVER (PARTITION BY device ORDER BY ts) AS step FROM l) GROUP BY window(ts, '10 seconds')",
+    ),
     // Joins.
     (
         Nothing,
@@ -106,6 +143,14 @@ const QUERIES: &[(Asks, &str)] = &[
         Nothing,
         "SELECT l.device AS d, l.number AS a FROM l LEFT SEMI JOIN r ON l.device = r.device AND r.ts BETWEEN l.ts AND l.ts + INTERVAL 3 SECONDS",
     ),
+];
+
+/// Over `l` without repeats of a device and time; repeats come while the first is still known.
+const WITHOUT_REPEATS: &[&str] = &[
+    "SELECT device, ts, number, temperature FROM l",
+    "SELECT window, device, count(*) AS n, sum(number) AS s FROM l GROUP BY device, window(ts, '10 seconds')",
+    "SELECT l.device AS d, l.number AS a, r.number AS b FROM l LEFT JOIN r ON l.device = r.device AND r.ts BETWEEN l.ts AND l.ts + INTERVAL 3 SECONDS",
+    "SELECT l.device AS d, number, room FROM l JOIN meta ON l.device = meta.device",
 ];
 
 /// Of these the last row of each key counts, or the last whole table. The key is the first column.
@@ -141,10 +186,20 @@ fn sources() -> Vec<TableSchema> {
 }
 
 fn planned(mode: OutputMode, text: &str) -> Program {
+    planned_with(mode, text, &[])
+}
+
+/// `dedup`: by source, the columns that tell its rows apart.
+fn planned_with(mode: OutputMode, text: &str, dedup: &[Vec<usize>]) -> Program {
     let sources = sources();
-    let catalog = Catalog { sources: &sources, ..Catalog::default() };
+    let tables = vec![TableSchema { name: "meta".into(), columns: meta_columns(), event_time: None }];
+    let catalog = Catalog { sources: &sources, tables: &tables, dedup, ..Catalog::default() };
     let query = plan_query("q", text, mode, &catalog).unwrap_or_else(|error| panic!("{}", error.in_text(text)));
-    Program { sources, queries: vec![query], ..Program::default() }
+    Program { sources, tables, queries: vec![query], ..Program::default() }
+}
+
+fn without_repeats(text: &str) -> Program {
+    planned_with(OutputMode::Append, text, &[vec![1, 0]])
 }
 
 fn counting() -> Program {
@@ -182,8 +237,9 @@ fn outputs(program: &Program, rows: &[Fed], lengths: &[usize]) -> Vec<Vec<String
     let mut engine = Engine::new(program, settings()).unwrap();
     let mut lengths = lengths.iter().cycle();
     let (mut rest, mut out) = (rows, Vec::new());
+    let mut tables = meta(&META);
     let mut take = |batch: &[Fed]| {
-        let output = engine.step(&fed(batch));
+        let output = engine.step(&Batch { tables: std::mem::take(&mut tables), ..fed(batch) });
         assert!(output.rejects.is_empty() && output.late.iter().all(|late| late.rows == 0), "{:?} {:?}", output.rejects, output.late);
         out.push(shown(&output));
     };
@@ -256,6 +312,16 @@ proptest! {
     }
 
     #[test]
+    fn repeats_are_dropped_however_rows_are_cut(rows in rows(39), lengths in lengths()) {
+        for text in WITHOUT_REPEATS {
+            let program = without_repeats(text);
+            let whole = appended(outputs(&program, &rows, &[rows.len()]));
+            prop_assert_eq!(&appended(outputs(&program, &rows, &lengths)), &whole, "{}", text);
+            prop_assert_eq!(&appended(outputs(&program, &rows, &[1])), &whole, "{}", text);
+        }
+    }
+
+    #[test]
     fn rows_in_order_come_out_the_same_however_they_are_cut(rows in rows(0), lengths in lengths()) {
         let programs = QUERIES.iter().filter(|(asks, _)| *asks == Order).map(|(_, text)| planned(OutputMode::Append, text));
         for program in programs.chain([counting()]) {
@@ -288,6 +354,14 @@ fn every_query_appends_rows() {
         assert!(came.len() > 1, "{text}: {came:?}");
     }
     assert!(appended(outputs(&counting(), &rows, &[7])).len() > 30);
+    let twice: Vec<Fed> = rows.iter().flat_map(|row| [row.clone(), row.clone()]).collect();
+    for text in WITHOUT_REPEATS {
+        let once =
+            appended(outputs(&without_repeats(text), &rows.iter().filter(|(side, _)| *side == 0).cloned().collect::<Vec<_>>(), &[7]));
+        let repeated: Vec<Fed> = twice.iter().filter(|(side, _)| *side == 0).cloned().collect();
+        assert_eq!(appended(outputs(&without_repeats(text), &repeated, &[7])), once, "{text}");
+        assert!(once.len() > 1, "{text}");
+    }
 }
 
 #[cfg(feature = "sabotage")]

@@ -6,7 +6,7 @@ use super::*;
 use crate::batch::TableVersion;
 
 /// `meta`: device, room, lim.
-fn meta_columns() -> Vec<TableColumn> {
+pub(super) fn meta_columns() -> Vec<TableColumn> {
     let column = |(name, data_type): (&str, DataType)| TableColumn { field: Field::new(name, data_type), hidden: false };
     [("device", DataType::String), ("room", DataType::String), ("lim", DataType::Double)].into_iter().map(column).collect()
 }
@@ -23,7 +23,7 @@ fn engine_of(mode: OutputMode, text: &str) -> Engine {
     Engine::new(&joined(mode, text), settings()).unwrap()
 }
 
-fn meta(rows: &[(Option<&str>, &str, f64)]) -> Vec<TableVersion> {
+pub(super) fn meta(rows: &[(Option<&str>, &str, f64)]) -> Vec<TableVersion> {
     let mut builders: Vec<ColumnBuilder> =
         meta_columns().iter().map(|column| ColumnBuilder::new(&column.field.data_type, rows.len())).collect();
     for (device, room, lim) in rows {
@@ -35,7 +35,7 @@ fn meta(rows: &[(Option<&str>, &str, f64)]) -> Vec<TableVersion> {
     vec![TableVersion { table: 0, rows: Arc::new(Table { rows: rows.len(), columns }) }]
 }
 
-const META: [(Option<&str>, &str, f64); 4] =
+pub(super) const META: [(Option<&str>, &str, f64); 4] =
     [(Some("a"), "kitchen", 20.0), (Some("b"), "attic", 30.0), (Some("b"), "cellar", 5.0), (None, "nowhere", 1.0)];
 
 fn step_with(engine: &mut Engine, tables: Vec<TableVersion>, rows: &[Reading]) -> StepOutput {

@@ -39,6 +39,20 @@ fn a_result_that_fails_is_rejected_alone() {
     let shown = shown(&output);
     assert_eq!(shown, [format!("0s a {}", i64::MAX), "0s b 1".into(), "5s b 1".into(), format!("10s a {}", i64::MAX)]);
     assert!(output.rejects[0].row.contains("\"device\":\"a\""), "{:?}", output.rejects);
+    // Two of a row's results fail: the row is rejected once.
+    let text = "SELECT window.start AS start, device, sum(number) AS s, sum(number + 0) AS t FROM readings GROUP BY device, window(ts, '10 seconds', '5 seconds')";
+    let mut engine = super::engine(OutputMode::Append, text);
+    let output = step(
+        &mut engine,
+        &[
+            large(6.0),
+            large(11.0),
+            Reading { device: Some("b"), ..large(6.0) },
+            Reading { device: Some("b"), ..large(11.0) },
+            reading(40.0, "a", 1.0),
+        ],
+    );
+    assert_eq!(output.rejects.len(), 2, "{:?}", output.rejects);
     let text = "SELECT device, 1 / (count(*) - 1) AS x FROM readings GROUP BY device";
     let mut engine = super::engine(OutputMode::Update, text);
     let output = step(&mut engine, &[reading(1.0, "a", 1.0), reading(1.0, "b", 1.0), reading(1.0, "b", 1.0)]);

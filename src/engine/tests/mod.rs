@@ -18,6 +18,7 @@ mod pacing;
 mod restart;
 mod row_windows;
 mod sessions;
+mod set_back;
 mod stream_joins;
 mod union;
 

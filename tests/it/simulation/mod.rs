@@ -7,7 +7,7 @@ mod broker;
 mod model;
 mod process;
 mod scenario;
-mod store;
+pub mod store;
 mod world;
 
 #[cfg(not(feature = "sabotage"))]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidemill::gateway::{DropReason, SinkRecord};
 use tidemill::store::LogName;
 
+use super::scenario::BY_ARRIVAL;
 use super::store::MemoryStore;
 use crate::ledger::dedup::{Deduplicator, ResultId};
 
@@ -101,13 +102,15 @@ impl Expected {
 /// What a sink's consumer makes of the arrivals: repeats dropped by id, one result a window.
 pub struct Consumed {
     pub windows: Windows,
+    /// Readings in windows by arrival, which may come once before and once after the clock was set back.
+    pub by_arrival: u64,
     ids: BTreeSet<(u64, u64)>,
 }
 
 impl Consumed {
     pub fn of(arrived: &[Vec<u8>]) -> Result<Consumed, String> {
         let mut deduplicator = Deduplicator::default();
-        let mut consumed = Consumed { windows: Windows::new(), ids: BTreeSet::new() };
+        let mut consumed = Consumed { windows: Windows::new(), by_arrival: 0, ids: BTreeSet::new() };
         for payload in arrived {
             let row: serde_json::Value = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
             let id = ResultId::parse(row["_id"].as_str().ok_or("a result without _id")?).ok_or("an unreadable _id")?;
@@ -117,6 +120,10 @@ impl Consumed {
             }
             let key = (row["device"].as_str().ok_or("no device")?.to_owned(), row["start_ms"].as_i64().ok_or("no start_ms")?);
             let values = (row["n"].as_u64().ok_or("no n")?, row["s"].as_i64().ok_or("no s")?);
+            if key.0.starts_with(BY_ARRIVAL) {
+                consumed.by_arrival += if new { values.0 } else { 0 };
+                continue;
+            }
             let before = consumed.windows.insert(key.clone(), values);
             if before.is_some() == new || before.is_some_and(|before| before != values) {
                 return Err(format!("the window {key:?} came as {before:?} and as {values:?}, {id:?}"));

@@ -8,6 +8,9 @@ use tidemill::config::settings::{Settings, WhenFull};
 use super::broker::Marks;
 use crate::support::random::Random;
 
+/// Begins the device's name in results of the query by arrival.
+pub const BY_ARRIVAL: &str = "by arrival of ";
+
 /// One kind of world.
 pub struct Scenario {
     pub settings: Settings,
@@ -17,7 +20,7 @@ pub struct Scenario {
     pub window: usize,
     /// Windows close by the clock, while the source is idle; else by a last reading.
     pub by_clock: bool,
-    /// The wall clock steps: to 1970 unsynchronised, back, ahead.
+    /// The wall clock steps: to 1970 unsynchronised, back by minutes or an hour, ahead by seconds or years.
     pub clock_steps: bool,
     /// The local broker forgets the session now and then.
     pub sessions_lost: bool,
@@ -34,6 +37,8 @@ impl Scenario {
         let policy = policies[random.below(5) as usize];
         let mut settings = settings(kind);
         settings.sources[0].max_future = None;
+        // A clock that is ahead by years makes all results old.
+        settings.sinks.iter_mut().for_each(|sink| sink.outbox.age_max = Duration::MAX);
         settings.gateway.batch_interval = Duration::from_millis([100, 500, 500, 4_000][random.below(4) as usize]);
         let small = &mut settings.sinks[1].outbox;
         // Smaller than a configuration may make it: a few results. Long ones take several segments.
@@ -80,14 +85,28 @@ fn parse(kind: Kind) -> Settings {
     let protocol = if kind.v5 { "5" } else { "3.1.1" };
     let idle_timeout = if kind.by_clock { "3 seconds" } else { "1000 hours" };
     let pad = if kind.long { ", repeat('x', 2000) AS pad" } else { "" };
+    // Only the clock closes windows by arrival for certain.
+    let by_arrival = if kind.by_clock {
+        &format!(
+            r#"
+        [query.arrivals]
+        sql = """SELECT concat('{BY_ARRIVAL}', device) AS device, unix_millis(window.start) AS start_ms, count(*) AS n, sum(v) AS s
+                 FROM readings WATERMARK _arrived DELAY OF INTERVAL 1 SECONDS GROUP BY device, window(_arrived, '2 seconds')"""
+        mode = "append"
+        "#
+        )
+    } else {
+        ""
+    };
     let sink = |name: &str| {
+        let from = if kind.by_clock && name == "central" { r#""sums", "arrivals""# } else { r#""sums""# };
         format!(
             r#"
             [sink.{name}]
             type = "mqtt"
             broker = "mqtt://{name}"
             protocol = "{protocol}"
-            from = ["sums"]
+            from = [{from}]
             topic = "out/{{device}}"
             "#
         )
@@ -114,6 +133,7 @@ fn parse(kind: Kind) -> Settings {
         sql = """SELECT device, unix_millis(window.start) AS start_ms, count(*) AS n, sum(v) AS s{pad}
                  FROM readings GROUP BY device, window(ts, '2 seconds')"""
         mode = "append"
+        {by_arrival}
         {}{}
         "#,
         sink("central"),

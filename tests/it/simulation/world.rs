@@ -23,6 +23,8 @@ const STEPS_MAX: u64 = 6_000;
 const CALM_ROUNDS_MAX: u64 = 4_000;
 /// Rounds in which nothing is on its way any more, after which everything that waits for a deadline has come.
 const QUIET_ROUNDS: u64 = 80;
+/// The same where the clock, which may have to catch up for up to a minute, closes windows.
+const QUIET_ROUNDS_BY_CLOCK: u64 = 200;
 
 pub struct World {
     scenario: Scenario,
@@ -107,8 +109,8 @@ impl World {
                 960..980 => self.cut_a_sink(),
                 980..986 => self.disk_is_full_for_a_while(),
                 986..988 => self.lose_session(),
-                988..990 => self.clock_steps(),
-                990..992 => self.tell_to_stop(),
+                988..992 => self.clock_steps(),
+                992..994 => self.tell_to_stop(),
                 _ => self.die(),
             }
             if self.random.below(10) == 0 {
@@ -263,9 +265,21 @@ impl World {
             return;
         }
         let to_1970 = -self.true_us();
-        (self.skew_us, self.synchronised) =
-            [(0, true), (to_1970, false), (-300_000_000, true), (40_000_000, true)][self.random.below(4) as usize];
-        self.process.tick(self.now());
+        const HOUR_US: i64 = 3_600_000_000;
+        let steps = [
+            (0, true),
+            (to_1970, false),
+            (-300_000_000, true),
+            (40_000_000, true),
+            (-HOUR_US, true),
+            (HOUR_US, true),
+            (10 * 365 * 24 * HOUR_US, true),
+        ];
+        (self.skew_us, self.synchronised) = steps[self.random.below(steps.len() as u64) as usize];
+        self.trace.push(format!("clock ahead by {} s at {} µs", self.skew_us / 1_000_000, self.mono_us));
+        if self.random.below(2) == 0 {
+            self.process.tick(self.now());
+        }
     }
 
     /// Of what is under way when a connection is cut, a part still arrives.
@@ -367,7 +381,7 @@ impl World {
             self.process.tick(self.now());
             let settled = flushed && self.local.is_drained() && self.process.committing.is_none() && self.process.is_delivered();
             quiet = if settled && self.stops == 0 { quiet + 1 } else { 0 };
-            if quiet > QUIET_ROUNDS {
+            if quiet > if self.scenario.by_clock { QUIET_ROUNDS_BY_CLOCK } else { QUIET_ROUNDS } {
                 return Ok(());
             }
         }
@@ -395,6 +409,16 @@ impl World {
         let central = Consumed::of(&self.centrals[0].arrived)?;
         self.model.check(&central.windows, late.len() as u64)?;
         central.accounts_for("central", &self.store, true)?;
+        let by_time: u64 = central.windows.values().map(|(n, _)| n).sum();
+        if self.scenario.by_clock && central.by_arrival != by_time + late.len() as u64 {
+            let (by_arrival, late) = (central.by_arrival, late.len());
+            return Err(format!(
+                "{by_arrival} readings are in windows by arrival, {by_time} in those by their time, {late} were late for these"
+            ));
+        }
+        if let Some(letter) = late.iter().find(|letter| letter.contains("\"arrivals\"")) {
+            return Err(format!("a row is late by its arrival: {letter}"));
+        }
         let small = Consumed::of(&self.centrals[1].arrived)?;
         small.accounts_for("small", &self.store, self.scenario.policy == WhenFull::Block)?;
         if self.scenario.policy == WhenFull::KeepLatest {
