@@ -200,8 +200,8 @@ impl<'t> Reader<'t> {
 
     /// An integer within `range`, or else a string.
     pub fn integer_or_text(&mut self, context: &mut Context, key: &'static str, range: RangeInclusive<i64>) -> Option<Result<i64, Text>> {
-        match self.table.entries.get(key)?.node.value {
-            Value::Text(_) => self.text(context, key).map(Err),
+        match self.table.entries.get(key).map(|entry| &entry.node.value) {
+            Some(Value::Text(_)) => self.text(context, key).map(Err),
             _ => self.integer(context, key, range).map(Ok),
         }
     }

@@ -7,6 +7,7 @@ pub use super::crc_names::Crc;
 pub use super::framing::{
     ChecksumAlgorithm, ChecksumSettings, Framing, FramingSettings, LengthCounts, LengthPrefix, MARK_BYTES_MAX, Marks,
 };
+pub use super::source::{FlowControl, Parity, Poll, SerialDevice, SerialSettings, UsbDevice};
 use crate::format::DecodeSettings;
 use crate::format::csv::CsvSettings;
 use crate::format::reference::{ReferenceContents, ReferenceSettings};
@@ -63,6 +64,7 @@ pub enum SourceKind {
     Mqtt(Box<MqttSourceSettings>),
     /// Standard input, to its end.
     Stdin(FramingSettings),
+    Serial(Box<SerialSettings>),
     Simulate(SimulateSettings),
     File(Box<FileSourceSettings>),
 }

@@ -37,6 +37,9 @@ type = "file"
 type = "stdin"
 framing = { type = "delimiter" }
 checksum = {}
+[source.serial]
+type = "serial"
+usb = {}
 [source.line]
 type = "stdin"
 framing = { type = "line" }
@@ -79,6 +82,8 @@ fn documented_keys() -> BTreeSet<String> {
         ("## `[source.<name>]`", "source.*"),
         ("### Files", "source.*"),
         ("### `framing`", "source.*.framing"),
+        ("### Serial ports", "source.*"),
+        ("#### `usb`", "source.*.usb"),
         ("### `checksum`", "source.*.checksum"),
         ("### `layout`", "source.*.layout"),
         ("### `bits`", "source.*.layout.bits"),

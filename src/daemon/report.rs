@@ -37,6 +37,7 @@ impl Report {
             late = counts.late,
             rejected = counts.rejected,
             dropped = counts.dropped,
+            input_dropped = counts.input_dropped,
             disconnected = counts.disconnected,
             "last minute"
         );
@@ -74,7 +75,7 @@ fn tell_full(query: &QueryStatus, before: u64) {
 
 /// One line of what went through since the start.
 pub fn tell_all(status: &Status) {
-    let Counts { messages, results, delivered, waiting_bytes, late, rejected, dropped, .. } = Counts::of(status);
+    let Counts { messages, results, delivered, waiting_bytes, late, rejected, dropped, input_dropped, .. } = Counts::of(status);
     let repeats: u64 = status.sources.iter().map(|source| source.repeats).sum();
     let commits = status.commits;
     tracing::info!(
@@ -87,6 +88,7 @@ pub fn tell_all(status: &Status) {
         late,
         rejected,
         dropped,
+        input_dropped,
         "since the start"
     );
 }
@@ -100,6 +102,8 @@ struct Counts {
     late: u64,
     rejected: u64,
     dropped: u64,
+    /// Frames of sources that can't wait.
+    input_dropped: u64,
     disconnected: u64,
 }
 
@@ -109,6 +113,7 @@ impl Counts {
         for source in &status.sources {
             counts.messages += source.received;
             counts.rejected += source.rejected;
+            counts.input_dropped += source.dropped;
             counts.disconnected += u64::from(!source.connected);
         }
         for query in &status.queries {

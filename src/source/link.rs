@@ -149,6 +149,11 @@ impl Link {
         }
     }
 
+    /// Whether there is a count of what was let go that is not yet passed on.
+    pub fn has_dropped(&self) -> bool {
+        self.dropped != (0, 0)
+    }
+
     /// Whether a hand-over would have to wait.
     pub fn is_full(&self) -> bool {
         self.paused || self.taken >= self.bytes_max

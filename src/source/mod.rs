@@ -5,6 +5,7 @@ pub mod framing;
 mod link;
 mod mqtt;
 mod sensors;
+mod serial;
 mod simulate;
 mod stdin;
 
@@ -52,9 +53,18 @@ pub async fn run(
         }
         SourceKind::File(files) => file::run(settings, files, link(events, control)).await,
         SourceKind::Stdin(framing) => stdin::run(framing, link(events, control)).await,
+        SourceKind::Serial(settings) => serial::run(settings, link(events, control)).await,
         SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
     };
     if done.is_ok() { Outcome::Ended } else { Outcome::Left }
+}
+
+/// Never completes without a time.
+async fn sleep_until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl From<(usize, SourceEvent)> for Event {

@@ -34,7 +34,7 @@ pub async fn run(framing: &FramingSettings, mut link: Link) -> Result<(), Leave>
             biased;
             leave = link.left() => return Err(leave),
             read = reads.recv() => Some(read),
-            () = sleep_until(silent) => None,
+            () = super::sleep_until(silent) => None,
         };
         let mut frames = Vec::new();
         match &read {
@@ -48,14 +48,6 @@ pub async fn run(framing: &FramingSettings, mut link: Link) -> Result<(), Leave>
         if read == Some(None) {
             return link.finish().await;
         }
-    }
-}
-
-/// Never completes without a time.
-async fn sleep_until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -64,6 +64,10 @@ impl Gateway {
         self.child.as_mut().is_none_or(|child| child.exited().is_some())
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the gateway runs").pid()
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.child.take().expect("the gateway runs").kill();

@@ -12,6 +12,7 @@ pub mod mosquitto;
 pub mod packet;
 pub mod ports;
 pub mod proxy;
+pub mod pty;
 pub mod random;
 pub mod settings;
 pub mod skip;

@@ -29,6 +29,7 @@ const HIDDEN_COLUMNS: [(&str, DataType, Origin); 7] = [
 fn hidden_columns(source_type: SourceType) -> Vec<ColumnLayout> {
     let own: &[&str] = match source_type {
         SourceType::Mqtt => &["_topic", "_retained"],
+        SourceType::Serial => &["_port"],
         SourceType::Stdin | SourceType::Simulate => &[],
         SourceType::File => &["_file"],
     };

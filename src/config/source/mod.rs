@@ -3,6 +3,7 @@
 mod columns;
 mod file;
 mod mqtt;
+mod serial;
 mod simulate;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::format::{
 use crate::plan::{EventTime, TableSchema};
 use columns::{columns, dedup, event_time, table_column};
 use mqtt::Topics;
+pub use serial::{FlowControl, Parity, Poll, SerialDevice, SerialSettings, UsbDevice};
 
 const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 const FUTURE_DEFAULT: Duration = Duration::from_secs(86_400);
@@ -38,15 +40,33 @@ const EVENT_TIME_MISSING: [(&str, EventTimeMissing); 3] =
 enum SourceType {
     Mqtt,
     Stdin,
+    Serial,
     Simulate,
     File,
 }
 
-const TYPES: [(&str, SourceType); 4] =
-    [("mqtt", SourceType::Mqtt), ("stdin", SourceType::Stdin), ("simulate", SourceType::Simulate), ("file", SourceType::File)];
+const TYPES: [(&str, SourceType); 5] = [
+    ("mqtt", SourceType::Mqtt),
+    ("stdin", SourceType::Stdin),
+    ("serial", SourceType::Serial),
+    ("simulate", SourceType::Simulate),
+    ("file", SourceType::File),
+];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 30] = [
+const ELSEWHERE: [(&str, &str); 42] = [
+    ("device", "sources of type \"serial\""),
+    ("usb", "sources of type \"serial\""),
+    ("baud", "sources of type \"serial\""),
+    ("data_bits", "sources of type \"serial\""),
+    ("parity", "sources of type \"serial\""),
+    ("stop_bits", "sources of type \"serial\""),
+    ("flow_control", "sources of type \"serial\""),
+    ("exclusive", "sources of type \"serial\""),
+    ("low_latency", "sources of type \"serial\""),
+    ("init", "sources of type \"serial\""),
+    ("poll", "sources of type \"serial\""),
+    ("poll_interval", "sources of type \"serial\""),
     ("framing", "sources that read bytes, not messages"),
     ("checksum", "sources that read bytes, not messages"),
     ("broker", "sources of type \"mqtt\""),
@@ -103,6 +123,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let (kind, topics) = match source_type {
         SourceType::Mqtt => mqtt::read(context, name, &mut reader, gateway).unzip(),
         SourceType::Stdin => (Some(SourceKind::Stdin(framing::read(context, &mut reader, Medium::Stream, payload_bytes_max))), None),
+        SourceType::Serial => (serial::read(context, &mut reader, payload_bytes_max), None),
         SourceType::Simulate => (simulate::read(context, &mut reader), None),
         SourceType::File => (file::read(context, &mut reader, &mut format).map(|file| SourceKind::File(Box::new(file))), None),
     };

@@ -4,5 +4,7 @@ mod files;
 mod frames;
 mod framing;
 mod framing_examples;
+mod serial;
+mod serial_load;
 mod simulate;
 mod stdin;
