@@ -18,6 +18,7 @@ mod framing;
 mod function;
 mod function_file;
 mod gateway;
+pub mod glob;
 mod names;
 mod query;
 mod reader;

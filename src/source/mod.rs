@@ -1,5 +1,6 @@
 //! Inputs: one file a kind of source. A source hands what it reads to the core and acknowledges what the core has made durable.
 
+mod file;
 pub mod framing;
 mod link;
 mod mqtt;
@@ -52,6 +53,7 @@ pub async fn run(
             mqtt::run(source, settings, intake_bytes_max, stored.filters, events, control).await;
             Err(Leave)
         }
+        SourceKind::File(files) => file::run(settings, files, link(events, control)).await,
         SourceKind::Stdin(framing) => stdin::run(framing, link(events, control)).await,
         SourceKind::Serial(settings) => serial::run(settings, link(events, control)).await,
         SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,

@@ -50,10 +50,13 @@ impl Feed {
     }
 
     /// Whether the sink was told to finish and has delivered everything, or the core is gone.
-    pub fn is_finished(&mut self) -> bool {
-        // The word to finish may come with news of the log's end.
-        self.look();
-        let told = self.link.control.has_changed().is_err() || self.link.control.borrow().finish;
+    pub fn is_finished(&self) -> bool {
+        let told = match self.link.control.has_changed() {
+            // With the word to finish may have come that there is more to deliver.
+            Ok(true) => false,
+            Ok(false) => self.link.control.borrow().finish,
+            Err(_) => true,
+        };
         told && self.delivery.is_done()
     }
 
@@ -118,14 +121,16 @@ mod tests {
     use crate::store::LogName;
     use crate::uplink::Control;
 
-    #[test]
-    fn what_came_with_the_word_to_finish_is_delivered_first() {
+    #[tokio::test]
+    async fn what_came_with_the_word_to_finish_is_still_delivered() {
         let (tell, control) = watch::channel(Control { start: 0, end: 0, finish: false });
-        let (store, events) = (mpsc::channel(1).0, mpsc::channel(1).0);
-        let mut feed = Feed::new("out", Link { sink: 0, log: LogName::outbox("out"), cursor: Cursor::default(), control, store, events });
-        assert!(!feed.is_finished());
-        tell.send_modify(|control| control.end = 100);
-        tell.send_modify(|control| control.finish = true);
-        assert!(!feed.is_finished(), "100 bytes of the log are not delivered");
+        let (store, _requests) = mpsc::channel(1);
+        let (events, _core) = mpsc::channel(1);
+        let link = Link { sink: 0, log: LogName::outbox("a"), cursor: Cursor::default(), control, store, events };
+        let mut feed = Feed::new("a", link);
+        tell.send_modify(|control| (control.end, control.finish) = (100, true));
+        assert!(!feed.is_finished(), "100 bytes are to be delivered");
+        assert!(feed.changed().await);
+        assert!(!feed.is_finished() && feed.delivery.read_from() == Some(0));
     }
 }

@@ -206,3 +206,13 @@ fn without_a_query_that_reads_it_there_is_no_status_table() {
     assert_eq!(settings().sources.len(), 1);
     assert_eq!(watched("").sources.len(), 2);
 }
+
+#[test]
+fn a_forgotten_position_leaves_the_store() {
+    let loaded = Loaded { entries: vec![(keys::position("lines", "a"), b"1".to_vec())], ..Loaded::default() };
+    let mut gateway = start(&loaded);
+    let forgotten = Position { through_seq: 0, name: "a".to_owned(), value: None };
+    gateway.on(Event::Frames { source: 0, frames: Vec::new(), positions: vec![forgotten] }, at(1));
+    let actions = gateway.on(Event::Tick, at(1_500_000));
+    assert_eq!(commit_in(&actions).expect("the batch is due").deletes, [keys::position("lines", "a")]);
+}
