@@ -1,6 +1,6 @@
 //! MQTT to MQTT through real Mosquittos at QoS 1: the gateway against a bare subscriber that only acknowledges.
 //!
-//! `cargo bench --bench mqtt_path [-- --quick]`. 100 devices, windows per device, results to a second broker; at 1,000 messages/s and as fast as
+//! `cargo bench --bench mqtt_path [-- --quick] [--only paced|fast|many]`. 100 devices, windows per device, results to a second broker; at 1,000 messages/s and as fast as
 //! the broker goes. Prints CPU microseconds per message of both, and the gateway's memory and bytes written. Each run has its own brokers,
 //! with the limits of `configs/mosquitto.conf`; the gateway's count is checked against what was sent. A bare subscriber is this program
 //! itself in a process of its own, so both sides are measured alike.
@@ -45,13 +45,16 @@ fn main() {
     if only.is_none_or(|only| only == "fast") {
         fast(&extent);
     }
+    if only.is_none_or(|only| only == "many") {
+        many(&extent);
+    }
 }
 
 fn paced(extent: &Extent) {
     let pace = Pace::PerSecond(RATE_PER_S);
     let messages = extent.paced_messages;
     let bare = runs::bare(messages, pace);
-    let gateway = runs::gateway(messages, pace, "10 seconds");
+    let gateway = runs::gateway(messages, pace, "10 seconds", 1);
     figure("mqtt.paced.bare_cpu_us", bare.cpu_us / messages as f64);
     figure("mqtt.paced.gateway_cpu_us", gateway.cpu_us / messages as f64);
     figure("mqtt.paced.ratio", gateway.cpu_us / bare.cpu_us);
@@ -59,18 +62,27 @@ fn paced(extent: &Extent) {
     figure("mqtt.gateway_idle_mb", gateway.idle_mb);
     figure("mqtt.gateway_busy_mb", gateway.peak_mb);
     figure("mqtt.written_bytes.windows_10_s", gateway.written_bytes / messages as f64);
-    let minute = runs::gateway(messages, pace, "1 minute");
+    let minute = runs::gateway(messages, pace, "1 minute", 1);
     figure("mqtt.written_bytes.windows_1_min", minute.written_bytes / messages as f64);
 }
 
 fn fast(extent: &Extent) {
     let messages = extent.fast_messages;
     let bare = runs::bare(messages, Pace::Full);
-    let gateway = runs::gateway(messages, Pace::Full, "10 seconds");
+    let gateway = runs::gateway(messages, Pace::Full, "10 seconds", 1);
     figure("mqtt.fast.bare_cpu_us", bare.cpu_us / messages as f64);
     figure("mqtt.fast.gateway_cpu_us", gateway.cpu_us / messages as f64);
     figure("mqtt.fast.ratio", gateway.cpu_us / bare.cpu_us);
     figure("mqtt.fast.bare_messages_per_s", messages as f64 / bare.seconds);
     figure("mqtt.fast.gateway_messages_per_s", messages as f64 / gateway.seconds);
     figure("mqtt.fast.gateway_busy_mb", gateway.peak_mb);
+}
+
+/// A hundred queries over the source, each of windows of 1 to 30 minutes, beside one.
+fn many(extent: &Extent) {
+    let messages = extent.fast_messages;
+    let [one, hundred] = [1, 100].map(|queries| runs::gateway(messages, Pace::Full, "1 minute", queries).cpu_us / messages as f64);
+    figure("mqtt.queries.1_cpu_us", one);
+    figure("mqtt.queries.100_cpu_us", hundred);
+    figure("mqtt.queries.ratio", hundred / one);
 }

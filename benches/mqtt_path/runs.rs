@@ -52,11 +52,12 @@ pub fn bare(messages: u64, pace: Pace) -> BareRun {
     BareRun { cpu_us: figures[0], seconds: figures[1], peak_mb: figures[2] }
 }
 
-pub fn gateway(messages: u64, pace: Pace, window: &str) -> GatewayRun {
+/// `queries`: how many read the source; the results of one are counted, those of the others go to a file.
+pub fn gateway(messages: u64, pace: Pace, window: &str, queries: usize) -> GatewayRun {
     let (local, central) = (broker(), broker());
     let directory = tempfile::tempdir().expect("a directory");
     let config = directory.path().join("gateway.toml");
-    std::fs::write(&config, config_text(&local, &central, directory.path(), window)).expect("written");
+    std::fs::write(&config, config_text(&local, &central, directory.path(), window, queries)).expect("written");
     let mut results = Client::connect(central.address(), Version::V5, "consumer", true).expect("connected");
     results.subscribe("results/#", 1).expect("subscribed");
     let arguments = ["run", "-c", &config.display().to_string(), "--log-format", "json"].map(str::to_owned);
@@ -101,8 +102,8 @@ fn count_results(results: &mut Client, local: &Mosquitto, messages: u64) -> u64 
     counted
 }
 
-fn config_text(local: &Mosquitto, central: &Mosquitto, directory: &Path, window: &str) -> String {
-    format!(
+fn config_text(local: &Mosquitto, central: &Mosquitto, directory: &Path, window: &str, queries: usize) -> String {
+    let text = format!(
         r#"
         [gateway]
         id = "bench"
@@ -130,5 +131,23 @@ fn config_text(local: &Mosquitto, central: &Mosquitto, directory: &Path, window:
         directory.join("data").display(),
         local.port(),
         central.port(),
-    )
+    );
+    text + &other_queries(queries - 1, directory)
+}
+
+fn other_queries(count: usize, directory: &Path) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    let query = |number: usize| {
+        format!(
+            "[query.other_{number}]\nsql = \"SELECT device, window.start AS start, count(*) AS n, avg(temperature) AS mean, min(temperature) AS low, \
+             max(temperature) AS high FROM readings GROUP BY device, window(ts, '{} minutes')\"\n",
+            1 + number % 30
+        )
+    };
+    let names: Vec<String> = (1..=count).map(|number| format!("\"other_{number}\"")).collect();
+    let sink =
+        format!("[sink.others]\ntype = \"file\"\npath = \"{}\"\nfrom = [{}]\n", directory.join("others.jsonl").display(), names.join(", "));
+    (1..=count).map(query).collect::<String>() + &sink
 }
