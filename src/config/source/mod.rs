@@ -47,7 +47,7 @@ const TYPES: [(&str, SourceType); 4] =
     [("mqtt", SourceType::Mqtt), ("stdin", SourceType::Stdin), ("serial", SourceType::Serial), ("simulate", SourceType::Simulate)];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 35] = [
+const ELSEWHERE: [(&str, &str); 36] = [
     ("device", "sources of type \"serial\""),
     ("usb", "sources of type \"serial\""),
     ("baud", "sources of type \"serial\""),
@@ -57,6 +57,7 @@ const ELSEWHERE: [(&str, &str); 35] = [
     ("flow_control", "sources of type \"serial\""),
     ("exclusive", "sources of type \"serial\""),
     ("low_latency", "sources of type \"serial\""),
+    ("skip_first", "sources of type \"serial\""),
     ("init", "sources of type \"serial\""),
     ("poll", "sources of type \"serial\""),
     ("poll_interval", "sources of type \"serial\""),
