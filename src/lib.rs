@@ -11,7 +11,7 @@
 //! | [`script`] | Rhai: state functions, user functions | batch, plan | IO, clock |
 //! | [`config`] | TOML to validated settings | sql, script, format's and mqtt's settings | engine, store |
 //! | [`mqtt`] | sans-IO sessions over rumqttc's codec; the driver | | config, engine, store |
-//! | [`source`] | inputs | mqtt, gateway's events | engine, store |
+//! | [`source`] | inputs | mqtt, format, gateway's events | engine, store |
 //! | [`format`](mod@format) | decoders and encoders | batch | IO, clock |
 //! | [`sql`] | text to plan | plan | IO, clock |
 //! | [`engine`] | expressions, windows, aggregates, state | plan, batch, script | IO, clock, store |

@@ -4,7 +4,6 @@
 
 mod arguments;
 mod check;
-mod glob;
 mod progress;
 mod query;
 mod test;

@@ -6,10 +6,10 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::arguments::{InputFormat, QueryArguments};
-use super::glob::{expand, has_wildcard};
 use super::progress::{Counted, Progress};
 use super::{CliError, say};
 use tidemill::batch_query::{self, BatchQueryError, FileTable, NamedFile, Summary, TableFiles};
+use tidemill::config::glob::{expand, has_wildcard};
 use tidemill::config::{self, ConfigErrors, Diagnostic, Environment, Place, Sources};
 use tidemill::format::TimestampUnit;
 use tidemill::format::csv::CsvSettings;

@@ -9,6 +9,7 @@ pub use super::framing::{
 };
 pub use super::source::{FlowControl, Parity, Poll, SerialDevice, SerialSettings, UsbDevice};
 use crate::format::DecodeSettings;
+use crate::format::csv::CsvSettings;
 use crate::format::reference::{ReferenceContents, ReferenceSettings};
 pub use crate::format::{TopicPart, TopicTemplate};
 use crate::mqtt::BrokerSettings;
@@ -56,6 +57,10 @@ pub struct SourceSettings {
     pub idle_timeout: Duration,
     /// Rows dated further ahead of a synchronised clock are dead-lettered.
     pub max_future: Option<Duration>,
+    /// After this without a message the source is said to be silent.
+    pub silence_timeout: Option<Duration>,
+    /// Messages, lines or frames a second.
+    pub rate_max: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +70,30 @@ pub enum SourceKind {
     Stdin(FramingSettings),
     Serial(Box<SerialSettings>),
     Simulate(SimulateSettings),
+    /// The gateway's own table `_status`.
+    Status,
+    File(Box<FileSourceSettings>),
+}
+
+#[derive(Clone, Debug)]
+pub struct FileSourceSettings {
+    /// A file, a directory, or a pattern with `*` and `?`.
+    pub path: PathBuf,
+    pub mode: FileMode,
+    /// How often it is looked whether there is something new.
+    pub check_interval: Duration,
+    /// CSV: how the files are written. What the source hands on has the header of the decoder's own settings.
+    pub csv: Option<CsvSettings>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FileMode {
+    /// What is there is read once, and the source ends. `speed`: at the recorded pace, times this.
+    Read { speed: Option<f64> },
+    /// New files are read as they appear.
+    Follow,
+    /// Growing files, through rotation; `from_end`: not what is in them at the first start.
+    Tail { from_end: bool },
 }
 
 /// Made-up sensors.

@@ -31,6 +31,8 @@ layout = [{ type = "u8", bits = [{ name = "a", bit = 0 }] }, { name = "b", count
 [source.line_protocol]
 type = "mqtt"
 format = "line_protocol"
+[source.files]
+type = "file"
 [source.delimiter]
 type = "stdin"
 framing = { type = "delimiter" }
@@ -78,6 +80,7 @@ fn documented_keys() -> BTreeSet<String> {
     let kinds = [
         ("## `[gateway]`", "gateway"),
         ("## `[source.<name>]`", "source.*"),
+        ("### Files", "source.*"),
         ("### `framing`", "source.*.framing"),
         ("### Serial ports", "source.*"),
         ("#### `usb`", "source.*.usb"),

@@ -93,6 +93,7 @@ impl Gateway {
         let mut changes = self.apply(output, stamp);
         let bookkeeping = self.bookkeeping(stamp);
         changes.puts.extend(bookkeeping.puts);
+        changes.deletes.extend(bookkeeping.deletes);
         changes.appends.extend(bookkeeping.appends);
         changes.drops.extend(bookkeeping.drops);
         self.commit(changes, receipts, stamp, actions);

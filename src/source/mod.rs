@@ -1,5 +1,6 @@
 //! Inputs: one file a kind of source. A source hands what it reads to the core and acknowledges what the core has made durable.
 
+mod file;
 pub mod framing;
 mod link;
 mod mqtt;
@@ -15,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::settings::{SourceKind, SourceSettings};
 use crate::gateway::Event;
-use crate::mqtt::driver::SourceEvent;
+use crate::mqtt::driver::{Rate, SourceEvent};
 
 /// What a source had durable at the start.
 #[derive(Clone, Debug, Default)]
@@ -44,15 +45,19 @@ pub async fn run(
     events: mpsc::Sender<Event>,
     control: watch::Receiver<SourceControl>,
 ) -> Outcome {
-    let link = |events, control| Link::new(source, &settings.name, intake_bytes_max, stored.positions.clone(), events, control);
+    let link = |events, control| {
+        Link::new(source, &settings.name, intake_bytes_max, Rate::new(settings.rate_max), stored.positions.clone(), events, control)
+    };
     let done = match &settings.kind {
         SourceKind::Mqtt(_) => {
             mqtt::run(source, settings, intake_bytes_max, stored.filters, events, control).await;
             Err(Leave)
         }
+        SourceKind::File(files) => file::run(settings, files, link(events, control)).await,
         SourceKind::Stdin(framing) => stdin::run(framing, link(events, control)).await,
         SourceKind::Serial(settings) => serial::run(settings, link(events, control)).await,
         SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
+        SourceKind::Status => Err(link(events, control).left().await),
     };
     if done.is_ok() { Outcome::Ended } else { Outcome::Left }
 }

@@ -51,7 +51,12 @@ impl Feed {
 
     /// Whether the sink was told to finish and has delivered everything, or the core is gone.
     pub fn is_finished(&self) -> bool {
-        let told = self.link.control.has_changed().is_err() || self.link.control.borrow().finish;
+        let told = match self.link.control.has_changed() {
+            // With the word to finish may have come that there is more to deliver.
+            Ok(true) => false,
+            Ok(false) => self.link.control.borrow().finish,
+            Err(_) => true,
+        };
         told && self.delivery.is_done()
     }
 
@@ -104,5 +109,28 @@ impl Feed {
     async fn tell(&self, event: Event) {
         // Without a core there is nobody to tell; the task ends by `is_finished`.
         let _ = self.link.events.send(event).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+    use crate::gateway::Cursor;
+    use crate::store::LogName;
+    use crate::uplink::Control;
+
+    #[tokio::test]
+    async fn what_came_with_the_word_to_finish_is_still_delivered() {
+        let (tell, control) = watch::channel(Control { start: 0, end: 0, finish: false });
+        let (store, _requests) = mpsc::channel(1);
+        let (events, _core) = mpsc::channel(1);
+        let link = Link { sink: 0, log: LogName::outbox("a"), cursor: Cursor::default(), control, store, events };
+        let mut feed = Feed::new("a", link);
+        tell.send_modify(|control| (control.end, control.finish) = (100, true));
+        assert!(!feed.is_finished(), "100 bytes are to be delivered");
+        assert!(feed.changed().await);
+        assert!(!feed.is_finished() && feed.delivery.read_from() == Some(0));
     }
 }

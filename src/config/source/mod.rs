@@ -1,9 +1,11 @@
 //! `[source.<name>]`: where rows come from and what their columns are. One file a type of source, for the keys that only it has.
 
 mod columns;
+mod file;
 mod mqtt;
 mod serial;
 mod simulate;
+pub mod status;
 
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use super::diagnostic::{Diagnostic, Place};
 use super::format;
 use super::framing::{self, Medium};
 use super::reader::{Context, Reader, shown};
-use super::settings::{SourceKind, SourceSettings};
+use super::settings::{FileMode, SourceKind, SourceSettings};
 use super::units::DURATION_MAX;
 use crate::format::{
     BadRecords, Coerce, ColumnLayout, Compression, CompressionMethod, DecodeSettings, EventTimeMissing, Format, Origin, TimestampUnit,
@@ -41,13 +43,19 @@ enum SourceType {
     Stdin,
     Serial,
     Simulate,
+    File,
 }
 
-const TYPES: [(&str, SourceType); 4] =
-    [("mqtt", SourceType::Mqtt), ("stdin", SourceType::Stdin), ("serial", SourceType::Serial), ("simulate", SourceType::Simulate)];
+const TYPES: [(&str, SourceType); 5] = [
+    ("mqtt", SourceType::Mqtt),
+    ("stdin", SourceType::Stdin),
+    ("serial", SourceType::Serial),
+    ("simulate", SourceType::Simulate),
+    ("file", SourceType::File),
+];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 36] = [
+const ELSEWHERE: [(&str, &str); 43] = [
     ("device", "sources of type \"serial\""),
     ("usb", "sources of type \"serial\""),
     ("baud", "sources of type \"serial\""),
@@ -75,6 +83,13 @@ const ELSEWHERE: [(&str, &str); 36] = [
     ("session_expiry", "sources of type \"mqtt\""),
     ("connect_timeout", "sources of type \"mqtt\""),
     ("retained", "sources of type \"mqtt\""),
+    ("path", "sources of type \"file\""),
+    ("mode", "sources of type \"file\""),
+    ("pace", "sources of type \"file\""),
+    ("speed", "sources of type \"file\""),
+    ("start_at", "sources of type \"file\""),
+    ("check_interval", "sources of type \"file\""),
+    ("multi_line", "sources of type \"file\""),
     ("devices", "sources of type \"simulate\""),
     ("interval", "sources of type \"simulate\""),
     ("seed", "sources of type \"simulate\""),
@@ -106,13 +121,14 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     }
     let source_type = known_type.unwrap_or(SourceType::Mqtt);
     let payload_bytes_max = reader.size(context, "max_payload", 16..=PAYLOAD_BYTES_MAX).unwrap_or(PAYLOAD_BYTES_DEFAULT) as usize;
+    let mut format = format::read(context, &mut reader);
     let (kind, topics) = match source_type {
         SourceType::Mqtt => mqtt::read(context, name, &mut reader, gateway).unzip(),
         SourceType::Stdin => (Some(SourceKind::Stdin(framing::read(context, &mut reader, Medium::Stream, payload_bytes_max))), None),
         SourceType::Serial => (serial::read(context, &mut reader, payload_bytes_max), None),
         SourceType::Simulate => (simulate::read(context, &mut reader), None),
+        SourceType::File => (file::read(context, &mut reader, &mut format).map(|file| SourceKind::File(Box::new(file))), None),
     };
-    let format = format::read(context, &mut reader);
     if source_type == SourceType::Simulate && format != Format::Json {
         context.error(reader.value_place("format"), "simulated sensors speak JSON", "remove `format`");
     }
@@ -123,8 +139,17 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let decode = decode_settings(context, &mut reader, format, columns.clone(), topics.as_ref());
     let idle_timeout = reader.duration(context, "idle_timeout", Duration::from_millis(100)..=DURATION_MAX).unwrap_or(IDLE_TIMEOUT_DEFAULT);
     let max_future = max_future(context, &mut reader);
+    let silence_timeout = reader.duration(context, "silence_timeout", Duration::from_millis(100)..=DURATION_MAX);
+    let rate_max = rate_max(context, &mut reader);
     let place = reader.key_place("broker");
     let no_event_time = !reader.has("event_time");
+    if let Some(SourceKind::File(file)) = &kind
+        && matches!(file.mode, FileMode::Read { speed: Some(_) })
+        && (no_event_time || reader.is_text("event_time", "_arrived"))
+    {
+        let help = "add `event_time`: the column that says when a row was recorded";
+        context.error(reader.key_place("pace"), "pace = \"recorded\" without `event_time`", help);
+    }
     reader.finish(context, &[&format::ELSEWHERE[..], &ELSEWHERE].concat());
     if context.diagnostics[errors_before..].iter().any(Diagnostic::is_error) {
         return None;
@@ -139,7 +164,8 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         columns: columns.iter().map(table_column).collect(),
         event_time: Some(EventTime { column: event_column, delay_us: delay.map(|delay| delay.as_micros() as i64) }),
     };
-    let settings = SourceSettings { name: name.to_owned(), kind, decode, payload_bytes_max, idle_timeout, max_future };
+    let settings =
+        SourceSettings { name: name.to_owned(), kind, decode, payload_bytes_max, idle_timeout, max_future, silence_timeout, rate_max };
     Some(Source { settings, schema, dedup, place })
 }
 
@@ -201,6 +227,15 @@ fn compression(context: &mut Context, reader: &mut Reader) -> Option<Compression
         );
     }
     method.map(|method| Compression { method, expanded_bytes_max })
+}
+
+/// `max_rate`, by default none.
+fn rate_max(context: &mut Context, reader: &mut Reader) -> Option<f64> {
+    let rate = reader.number(context, "max_rate")?;
+    if !(rate > 0.0 && rate.is_finite()) {
+        context.error(reader.value_place("max_rate"), "`max_rate` is a number of messages a second", "for example: max_rate = 1000");
+    }
+    Some(rate)
 }
 
 /// `max_future`, by default a day; "off" for none.

@@ -8,8 +8,11 @@
 
 mod field;
 pub(in crate::format) mod record;
+mod record_scan;
 #[cfg(test)]
 mod tests;
+
+pub use record_scan::RecordScan;
 
 use crate::batch::{Column, ColumnBuilder, ROWS_MAX, Table};
 use crate::format::TimestampUnit;

@@ -1,5 +1,6 @@
 //! Sources besides MQTT, each with real bytes from a real port, socket, pipe or file.
 
+mod files;
 mod frames;
 mod framing;
 mod framing_examples;

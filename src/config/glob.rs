@@ -1,11 +1,11 @@
-//! File names with `*` and `?`, for shells that leave them as they are, as within `name=path:schema`.
+//! File names with `*` and `?`: what shells do, for those that leave them as they are (as within `name=path:schema`) and for sources of files.
 //!
 //! Limits: [`MATCHES_MAX`] files.
 
 use std::path::{Component, Path, PathBuf};
 
 /// Files that one pattern may name.
-const MATCHES_MAX: usize = 100_000;
+pub const MATCHES_MAX: usize = 100_000;
 
 /// The files that a pattern names, sorted; itself where it has no wildcard. The error is for people.
 pub fn expand(pattern: &Path) -> Result<Vec<PathBuf>, String> {
@@ -47,7 +47,7 @@ pub fn has_wildcard(name: &str) -> bool {
 }
 
 /// Whether the whole of `name` matches. Time grows with the product of the lengths, not more.
-fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
