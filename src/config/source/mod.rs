@@ -55,7 +55,7 @@ const TYPES: [(&str, SourceType); 5] = [
 ];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 42] = [
+const ELSEWHERE: [(&str, &str); 43] = [
     ("device", "sources of type \"serial\""),
     ("usb", "sources of type \"serial\""),
     ("baud", "sources of type \"serial\""),
@@ -65,6 +65,7 @@ const ELSEWHERE: [(&str, &str); 42] = [
     ("flow_control", "sources of type \"serial\""),
     ("exclusive", "sources of type \"serial\""),
     ("low_latency", "sources of type \"serial\""),
+    ("skip_first", "sources of type \"serial\""),
     ("init", "sources of type \"serial\""),
     ("poll", "sources of type \"serial\""),
     ("poll_interval", "sources of type \"serial\""),
