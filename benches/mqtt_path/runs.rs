@@ -132,7 +132,7 @@ fn config_text(local: &Mosquitto, central: &Mosquitto, directory: &Path, window:
         local.port(),
         central.port(),
     );
-    text + &other_queries(queries - 1, directory)
+    format!("{text}{}", other_queries(queries - 1, directory))
 }
 
 fn other_queries(count: usize, directory: &Path) -> String {
@@ -149,5 +149,5 @@ fn other_queries(count: usize, directory: &Path) -> String {
     let names: Vec<String> = (1..=count).map(|number| format!("\"other_{number}\"")).collect();
     let sink =
         format!("[sink.others]\ntype = \"file\"\npath = \"{}\"\nfrom = [{}]\n", directory.join("others.jsonl").display(), names.join(", "));
-    (1..=count).map(query).collect::<String>() + &sink
+    format!("{}{sink}", (1..=count).map(query).collect::<String>())
 }

@@ -26,7 +26,7 @@ pub fn run(files: &ConfigFiles) -> Result<(), CliError> {
         0 => String::new(),
         number => format!("{}, ", count(number, "table", "tables")),
     };
-    let sources = count(settings.sources.len(), "source", "sources");
+    let sources = count(settings.sources_from_outside(), "source", "sources");
     let queries = count(settings.queries.len(), "query", "queries");
     let sinks = count(settings.sinks.len(), "sink", "sinks");
     print(&format!("{}: {sources}, {tables}{queries}, {sinks}: ok\n", settings.gateway.id));

@@ -29,6 +29,13 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
+impl Settings {
+    /// How many sources there are, without the gateway's own.
+    pub fn sources_from_outside(&self) -> usize {
+        self.sources.iter().filter(|source| !matches!(source.kind, SourceKind::Status)).count()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct GatewaySettings {
     pub id: String,

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use self::clock::Clock;
 use self::core::{Core, EVENTS_MAX};
-use crate::config::settings::{Settings, SinkSettings, SourceKind};
+use crate::config::settings::{Settings, SinkSettings};
 use crate::gateway::{Discard, Event, Gateway, Seeds, StartError};
 use crate::source::{self, Outcome, SourceControl, Stored};
 use crate::status::Status;
@@ -127,7 +127,7 @@ impl Running {
         let (store_thread, store_failed) = spawn_store(store, requests, events.downgrade())?;
         let mut sources = JoinSet::new();
         let mut sinks = JoinSet::new();
-        let sources_from_outside = settings.sources.iter().filter(|source| !matches!(source.kind, SourceKind::Status)).count();
+        let sources_from_outside = settings.sources_from_outside();
         let settings = Arc::new(settings);
         let (ended, sources_ended) = watch::channel(0);
         let source_controls = start_sources(&settings, &gateway, &events, &mut sources, ended);
@@ -311,7 +311,7 @@ fn tell_started(settings: &Settings, gateway: &Gateway) {
     tracing::info!(
         gateway = %settings.gateway.id,
         epoch = format_args!("{:016x}", gateway.epoch()),
-        sources = settings.sources.len(),
+        sources = settings.sources_from_outside(),
         tables = settings.tables.len(),
         queries = settings.queries.len(),
         sinks = settings.sinks.len(),
