@@ -5,8 +5,9 @@
 //! fails changes nothing, and its rows are rejected; after a timeout's call that fails the timeout is gone.
 //!
 //! A batch query has neither watermark nor clock: the rows' own times stand for both. Its calls are those of a stream in which each came at its time,
-//! as far as one pass over the rows can tell: with rows `now` is their latest time, no row is late, and at the end of the input the timeouts before
-//! the latest time of all rows come to pass, each with `now` just after it, so that one leads to the next.
+//! as far as one pass over the rows can tell: with rows `now` is just before the earliest, so that a timeout may be asked for after any of them; no
+//! row is late; and at the end of the input the timeouts before the latest time of all rows come to pass, each with `now` just after it, so that one
+//! leads to the next.
 //!
 //! Limits: those of a call are the script's (see [`crate::script`]); a key with more rows than one call takes is called several times. After
 //! [`LIMIT_HITS_MAX`] calls of a step that ran into a limit, or [`OPERATIONS_PER_STEP`] operations, no further call is made in that step: rows
@@ -162,7 +163,7 @@ impl StateFunction {
             while !rows.is_empty() {
                 let (now, later) = rows.split_at(rows_at_once(&columns, rows).len());
                 rows = later;
-                let now_us = if self.whole.is_some() { self.latest_time(&columns, now) } else { now_us };
+                let now_us = if self.whole.is_some() { self.before_rows(&columns, now) } else { now_us };
                 let call = Call { key: &key, columns: &columns, rows: now, now_us };
                 if let Err(reason) = self.call(&call, &mut out) {
                     now.iter().for_each(|row| env.complaints.reject(|| reason.clone(), || render_row(&self.input, chunk, *row)));
@@ -172,18 +173,17 @@ impl StateFunction {
         out.finish()
     }
 
-    /// The latest time of these rows of a batch query, which it remembers; 1970 if they have none.
-    fn latest_time(&mut self, columns: &[&Column], rows: &[u32]) -> i64 {
-        let latest_us = self.event_time.and_then(|column| match &columns[column].values {
-            Values::Timestamp(times) => {
-                rows.iter().filter(|row| !columns[column].is_null(**row as usize)).map(|row| times[*row as usize]).max()
-            }
-            _ => None,
-        });
-        if let Some(whole) = &mut self.whole {
-            whole.latest_us = whole.latest_us.max(latest_us);
+    /// `now` for these rows of a batch query: just before the earliest, as a watermark is; 1970 if they have no time. Remembers their latest time.
+    fn before_rows(&mut self, columns: &[&Column], rows: &[u32]) -> i64 {
+        let (mut earliest_us, mut latest_us) = (None, None);
+        if let Some(column) = self.event_time.map(|column| columns[column])
+            && let Values::Timestamp(times) = &column.values
+        {
+            let times = || rows.iter().filter(|row| !column.is_null(**row as usize)).map(|row| times[*row as usize]);
+            (earliest_us, latest_us) = (times().min(), times().max());
         }
-        latest_us.unwrap_or_default()
+        self.whole.iter_mut().for_each(|whole| whole.latest_us = whole.latest_us.max(latest_us));
+        earliest_us.map_or(0, |earliest: i64| earliest.saturating_sub(1))
     }
 
     /// Calls the function for keys whose timeout has passed, and ends the step.
@@ -230,8 +230,6 @@ impl StateFunction {
                     env.complaints.reject(|| reason, || self.render_key(&key));
                 }
             }
-            // What has been asked for at a time already past waits for a next batch, and there is none.
-            self.states.due_before(now_us).iter().for_each(|key| self.drop_timeout(key));
         }
         self.whole.iter_mut().for_each(|whole| whole.timeouts_left = Some(left));
         (out.rows > 0).then(|| out.finish())
