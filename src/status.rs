@@ -62,6 +62,8 @@ pub struct SourceStatus {
     /// Received and not proven acknowledged.
     pub unproven: u64,
     pub idle: bool,
+    /// Nothing has come for its `silence_timeout`.
+    pub silent: bool,
 }
 
 /// A reference table.

@@ -167,10 +167,15 @@ const ENDIANS: [(&str, Endian); 2] = [("big", Endian::Big), ("little", Endian::L
 /// Reads both keys. Where something is wrong, which has then been reported, the answer is any.
 pub fn read(context: &mut Context, reader: &mut Reader, medium: Medium, frame_bytes_max: usize) -> FramingSettings {
     let default = if medium == Medium::Datagrams { Framing::Whole } else { Framing::Line };
+    let mut is_line = default == Framing::Line;
     let (framing, strip_bytes) = match reader.text_or_table(context, "framing") {
         None => (Some(default), 0),
-        Some(Ok(text)) => (shorthand(context, reader, &text.value, medium), 0),
+        Some(Ok(text)) => {
+            is_line = text.value == "line";
+            (shorthand(context, reader, &text.value, medium), 0)
+        }
         Some(Err(mut inner)) => {
+            is_line = inner.is_text("type", "line");
             let framing = framing(context, &mut inner, medium, frame_bytes_max);
             let own = match &framing {
                 Some(Framing::Length { prefix, .. }) => prefix.header,
@@ -183,7 +188,7 @@ pub fn read(context: &mut Context, reader: &mut Reader, medium: Medium, frame_by
         }
     };
     let framing = framing.unwrap_or(Framing::Line);
-    let checksum = checksum(context, reader, &framing);
+    let checksum = checksum(context, reader, is_line);
     FramingSettings { framing, checksum, strip_bytes, frame_bytes_max }
 }
 
@@ -290,8 +295,8 @@ fn length(context: &mut Context, reader: &mut Reader, medium: Medium) -> Option<
     Some(Framing::Length { prefix: LengthPrefix { offset, width, endian, counts, add, header }, marks })
 }
 
-fn checksum(context: &mut Context, reader: &mut Reader, framing: &Framing) -> Option<ChecksumSettings> {
-    let is_text = matches!(framing, Framing::Line);
+/// `is_text`: it is written in digits unless something else is said.
+fn checksum(context: &mut Context, reader: &mut Reader, is_text: bool) -> Option<ChecksumSettings> {
     match reader.text_or_table(context, "checksum")? {
         Ok(_) => {
             let algorithm = algorithm(context, reader, "checksum")?;

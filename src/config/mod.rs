@@ -112,7 +112,10 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
         }
     }
     let dedup: Vec<Vec<usize>> = sources.iter().map(|source| source.dedup.clone()).collect();
-    let (sources, schemas, mut clients) = unzip_sources(sources);
+    let (mut sources, mut schemas, mut clients) = unzip_sources(sources);
+    let (status, status_schema) = source::status::source();
+    sources.push(status);
+    schemas.push(status_schema);
     let (tables, table_schemas): (Vec<_>, Vec<_>) = tables.into_iter().map(|table| (table.settings, table.schema)).unzip();
     let catalog = Catalog { sources: &schemas, tables: &table_schemas, dedup: &dedup, functions: &functions, ..Catalog::default() };
     let planned = query::plan_all(context, &queries, &catalog, broken.clone());
@@ -132,6 +135,10 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
     let taken = sinks.iter().flat_map(|(sink, _)| &sink.queries).map(|query| planned.queries[*query].name.clone());
     warn_unused(context, &table_names, &planned.read.iter().cloned().chain(taken).collect());
 
+    if !planned.read.contains(source::status::NAME) {
+        sources.pop();
+        schemas.pop();
+    }
     let sinks: Vec<SinkSettings> = sinks.into_iter().map(|(sink, _)| sink).collect();
     let gateway = gateway.with_store_limit(context, &sinks);
     let queries = query_settings(&planned.queries, &queries);

@@ -57,6 +57,10 @@ pub struct SourceSettings {
     pub idle_timeout: Duration,
     /// Rows dated further ahead of a synchronised clock are dead-lettered.
     pub max_future: Option<Duration>,
+    /// After this without a message the source is said to be silent.
+    pub silence_timeout: Option<Duration>,
+    /// Messages, lines or frames a second.
+    pub rate_max: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +70,8 @@ pub enum SourceKind {
     Stdin(FramingSettings),
     Serial(Box<SerialSettings>),
     Simulate(SimulateSettings),
+    /// The gateway's own table `_status`.
+    Status,
     File(Box<FileSourceSettings>),
 }
 

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use self::clock::Clock;
 use self::core::{Core, EVENTS_MAX};
-use crate::config::settings::{Settings, SinkSettings};
+use crate::config::settings::{Settings, SinkSettings, SourceKind};
 use crate::gateway::{Discard, Event, Gateway, Seeds, StartError};
 use crate::source::{self, Outcome, SourceControl, Stored};
 use crate::status::Status;
@@ -91,6 +91,8 @@ struct Running {
     source_controls: Vec<Arc<watch::Sender<SourceControl>>>,
     sink_controls: Vec<Arc<watch::Sender<Control>>>,
     sources: JoinSet<()>,
+    /// How many sources there are, but for the gateway's own.
+    sources_from_outside: usize,
     /// How many of the sources have come to their input's end.
     sources_ended: watch::Receiver<usize>,
     sinks: JoinSet<()>,
@@ -125,6 +127,7 @@ impl Running {
         let (store_thread, store_failed) = spawn_store(store, requests, events.downgrade())?;
         let mut sources = JoinSet::new();
         let mut sinks = JoinSet::new();
+        let sources_from_outside = settings.sources.iter().filter(|source| !matches!(source.kind, SourceKind::Status)).count();
         let settings = Arc::new(settings);
         let (ended, sources_ended) = watch::channel(0);
         let source_controls = start_sources(&settings, &gateway, &events, &mut sources, ended);
@@ -157,6 +160,7 @@ impl Running {
             source_controls,
             sink_controls,
             sources,
+            sources_from_outside,
             sources_ended,
             sinks,
             tables,
@@ -177,7 +181,7 @@ impl Running {
 
     /// Completes when there is no source left that could bring anything.
     fn input_ended(&self) -> impl Future<Output = ()> + use<> {
-        let (mut ended, sources) = (self.sources_ended.clone(), self.source_controls.len());
+        let (mut ended, sources) = (self.sources_ended.clone(), self.sources_from_outside);
         async move {
             if ended.wait_for(|ended| *ended == sources).await.is_err() {
                 std::future::pending::<()>().await;

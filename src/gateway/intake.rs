@@ -15,6 +15,7 @@ use super::closing::encode;
 use super::dead_letters::{DeadLetter, DeadLetters};
 use super::frame::Frame;
 use super::frames::CONNECTION;
+use super::notes::Silence;
 use super::positions::Positions;
 use super::redelivery::{Redelivery, Verdict};
 use super::stall::Stall;
@@ -69,6 +70,7 @@ pub struct Intake {
     open: OpenTable,
     pub(super) waiting: VecDeque<Unread>,
     pub positions: Positions,
+    pub silence: Silence,
     pub redelivery: Redelivery,
     pub stall: Stall,
     pub filters: Vec<String>,
@@ -106,6 +108,7 @@ impl Intake {
             open,
             waiting: VecDeque::new(),
             positions: Positions::default(),
+            silence: Silence::new(settings.silence_timeout.map(micros), stamp.mono_us),
             redelivery: Redelivery::default(),
             stall: Stall::default(),
             filters: Vec::new(),
@@ -183,6 +186,7 @@ impl Intake {
     /// Something has come.
     pub(super) fn heard(&mut self, stamp: Stamp) {
         self.last_message_us = stamp.mono_us;
+        self.silence.heard(stamp.mono_us);
         self.idle_told = false;
     }
 
@@ -366,7 +370,12 @@ impl Intake {
     }
 
     pub fn status(&self) -> SourceStatus {
-        SourceStatus { unacknowledged: self.unacknowledged, unproven: self.redelivery.len() as u64, ..self.status.clone() }
+        SourceStatus {
+            unacknowledged: self.unacknowledged,
+            unproven: self.redelivery.len() as u64,
+            silent: self.silence.is_silent(),
+            ..self.status.clone()
+        }
     }
 
     /// The last message looked at, for a build that acknowledges too early on purpose.

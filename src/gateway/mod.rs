@@ -17,6 +17,7 @@ mod frame;
 mod frames;
 mod intake;
 mod latest;
+mod notes;
 mod outbox;
 mod positions;
 mod redelivery;
@@ -39,6 +40,7 @@ use crate::status::{DeadLetterStatus, QueryStatus, Status};
 use crate::store::{LogName, StoredChunk};
 use dead_letters::DeadLetters;
 use intake::{Intake, Receipt};
+use notes::SourceState;
 use outbox::Outbox;
 use sinks::SinkBooks;
 use stream_time::StreamTime;
@@ -61,6 +63,8 @@ pub struct Gateway {
     hash_seed: u64,
     epoch: u64,
     intakes: Vec<Intake>,
+    /// The source behind `_status`, if a query reads it.
+    status_table: Option<usize>,
     engine: Engine,
     tables: Tables,
     sinks: Vec<SinkBooks>,
@@ -107,12 +111,24 @@ impl Gateway {
             self.close_if_due(stamp, &mut actions); // What the event brings is to arrive by the new time, if no commit is in flight.
         }
         match event {
-            Event::Connected { source, connection, resumed } => self.intakes[source].connected(connection, resumed),
-            Event::Disconnected { source, connection } => self.intakes[source].disconnected(connection),
+            Event::Connected { source, connection, resumed } => {
+                self.intakes[source].connected(connection, resumed);
+                self.note(source, SourceState::Connected, None, stamp);
+            }
+            Event::Disconnected { source, connection } => {
+                self.intakes[source].disconnected(connection);
+                self.note(source, SourceState::Disconnected, None, stamp);
+            }
             Event::Messages { source, connection, messages } => self.receive(source, connection, messages, stamp, &mut actions),
             Event::Frames { source, frames, positions } => self.receive_frames(source, frames, positions, stamp),
-            Event::Opened { source, detail } => self.intakes[source].opened(&detail),
-            Event::Closed { source, reason } => self.intakes[source].closed(reason),
+            Event::Opened { source, detail } => {
+                self.intakes[source].opened(&detail);
+                self.note(source, SourceState::Connected, Some(&detail), stamp);
+            }
+            Event::Closed { source, reason } => {
+                self.note(source, SourceState::Disconnected, Some(&reason), stamp);
+                self.intakes[source].closed(reason);
+            }
             Event::Dropped { source, frames, bytes } => self.intakes[source].dropped(frames, bytes),
             Event::Proven { source, connection, through_seq } => self.intakes[source].redelivery.proven(connection, through_seq),
             Event::Subscribed { source, filters } => self.intakes[source].subscribed(filters),
@@ -136,6 +152,7 @@ impl Gateway {
             Event::Tick => {}
             Event::Stop => (self.stopping, self.stopped) = (true, false),
         }
+        self.note_silences(stamp);
         self.close_if_due(stamp, &mut actions);
         actions
     }
@@ -181,7 +198,7 @@ impl Gateway {
         if self.is_blocked() {
             return [bookkeeping, trim].into_iter().flatten().min();
         }
-        [self.batch_due_us(stamp), bookkeeping, trim].into_iter().flatten().min()
+        [self.batch_due_us(stamp), bookkeeping, trim, self.silence_due_us()].into_iter().flatten().min()
     }
 
     /// The filters that the last commit knew a source to be subscribed to.

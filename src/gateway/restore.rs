@@ -14,7 +14,7 @@ use super::sinks::{SinkBooks, StoredSink};
 use super::stream_time::StreamTime;
 use super::tables::Tables;
 use crate::batch::Stamp;
-use crate::config::settings::{OnChange, OutboxSettings, QueryLimits, QuerySettings, Settings, WhenFull};
+use crate::config::settings::{OnChange, OutboxSettings, QueryLimits, QuerySettings, Settings, SourceKind, WhenFull};
 use crate::engine::{Engine, EngineSettings, RestoreError, StateLimits};
 use crate::format::{Decoder, FormatError, OpenTable};
 use crate::status::{DeadLetterStatus, QueryStatus};
@@ -134,6 +134,7 @@ impl Gateway {
             hash_seed,
             epoch,
             intakes,
+            status_table: settings.sources.iter().position(|source| matches!(source.kind, SourceKind::Status)),
             engine,
             tables: Tables::start(&settings.tables),
             sinks,

@@ -7,12 +7,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
 use super::SourceControl;
 use crate::gateway::{Event, Frame, FrameContent, Position};
-use crate::mqtt::driver::Notices;
+use crate::mqtt::driver::{Notices, Rate};
 
 /// The core wants the source to end: to return from its task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +28,8 @@ pub struct Link {
     control: watch::Receiver<SourceControl>,
     stored_positions: Vec<(String, Vec<u8>)>,
     bytes_max: usize,
+    rate: Rate,
+    began: Instant,
     /// Of the last frame handed over.
     seq: u64,
     /// Bytes handed over and not durable; the last number and the cost of each hand-over.
@@ -44,6 +47,7 @@ impl Link {
         source: usize,
         name: &str,
         bytes_max: usize,
+        rate: Rate,
         stored_positions: Vec<(String, Vec<u8>)>,
         events: mpsc::Sender<Event>,
         control: watch::Receiver<SourceControl>,
@@ -55,6 +59,8 @@ impl Link {
             control,
             stored_positions,
             bytes_max,
+            rate,
+            began: Instant::now(),
             seq: 0,
             taken: 0,
             open: VecDeque::new(),
@@ -112,9 +118,7 @@ impl Link {
 
     /// Hands frames over, and how far they lead, once there is room. `positions`: each with the number of the last frame before it.
     pub async fn send(&mut self, frames: Vec<(Option<Arc<str>>, FrameContent)>, positions: Vec<Position>) -> Result<(), Leave> {
-        while self.is_full() {
-            self.heard().await?;
-        }
+        self.room().await?;
         let event = self.number(frames, positions);
         self.tell(event).await
     }
@@ -122,7 +126,8 @@ impl Link {
     /// Hands frames over if there is room, and else lets them go and counts them. `true` if they were taken.
     pub fn offer(&mut self, frames: Vec<(Option<Arc<str>>, FrameContent)>) -> bool {
         self.heed_if_changed();
-        let room = !self.is_full();
+        let now_us = self.now_us();
+        let room = !self.is_full() && self.rate.wait_us(now_us) == 0;
         let Some(permit) = self.events.clone().try_reserve_owned().ok().filter(|_| room) else {
             self.dropped.0 += frames.len() as u64;
             self.dropped.1 += frames.iter().map(|(_, content)| length(content) as u64).sum::<u64>();
@@ -154,17 +159,27 @@ impl Link {
         self.dropped != (0, 0)
     }
 
-    /// Whether a hand-over would have to wait.
+    /// Whether the core has no room for a hand-over.
     pub fn is_full(&self) -> bool {
         self.paused || self.taken >= self.bytes_max
     }
 
-    /// Completes when there is room for a hand-over. Nothing is lost if it is dropped.
+    /// Completes when there is room for a hand-over, and `max_rate` allows it. Nothing is lost if it is dropped.
     pub async fn room(&mut self) -> Result<(), Leave> {
-        while self.is_full() {
-            self.heard().await?;
+        loop {
+            while self.is_full() {
+                self.heard().await?;
+            }
+            let now_us = self.now_us();
+            match self.rate.wait_us(now_us) {
+                0 => return Ok(()),
+                wait_us => self.sleep(Duration::from_micros(wait_us)).await?,
+            }
         }
-        Ok(())
+    }
+
+    fn now_us(&self) -> u64 {
+        self.began.elapsed().as_micros() as u64
     }
 
     /// Completes when the source has to leave. Nothing is lost if it is dropped.
@@ -177,7 +192,7 @@ impl Link {
     }
 
     /// Waits, unless the source has to leave.
-    pub async fn sleep(&mut self, duration: std::time::Duration) -> Result<(), Leave> {
+    pub async fn sleep(&mut self, duration: Duration) -> Result<(), Leave> {
         match tokio::time::timeout(duration, self.left()).await {
             Ok(leave) => Err(leave),
             Err(_) => Ok(()),
@@ -202,6 +217,8 @@ impl Link {
             frame
         });
         let frames: Vec<Frame> = numbered.collect();
+        let now_us = self.now_us();
+        self.rate.take(frames.len(), now_us);
         if cost > 0 {
             self.taken += cost;
             self.open.push_back((self.seq, cost));

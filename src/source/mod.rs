@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::settings::{SourceKind, SourceSettings};
 use crate::gateway::Event;
-use crate::mqtt::driver::SourceEvent;
+use crate::mqtt::driver::{Rate, SourceEvent};
 
 /// What a source had durable at the start.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,9 @@ pub async fn run(
     events: mpsc::Sender<Event>,
     control: watch::Receiver<SourceControl>,
 ) -> Outcome {
-    let link = |events, control| Link::new(source, &settings.name, intake_bytes_max, stored.positions.clone(), events, control);
+    let link = |events, control| {
+        Link::new(source, &settings.name, intake_bytes_max, Rate::new(settings.rate_max), stored.positions.clone(), events, control)
+    };
     let done = match &settings.kind {
         SourceKind::Mqtt(_) => {
             mqtt::run(source, settings, intake_bytes_max, stored.filters, events, control).await;
@@ -55,6 +57,7 @@ pub async fn run(
         SourceKind::Stdin(framing) => stdin::run(framing, link(events, control)).await,
         SourceKind::Serial(settings) => serial::run(settings, link(events, control)).await,
         SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
+        SourceKind::Status => Err(link(events, control).left().await),
     };
     if done.is_ok() { Outcome::Ended } else { Outcome::Left }
 }

@@ -28,6 +28,7 @@ pub async fn run(
         stored_filters,
         payload_bytes_max: settings.payload_bytes_max,
         intake_bytes_max,
+        rate_max: settings.rate_max,
         first_connection: FIRST_CONNECTION,
     };
     run_source(driver, events, control).await;

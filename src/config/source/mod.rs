@@ -5,6 +5,7 @@ mod file;
 mod mqtt;
 mod serial;
 mod simulate;
+pub mod status;
 
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ const TYPES: [(&str, SourceType); 5] = [
 ];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 42] = [
+const ELSEWHERE: [(&str, &str); 43] = [
     ("device", "sources of type \"serial\""),
     ("usb", "sources of type \"serial\""),
     ("baud", "sources of type \"serial\""),
@@ -64,6 +65,7 @@ const ELSEWHERE: [(&str, &str); 42] = [
     ("flow_control", "sources of type \"serial\""),
     ("exclusive", "sources of type \"serial\""),
     ("low_latency", "sources of type \"serial\""),
+    ("skip_first", "sources of type \"serial\""),
     ("init", "sources of type \"serial\""),
     ("poll", "sources of type \"serial\""),
     ("poll_interval", "sources of type \"serial\""),
@@ -137,6 +139,8 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let decode = decode_settings(context, &mut reader, format, columns.clone(), topics.as_ref());
     let idle_timeout = reader.duration(context, "idle_timeout", Duration::from_millis(100)..=DURATION_MAX).unwrap_or(IDLE_TIMEOUT_DEFAULT);
     let max_future = max_future(context, &mut reader);
+    let silence_timeout = reader.duration(context, "silence_timeout", Duration::from_millis(100)..=DURATION_MAX);
+    let rate_max = rate_max(context, &mut reader);
     let place = reader.key_place("broker");
     let no_event_time = !reader.has("event_time");
     if let Some(SourceKind::File(file)) = &kind
@@ -160,7 +164,8 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         columns: columns.iter().map(table_column).collect(),
         event_time: Some(EventTime { column: event_column, delay_us: delay.map(|delay| delay.as_micros() as i64) }),
     };
-    let settings = SourceSettings { name: name.to_owned(), kind, decode, payload_bytes_max, idle_timeout, max_future };
+    let settings =
+        SourceSettings { name: name.to_owned(), kind, decode, payload_bytes_max, idle_timeout, max_future, silence_timeout, rate_max };
     Some(Source { settings, schema, dedup, place })
 }
 
@@ -222,6 +227,15 @@ fn compression(context: &mut Context, reader: &mut Reader) -> Option<Compression
         );
     }
     method.map(|method| Compression { method, expanded_bytes_max })
+}
+
+/// `max_rate`, by default none.
+fn rate_max(context: &mut Context, reader: &mut Reader) -> Option<f64> {
+    let rate = reader.number(context, "max_rate")?;
+    if !(rate > 0.0 && rate.is_finite()) {
+        context.error(reader.value_place("max_rate"), "`max_rate` is a number of messages a second", "for example: max_rate = 1000");
+    }
+    Some(rate)
 }
 
 /// `max_future`, by default a day; "off" for none.

@@ -28,6 +28,8 @@ pub struct SerialSettings {
     pub flow_control: FlowControl,
     pub is_exclusive: bool,
     pub low_latency: bool,
+    /// The first frame after opening, which may have begun before, is passed over.
+    pub skips_first: bool,
     /// Sent when the port is opened.
     pub init: Vec<u8>,
     pub poll: Option<Poll>,
@@ -86,6 +88,7 @@ pub fn read(context: &mut Context, reader: &mut Reader, frame_bytes_max: usize) 
     let flow_control = reader.choice(context, "flow_control", &FLOWS).unwrap_or(FlowControl::None);
     let is_exclusive = reader.boolean(context, "exclusive").unwrap_or(true);
     let low_latency = reader.boolean(context, "low_latency").unwrap_or(false);
+    let skips_first = reader.boolean(context, "skip_first").unwrap_or(false);
     let init = framing::bytes(context, reader, "init", 1..=SENT_BYTES_MAX).unwrap_or_default();
     let poll = poll(context, reader);
     let framing = framing::read(context, reader, Medium::Wire, frame_bytes_max);
@@ -98,6 +101,7 @@ pub fn read(context: &mut Context, reader: &mut Reader, frame_bytes_max: usize) 
         flow_control,
         is_exclusive,
         low_latency,
+        skips_first,
         init,
         poll,
         framing,

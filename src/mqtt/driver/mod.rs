@@ -3,6 +3,7 @@
 
 mod backoff;
 mod notices;
+mod rate;
 mod socket;
 mod source;
 mod transport;
@@ -10,6 +11,7 @@ mod wire;
 
 pub use backoff::Backoff;
 pub use notices::Notices;
+pub use rate::Rate;
 pub use source::{SourceControl, SourceDriverSettings, SourceEvent, run_source};
 pub use transport::{ConnectError, Transport};
 pub use wire::{Progress, Wire};

@@ -23,6 +23,7 @@ use crate::mqtt::{BrokerSettings, CloseReason, Inbound, InboundPayload, Session,
 use super::backoff::{Backoff, LASTING};
 use super::notices::Notices;
 use super::random;
+use super::rate::Rate;
 use super::wire::{Progress, Wire};
 
 /// What a message costs beside its bytes.
@@ -54,6 +55,8 @@ pub struct SourceDriverSettings {
     pub payload_bytes_max: usize,
     /// Bytes handed over and not acknowledged, above which nothing is read.
     pub intake_bytes_max: usize,
+    /// Messages a second: beyond, nothing is read for a while.
+    pub rate_max: Option<f64>,
     /// The number of the first connection; counts up.
     pub first_connection: u64,
 }
@@ -147,6 +150,7 @@ struct Driver<M> {
     session: Session,
     will: Will,
     budget: Budget,
+    rate: Rate,
     outbound: VecDeque<SourceEvent>,
     notices: Notices,
     began: Instant,
@@ -167,6 +171,7 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
             payload_bytes_max: settings.payload_bytes_max,
         });
         Driver {
+            rate: Rate::new(settings.rate_max),
             settings,
             events,
             control,
@@ -318,12 +323,14 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
 
     /// Waits until something can be done, and does it.
     async fn turn(&mut self, wire: &mut Wire, mut timer: Pin<&mut Sleep>) -> io::Result<()> {
-        let room = self.budget.taken < self.settings.intake_bytes_max && self.outbound.len() < OUTBOUND_MAX;
         let now_us = self.mono_us();
+        let slow_us = self.rate.wait_us(now_us);
+        let room = self.budget.taken < self.settings.intake_bytes_max && self.outbound.len() < OUTBOUND_MAX && slow_us == 0;
         self.session.set_reading(room, now_us);
         let gathering = now_us < self.gather_until_us;
         let gathered_us = if room && gathering { Some(self.gather_until_us) } else { None };
-        let wake_us = self.session.next_timeout().into_iter().chain(gathered_us).min();
+        let fast_us = (slow_us > 0).then(|| now_us + slow_us);
+        let wake_us = self.session.next_timeout().into_iter().chain(gathered_us).chain(fast_us).min();
         if let Some(wake_us) = wake_us {
             let wake = tokio::time::Instant::from_std(self.began + Duration::from_micros(wake_us));
             // Deadlines move on with every packet: a timer that is early costs less than setting it each time.
@@ -372,6 +379,7 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
                 SessionEvent::Messages(messages) => {
                     let bytes = messages.iter().map(cost).sum();
                     self.budget.take(messages.last().map_or(0, |it| it.seq), bytes);
+                    self.rate.take(messages.len(), self.began.elapsed().as_micros() as u64);
                     self.tell(SourceEvent::Messages { connection, messages, bytes });
                 }
                 SessionEvent::Proven { through_seq } => self.tell(SourceEvent::Proven { connection, through_seq }),

@@ -74,6 +74,8 @@ struct Reading<'l> {
     /// When what polls the instrument is sent next.
     poll_at: Option<Instant>,
     gathers: bool,
+    /// The next frame may have begun before the port was opened.
+    skips_next: bool,
 }
 
 impl<'l> Reading<'l> {
@@ -82,7 +84,7 @@ impl<'l> Reading<'l> {
         let gathers = !settings.low_latency && !matches!(settings.framing.framing, Framing::Idle { .. });
         let poll_at = settings.poll.as_ref().map(|_| began);
         let (framer, doubt) = (Framer::new(&settings.framing), Doubt::new(&settings.framing.framing));
-        Reading { settings, place, link, framer, doubt, began, poll_at, gathers }
+        Reading { settings, place, link, framer, doubt, began, poll_at, gathers, skips_next: settings.skips_first }
     }
 
     /// Reads until the port is gone; why.
@@ -148,6 +150,10 @@ impl<'l> Reading<'l> {
                 "nothing that comes from {path} is a good frame: {} or the framing may be wrong",
                 port::line_settings(self.settings)
             );
+        }
+        if self.skips_next && !frames.is_empty() {
+            self.skips_next = false;
+            frames.remove(0);
         }
         if !frames.is_empty() {
             self.link.offer(frames.into_iter().map(|content| (Some(self.place.clone()), content)).collect());

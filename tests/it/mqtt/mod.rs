@@ -40,6 +40,7 @@ fn source_settings(port: u16, protocol: Protocol) -> SourceDriverSettings {
         stored_filters: Vec::new(),
         payload_bytes_max: 1000,
         intake_bytes_max: 1 << 20,
+        rate_max: None,
         first_connection: 1,
     }
 }

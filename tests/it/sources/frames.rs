@@ -138,6 +138,75 @@ fn bad_frames_are_dead_letters_and_drops_are_counted() {
     assert_eq!((status.rejected, status.dropped, status.dropped_bytes), (1, 3, 30));
 }
 
+/// The settings with `more` keys of the source, and a query over `_status`.
+fn watched(more: &str) -> Settings {
+    from_text(&format!(
+        r#"
+        [gateway]
+        id = "core"
+        data_dir = "/nonexistent"
+
+        [source.lines]
+        type = "stdin"
+        schema = "v BIGINT"
+        {more}
+
+        [query.all]
+        sql = "SELECT ts, source, status, detail FROM _status"
+
+        [query.low]
+        sql = "SELECT v FROM lines WHERE v < 0"
+
+        [sink.out]
+        type = "stdout"
+        from = ["all", "low"]
+        "#
+    ))
+}
+
+/// The rows that a commit appends to the sink's outbox, without their ids.
+fn rows_in(changes: &ChangeSet) -> Vec<String> {
+    let appended: Vec<u8> =
+        changes.appends.iter().filter(|append| append.log.as_str() == "outbox.out").flat_map(|append| append.bytes.clone()).collect();
+    let text = String::from_utf8_lossy(&appended).into_owned();
+    text.split("\"ts\":\"").skip(1).map(|row| row.split('}').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_becomes_of_a_source_is_a_row_of_status() {
+    let settings = watched("silence_timeout = \"5s\"");
+    let mut gateway = Gateway::start(&settings, &Loaded::default(), Seeds { epoch: 1, hash: 1 }, &Discard::default(), at(0)).unwrap();
+    let mut number = 0;
+    let mut rows_after = |gateway: &mut Gateway, event: Event, mono_us: u64| {
+        let mut actions = gateway.on(event, at(mono_us));
+        actions.extend(gateway.on(Event::Tick, at(mono_us + 1_000_000)));
+        let rows = commit_in(&actions).map(rows_in).unwrap_or_default();
+        if commit_in(&actions).is_some() {
+            number += 1;
+            gateway.on(Event::Committed { number }, at(mono_us + 1_100_000));
+        }
+        rows
+    };
+    let opened = rows_after(&mut gateway, Event::Opened { source: 0, detail: "port /dev/ttyUSB0".to_owned() }, 1_000_000);
+    assert_eq!(opened, [r#"2026-06-01T00:00:01.000Z","source":"lines","status":"connected","detail":"port /dev/ttyUSB0""#]);
+    rows_after(&mut gateway, frames(1, 1, "a"), 3_000_000);
+    assert_eq!(gateway.wake_at_us(at(4_200_000)), Some(8_000_000), "five seconds after the last frame");
+    let silent = rows_after(&mut gateway, Event::Tick, 8_000_000);
+    assert_eq!(silent, [r#"2026-06-01T00:00:08.000Z","source":"lines","status":"silent""#]);
+    assert!(gateway.status().sources[0].silent);
+    assert_eq!(rows_after(&mut gateway, Event::Tick, 20_000_000), [""; 0], "said once");
+    let active = rows_after(&mut gateway, frames(2, 2, "a"), 30_000_000);
+    assert_eq!(active, [r#"2026-06-01T00:00:30.000Z","source":"lines","status":"active""#]);
+    let closed = rows_after(&mut gateway, Event::Closed { source: 0, reason: "unplugged".to_owned() }, 32_000_000);
+    assert_eq!(closed, [r#"2026-06-01T00:00:32.000Z","source":"lines","status":"disconnected","detail":"unplugged""#]);
+}
+
+#[test]
+fn without_a_query_that_reads_it_there_is_no_status_table() {
+    assert_eq!(settings().sources.len(), 1);
+    assert_eq!(watched("").sources.len(), 2);
+}
+
 #[test]
 fn a_forgotten_position_leaves_the_store() {
     let loaded = Loaded { entries: vec![(keys::position("lines", "a"), b"1".to_vec())], ..Loaded::default() };

@@ -95,7 +95,7 @@ fn framings() -> Vec<(&'static str, Vec<u8>)> {
             }),
         ),
         (
-            "framing = { type = \"line\", terminator = \"\\r\" }\nchecksum = { type = \"CRC-32/ISO-HDLC\", encoding = \"hex\" }",
+            "framing = { type = \"line\", terminator = \"\\r\" }\nchecksum = \"CRC-32/ISO-HDLC\"",
             all(&|payload, good| (hex(&text(payload), flip(crc(payload, 0xedb8_8320, !0, !0), good), 8) + "\r").into_bytes()),
         ),
         (
@@ -202,6 +202,17 @@ fn unplugged_and_plugged_in_under_another_name() {
     assert!(gateway.stop().success());
     assert_eq!(counted(&gateway, "rejected"), 1, "what had come of the third frame");
     assert!(times(&gateway, "is gone") == 1 && times(&gateway, "there is no ") <= 2, "{}", gateway.log());
+}
+
+#[test]
+fn half_a_line_is_not_taken_for_one() {
+    let port = Pty::open();
+    let mut gateway = gateway(port.path(), "skip_first = true");
+    gateway.start();
+    gateway.wait_for_log("\"message\":\"reading ");
+    port.write(b"1\n22\n23\n");
+    wait_for_numbers(&gateway, &[22, 23]);
+    assert!(gateway.stop().success());
 }
 
 #[test]

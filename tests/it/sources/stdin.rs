@@ -11,6 +11,7 @@ fn run(directory: &std::path::Path, format: &str, schema: &str, input: &[u8]) ->
         [gateway]
         id = "pipe"
         data_dir = "data"
+        shutdown_timeout = "5m"
 
         [source.lines]
         type = "stdin"
@@ -75,4 +76,15 @@ fn a_line_without_end_is_cut_out() {
     let (rows, log) = run(directory.path(), "", "x INT", format!("{{\"x\":1}}\n{long}\n{{\"x\":2}}\n").as_bytes());
     assert_eq!(rows.len(), 2);
     assert!(log.contains("rejected=1"), "{log}");
+}
+
+#[test]
+fn no_more_than_max_rate_comes_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = format!("{{\"x\":1}}{}\n", " ".repeat(500)).repeat(300);
+    let began = std::time::Instant::now();
+    let (rows, _) = run(directory.path(), "max_rate = 100", "x INT", input.as_bytes());
+    // A read of 64 KiB is not cut: of the three that this takes, the third comes when the first two are paid for.
+    assert_eq!(rows.len(), 300);
+    assert!(began.elapsed().as_secs_f64() >= 1.4, "{:?}", began.elapsed());
 }
