@@ -85,6 +85,9 @@ pub struct QueryArguments {
     /// [function.<name>] sections. May be given several times
     #[arg(long, value_name = "FILE")]
     pub functions: Vec<PathBuf>,
+    /// State function over the query's result: a file with the keys that a configuration's [query.<name>.state] has
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
     /// What a number in a TIMESTAMP column counts since 1970 [default: s in JSON; in CSV a number is no timestamp unless this is given]
     #[arg(long, value_name = "UNIT", value_parser = timestamp_unit())]
     pub timestamp_unit: Option<TimestampUnit>,

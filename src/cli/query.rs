@@ -30,10 +30,14 @@ struct Named {
 pub fn run(arguments: &QueryArguments) -> Result<(), CliError> {
     let tables = tables(arguments)?;
     let schemas: Vec<TableSchema> = tables.iter().map(|named| named.table.schema.clone()).collect();
-    let functions = config::load_functions(&arguments.functions, &Environment::of_process()).map_err(function_errors)?;
+    let environment = Environment::of_process();
+    let functions = config::load_functions(&arguments.functions, &environment).map_err(file_errors)?;
     let catalog = Catalog { sources: &schemas, functions: &functions, ..Catalog::default() };
     let query = sql::plan_query("query", &arguments.sql, OutputMode::Batch, &catalog);
-    let query = query.map_err(|error| sql_error("query", &arguments.sql, error))?;
+    let mut query = query.map_err(|error| sql_error("query", &arguments.sql, error))?;
+    if let Some(path) = &arguments.state {
+        query = config::with_state(path, query, &environment).map_err(file_errors)?;
+    }
     let hash_seed = getrandom::u64().map_err(|error| failed(format!("no random numbers from the system: {error}")))?;
     let progress = Progress::new(total_bytes(&tables));
     let mut out = BufWriter::new(progress.beside(io::stdout().lock()));
@@ -215,8 +219,8 @@ fn table_name(path: &Path) -> String {
     if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("t{name}") }
 }
 
-/// What is wrong with the files of `--functions`.
-fn function_errors(errors: ConfigErrors) -> CliError {
+/// What is wrong with the files of `--functions` or `--state`.
+fn file_errors(errors: ConfigErrors) -> CliError {
     let rendered: Vec<String> = errors.diagnostics.iter().map(|diagnostic| diagnostic.render(&errors.sources)).collect();
     CliError::Failed(rendered.join("\n").trim_end().to_owned())
 }

@@ -27,6 +27,7 @@ pub mod settings;
 mod sink;
 mod source;
 mod state;
+mod state_file;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Sources};
 pub use environment::{Environment, Files, file_problem};
 pub use function_file::load_functions;
 pub use settings::Settings;
+pub use state_file::with_state;
 
 use crate::plan::{Program, Query, ScriptFunction, TableSchema};
 use crate::sql::Catalog;

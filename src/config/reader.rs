@@ -134,10 +134,15 @@ impl<'t> Reader<'t> {
         self.table.entries.get(key).map_or(self.place, |entry| entry.node.place)
     }
 
+    /// The table as messages call it.
+    pub fn title(&self) -> String {
+        if self.path.is_empty() { "this file".to_owned() } else { format!("[{}]", self.path) }
+    }
+
     /// Reports that `key` has to be there, unless it is.
     pub fn require(&mut self, context: &mut Context, key: &'static str, example: &str) {
         if !self.has(key) {
-            context.error(self.place, format!("`{key}` is missing in [{}]", self.path), format!("for example: {key} = {example}"));
+            context.error(self.place, format!("`{key}` is missing in {}", self.title()), format!("for example: {key} = {example}"));
         }
     }
 

@@ -15,11 +15,11 @@ pub struct CheckedScript {
 pub fn read(context: &mut Context, reader: &mut Reader) -> Option<CheckedScript> {
     let (file, inline) = (reader.text(context, "script"), reader.text(context, "script_text"));
     if file.is_some() && inline.is_some() {
-        context.error(reader.key_place("script_text"), format!("[{}] has both `script` and `script_text`", reader.path), "keep one");
+        context.error(reader.key_place("script_text"), format!("{} has both `script` and `script_text`", reader.title()), "keep one");
         return None;
     }
     if !reader.has("script") && !reader.has("script_text") {
-        let message = format!("[{}] needs `script` or `script_text`", reader.path);
+        let message = format!("{} needs `script` or `script_text`", reader.title());
         context.error(reader.place, message, "for example: script = \"alarm.rhai\"");
     }
     let is_file = file.is_some();
@@ -33,6 +33,7 @@ pub fn read(context: &mut Context, reader: &mut Reader) -> Option<CheckedScript>
             let (file, lines_before) = match lines_before(context, &text) {
                 _ if is_file => (name.to_owned(), 0),
                 Some(lines) => (name.to_owned(), lines),
+                None if reader.path.is_empty() => (format!("{name}, script_text"), 0),
                 None => (format!("{name}, [{}] script_text", reader.path), 0),
             };
             Some(CheckedScript { text: ScriptText { text: text.value.into(), file: file.into(), lines_before }, compiled })

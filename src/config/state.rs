@@ -69,14 +69,16 @@ fn output(context: &mut Context, text: &Text) -> Option<Vec<Field>> {
 impl StateText {
     /// The planned query with the function over its result; `None` if it does not fit, which has then been reported.
     pub fn over(&self, context: &mut Context, query: Query) -> Option<Query> {
-        if !matches!(query.mode, OutputMode::Append | OutputMode::Update) {
+        if query.mode == OutputMode::Complete {
             context.error(self.place, "a state function works in append and update mode only", "leave `mode` out");
             return None;
         }
-        let event = query.root.event_time_columns();
-        let has_event_time = query.output.iter().zip(event).any(|(field, event)| event && field.data_type == DataType::Timestamp);
-        if self.timeout == Timeout::EventTime && !has_event_time {
-            let help = "give the source a `watermark` and select its event time, or use timeout = \"processing\"";
+        if self.timeout == Timeout::EventTime && !has_event_time(&query) {
+            let help = if query.mode == OutputMode::Batch {
+                "select the event time: the first TIMESTAMP among the query's columns"
+            } else {
+                "give the source a `watermark` and select its event time, or use timeout = \"processing\""
+            };
             context.error(self.timeout_place, "timeouts in event time need the query's event time", help);
             return None;
         }
@@ -99,6 +101,13 @@ impl StateText {
         });
         Some(Query { root, output, ..query })
     }
+}
+
+/// Without a watermark, in a batch, each TIMESTAMP may be it.
+fn has_event_time(query: &Query) -> bool {
+    let event = query.root.event_time_columns();
+    let is_event = |event: bool| event || query.mode == OutputMode::Batch;
+    query.output.iter().zip(event).any(|(field, event)| is_event(event) && field.data_type == DataType::Timestamp)
 }
 
 fn key_column(context: &mut Context, key: &Text, columns: &[Field]) -> Option<usize> {

@@ -180,7 +180,12 @@ impl Stage {
 
     /// Whether [`Stage::release`] is to be called again for more.
     pub fn has_more(&self, ended: bool) -> bool {
-        matches!(self, Stage::Whole(whole) if ended && whole.has_more())
+        ended
+            && match self {
+                Stage::Whole(whole) => whole.has_more(),
+                Stage::StateFunction(function) => function.has_more(),
+                _ => false,
+            }
     }
 
     /// The reference tables may have changed.

@@ -4,9 +4,15 @@
 //! then, when the watermark has moved, once without rows for every key whose timeout has passed, in order of the timeouts. A call that
 //! fails changes nothing, and its rows are rejected; after a timeout's call that fails the timeout is gone.
 //!
+//! A batch query has neither watermark nor clock: the rows' own times stand for both. Its calls are those of a stream in which each came at its time,
+//! as far as one pass over the rows can tell: with rows `now` is just before the earliest, so that a timeout may be asked for after any of them; no
+//! row is late; and at the end of the input the timeouts before the latest time of all rows come to pass, each with `now` just after it, so that one
+//! leads to the next.
+//!
 //! Limits: those of a call are the script's (see [`crate::script`]); a key with more rows than one call takes is called several times. After
 //! [`LIMIT_HITS_MAX`] calls of a step that ran into a limit, or [`OPERATIONS_PER_STEP`] operations, no further call is made in that step: rows
-//! are rejected, timeouts wait for the next step.
+//! are rejected, timeouts wait for the next step. A batch query, which nothing waits behind, has no limit of a step; at its end it makes at most
+//! [`TIMEOUTS_PER_KEY_MAX`] calls for each key that has a state, then the other timeouts are told and dropped.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +29,7 @@ use crate::engine::set_back::SetBack;
 use crate::engine::stage::Env;
 use crate::engine::state_codec::{Malformed, Reader};
 use crate::engine::state_limits::OperatorStatus;
-use crate::plan::{self, ScriptText, Timeout};
+use crate::plan::{self, OutputMode, ScriptText, Timeout};
 use crate::script::{CallError, NotAState, Script, UpdateCall, Updated, check_state, rows_at_once};
 use crate::types::{DataType, Field, Value};
 
@@ -32,6 +38,12 @@ const LIMIT_HITS_MAX: u32 = 4;
 
 /// Operations that a step's calls may take together.
 const OPERATIONS_PER_STEP: u64 = 50_000_000;
+
+/// Timeouts at the end of a batch query's input, for each of its keys on average.
+const TIMEOUTS_PER_KEY_MAX: u64 = 100_000;
+
+/// Calls for timeouts at the end of a batch query's input whose rows are held together.
+const TIMEOUTS_AT_ONCE: usize = 4096;
 
 /// A key's state as the script's encoding has it.
 struct State(Vec<u8>);
@@ -56,11 +68,22 @@ pub(super) struct StateFunction {
     input: Vec<Field>,
     output: Vec<Field>,
     timeout: Timeout,
-    /// The input's event time.
+    /// The input's event time; in a batch query its first TIMESTAMP.
     event_time: Option<usize>,
     states: KeyedStates<State>,
     limit_hits: u32,
     operations: u64,
+    /// Of a batch query.
+    whole: Option<Whole>,
+}
+
+/// What only a batch query's operator knows.
+#[derive(Default)]
+struct Whole {
+    /// The latest time of its rows, µs.
+    latest_us: Option<i64>,
+    /// Calls for timeouts that may still be made, once its input is over.
+    timeouts_left: Option<u64>,
 }
 
 /// One call's key and rows.
@@ -73,15 +96,17 @@ struct Call<'c> {
 
 impl StateFunction {
     /// Compiles the script. What is wrong with it or with the plan otherwise.
-    pub fn new(plan: &plan::StateFunction, settings: &EngineSettings) -> Result<StateFunction, String> {
+    pub fn new(plan: &plan::StateFunction, mode: OutputMode, settings: &EngineSettings) -> Result<StateFunction, String> {
+        let whole = (mode == OutputMode::Batch).then(Whole::default);
         let text = plan.script.clone();
         let script = Script::compile(&text.text).map_err(|error| format!("{}: {error}", text.place(error.place)))?;
         script.check_function(&plan.function, &["key", "state", "rows", "now"])?;
         let input = plan.input.schema();
         let key_fields: Vec<Field> = plan.keys.iter().filter_map(|key| input.get(*key).cloned()).collect();
         let event = plan.input.event_time_columns();
-        let event_time = (0..input.len()).find(|column| event[*column] && input[*column].data_type == DataType::Timestamp);
-        if plan.timeout == Timeout::EventTime && !(plan.input.has_watermark() && event_time.is_some()) {
+        let is_time = |column: &usize| (event[*column] || whole.is_some()) && input[*column].data_type == DataType::Timestamp;
+        let event_time = (0..input.len()).find(is_time);
+        if plan.timeout == Timeout::EventTime && whole.is_none() && !(plan.input.has_watermark() && event_time.is_some()) {
             return Err("timeouts in event time need a watermark, and its column among the query's columns".to_owned());
         }
         let names: Vec<String> = key_fields.iter().map(|field| format!("`{}` {}", field.name, field.data_type)).collect();
@@ -102,6 +127,7 @@ impl StateFunction {
             states,
             limit_hits: 0,
             operations: 0,
+            whole,
         })
     }
 
@@ -137,6 +163,7 @@ impl StateFunction {
             while !rows.is_empty() {
                 let (now, later) = rows.split_at(rows_at_once(&columns, rows).len());
                 rows = later;
+                let now_us = if self.whole.is_some() { self.before_rows(&columns, now) } else { now_us };
                 let call = Call { key: &key, columns: &columns, rows: now, now_us };
                 if let Err(reason) = self.call(&call, &mut out) {
                     now.iter().for_each(|row| env.complaints.reject(|| reason.clone(), || render_row(&self.input, chunk, *row)));
@@ -146,8 +173,24 @@ impl StateFunction {
         out.finish()
     }
 
+    /// `now` for these rows of a batch query: just before the earliest, as a watermark is; 1970 if they have no time. Remembers their latest time.
+    fn before_rows(&mut self, columns: &[&Column], rows: &[u32]) -> i64 {
+        let (mut earliest_us, mut latest_us) = (None, None);
+        if let Some(column) = self.event_time.map(|column| columns[column])
+            && let Values::Timestamp(times) = &column.values
+        {
+            let times = || rows.iter().filter(|row| !column.is_null(**row as usize)).map(|row| times[*row as usize]);
+            (earliest_us, latest_us) = (times().min(), times().max());
+        }
+        self.whole.iter_mut().for_each(|whole| whole.latest_us = whole.latest_us.max(latest_us));
+        earliest_us.map_or(0, |earliest: i64| earliest.saturating_sub(1))
+    }
+
     /// Calls the function for keys whose timeout has passed, and ends the step.
     pub fn release(&mut self, env: &mut Env<'_, '_>) -> Option<Chunk<'static>> {
+        if self.whole.is_some() {
+            return if env.ended { self.release_at_end(env) } else { None };
+        }
         let now_us = self.now(env, env.after_us);
         let mut out = Output::new(&self.output);
         for key in self.states.due_before(now_us) {
@@ -163,6 +206,46 @@ impl StateFunction {
         (out.rows > 0).then(|| out.finish())
     }
 
+    /// A batch query's input is over: calls the function for timeouts that have passed by the rows' times, the earliest first. Some of them, see
+    /// [`Self::has_more`].
+    fn release_at_end(&mut self, env: &mut Env<'_, '_>) -> Option<Chunk<'static>> {
+        let most = TIMEOUTS_PER_KEY_MAX.saturating_mul(self.states.len() as u64);
+        let mut left = self.whole.as_ref()?.timeouts_left.unwrap_or(most);
+        let mut out = Output::new(&self.output);
+        let mut calls = 0;
+        while calls < TIMEOUTS_AT_ONCE
+            && let Some(due_us) = self.next_at_end()
+        {
+            let now_us = due_us.saturating_add(1);
+            for key in self.states.due_before(now_us) {
+                if left == 0 {
+                    let reason = format!("{}: no further timeouts: there were {TIMEOUTS_PER_KEY_MAX} for each key already", self.function);
+                    env.complaints.reject(|| reason, || self.render_key(&key));
+                    self.states.forget_due();
+                    break;
+                }
+                (left, calls) = (left - 1, calls + 1);
+                if let Err(reason) = self.call(&Call { key: &key, columns: &[], rows: &[], now_us }, &mut out) {
+                    self.drop_timeout(&key);
+                    env.complaints.reject(|| reason, || self.render_key(&key));
+                }
+            }
+        }
+        self.whole.iter_mut().for_each(|whole| whole.timeouts_left = Some(left));
+        (out.rows > 0).then(|| out.finish())
+    }
+
+    /// The next timeout of a batch query that has passed by its rows' times.
+    fn next_at_end(&self) -> Option<i64> {
+        let latest_us = self.whole.as_ref()?.latest_us?;
+        self.states.next_due().filter(|due_us| *due_us < latest_us)
+    }
+
+    /// Whether [`Self::release`] at the end of a batch query's input is to be called again.
+    pub fn has_more(&self) -> bool {
+        self.next_at_end().is_some()
+    }
+
     /// The watermark, or stream time; they go back only where the clock is set back.
     fn now(&mut self, env: &Env<'_, '_>, watermark_us: i64) -> i64 {
         if self.timeout == Timeout::EventTime { watermark_us } else { self.states.stream_time(env.stamp.wall_us) }
@@ -170,7 +253,7 @@ impl StateFunction {
 
     /// With timeouts in event time, rows at or before the watermark are left out, as in Spark.
     fn is_late(&self, chunk: &Chunk<'_>, row: u32, env: &mut Env<'_, '_>) -> bool {
-        if self.timeout != Timeout::EventTime {
+        if self.timeout != Timeout::EventTime || self.whole.is_some() {
             return false;
         }
         let Some(column) = self.event_time.map(|column| chunk.columns[column].get()) else { return false };
@@ -183,7 +266,7 @@ impl StateFunction {
     }
 
     fn is_exhausted(&self) -> bool {
-        self.limit_hits >= LIMIT_HITS_MAX || self.operations >= OPERATIONS_PER_STEP
+        self.whole.is_none() && (self.limit_hits >= LIMIT_HITS_MAX || self.operations >= OPERATIONS_PER_STEP)
     }
 
     /// One call; why it failed otherwise, for people.
@@ -206,9 +289,9 @@ impl StateFunction {
                 output: &self.output,
             },
         );
-        self.operations += self.script.operations(call.rows.len());
+        self.operations = self.operations.saturating_add(self.script.operations(call.rows.len()));
         let Updated { state, timeout_us, rows } = result.map_err(|error: CallError| {
-            self.limit_hits += u32::from(error.limit);
+            self.limit_hits = self.limit_hits.saturating_add(u32::from(error.limit));
             error.explain(&self.text, &self.function)
         })?;
         if state.is_empty() && timeout_us.is_none() {

@@ -1,7 +1,7 @@
 //! Every example of docs/state-functions.md gives what stands below it, also with a restart after every batch.
 //!
 //! A ```` ```toml ```` block is laid over a source `readings`; the ```` ```jsonl in ```` block after it holds its payloads, ```` ```jsonl out [query] ```` the
-//! rows that come out. A blank line ends a batch. The ```` ```rust ```` block is the script of the console's example behind it.
+//! rows that come out. A blank line ends a batch. The ```` ```rust ```` and ```` ```csv ```` blocks are files of the consoles' examples behind them.
 
 use std::fs;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn examples() -> Vec<Example> {
             }
             ["jsonl", "out", query] => found.last_mut().unwrap().output.push((query.to_owned(), text)),
             // See below.
-            ["rust"] | [""] => {}
+            ["rust"] | ["csv"] | [""] => {}
             _ => panic!("a block of an unknown kind: {kind}"),
         }
     }
@@ -99,16 +99,65 @@ fn examples_of_state_functions_give_what_the_document_says() {
     assert!(failed.is_empty(), "{failed}");
 }
 
+/// A state function's SQL, and the keys of its section.
+fn state_file(example: &Example) -> Option<(&str, &str)> {
+    let (before, keys) = example.settings.split_once(".state]\n")?;
+    let sql = before.lines().find_map(|line| line.strip_prefix("sql = \"")?.strip_suffix('"'))?;
+    Some((sql, keys))
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let output = command.current_dir(directory).args(arguments).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
-fn the_console_shows_what_the_document_says() {
+fn state_functions_give_the_same_rows_over_files() {
+    let mut compared = 0;
+    for example in examples() {
+        let Some((sql, keys)) = state_file(&example) else { continue };
+        // It gives a row a batch.
+        if example.output[0].0 == "energy" {
+            continue;
+        }
+        compared += 1;
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("state.toml"), keys).unwrap();
+        fs::write(directory.path().join("readings.jsonl"), &example.input).unwrap();
+        let schema = SOURCE.lines().find_map(|line| line.strip_prefix("schema = \"")?.strip_suffix('"')).unwrap();
+        let files = ["query", "--state", "state.toml", "--format", "json", "--from", "readings.jsonl", "--schema", schema, sql];
+        let sorted = |text: &str| {
+            let rows = text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            let mut rows: Vec<String> = rows.map(|row| row.to_string()).collect();
+            rows.sort_unstable();
+            rows
+        };
+        assert_eq!(sorted(&run(directory.path(), &files)), sorted(&example.output[0].1), "{keys}");
+    }
+    assert!(compared >= 5, "{compared}");
+}
+
+#[test]
+fn the_consoles_show_what_the_document_says() {
     let blocks: Vec<(&str, &str)> = DOCUMENT.split("\n```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap()).collect();
     let block = |kind: &str| blocks.iter().find(|(known, _)| *known == kind).unwrap().1;
-    let (line, table) = block("").split_once('\n').unwrap();
-    let command = line.strip_prefix("$ tidemill ").unwrap();
-    let (options, sql) = command.strip_suffix('"').unwrap().split_once(" \"").unwrap();
     let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("weather.rhai"), block("rust")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
-    let output = command.current_dir(directory.path()).args(options.split(' ')).arg(sql).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), table.trim_end(), "{output:?}");
+    let examples = examples();
+    let (_, silence) = state_file(&examples[0]).unwrap();
+    for (name, text) in [("weather.rhai", block("rust")), ("readings.csv", block("csv")), ("silence.toml", silence)] {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    let consoles: Vec<&str> = blocks.iter().filter(|(kind, _)| kind.is_empty()).map(|(_, text)| *text).collect();
+    assert_eq!(consoles.len(), 2);
+    for console in consoles {
+        let (line, table) = console.split_once('\n').unwrap();
+        let command = line.strip_prefix("$ tidemill ").unwrap();
+        // Every second piece stands in quotes.
+        let pieces = command.split('"').enumerate();
+        let arguments = pieces.flat_map(|(number, piece)| if number % 2 == 1 { vec![piece] } else { piece.split_whitespace().collect() });
+        let shown = run(directory.path(), &arguments.collect::<Vec<_>>());
+        assert_eq!(shown.trim_end(), table.trim_end(), "{command}");
+    }
 }

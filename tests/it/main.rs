@@ -7,6 +7,7 @@ mod brokers;
 mod changes;
 mod cli;
 mod cli_query;
+mod cli_query_state;
 mod clock;
 mod config;
 mod core;

@@ -218,10 +218,10 @@ impl Compiler<'_> {
     }
 
     fn state_function(&self, plan: &plan::StateFunction) -> Result<Stage, EngineError> {
-        if !matches!(self.query.mode, OutputMode::Append | OutputMode::Update) {
-            return Err(self.unsupported("a state function works in append and update mode only"));
+        if self.query.mode == OutputMode::Complete {
+            return Err(self.unsupported("a state function does not work in complete mode"));
         }
-        let function = StateFunction::new(plan, self.settings).map_err(|what| self.unsupported(what))?;
+        let function = StateFunction::new(plan, self.query.mode, self.settings).map_err(|what| self.unsupported(what))?;
         Ok(Stage::StateFunction(Box::new(function)))
     }
 
