@@ -29,6 +29,8 @@ use crate::gateway::FrameContent;
 
 /// How long a file is read on that has no name any more: its writer may not have opened the new one yet.
 pub const ROTATE_WAIT: Duration = Duration::from_secs(5);
+/// How often a file that was rotated away is looked for: one that is renamed meanwhile may hide from a look.
+const LOOKS: u32 = 3;
 pub const TAILED_MAX: usize = 256;
 pub const ROUND_BYTES: u64 = 4 << 20;
 
@@ -93,7 +95,7 @@ impl Tail {
         self.read_all(outlet, now)
     }
 
-    fn list(&self) -> Result<Listing, String> {
+    pub(super) fn list(&self) -> Result<Listing, String> {
         if self.files.path.is_dir() {
             let path = self.files.path.display();
             return Err(format!("{path} is a directory: to tail its files give a pattern such as {path}/*.log"));
@@ -110,13 +112,16 @@ impl Tail {
         let rotated: Vec<(u64, Record)> =
             self.shelf.iter().filter(|(_, record)| !is_named(record)).map(|(number, record)| (number, record.clone())).collect();
         for (number, record) in rotated.into_iter().take(TAILED_MAX) {
-            let found = siblings(&record.path, record.meta.inode).into_iter().find_map(|path| {
-                let resumed = Input::resume(&path, &self.shape, &record);
-                resumed.unwrap_or_else(|trouble| {
-                    self.told.warn(&path, &format!("it can't be read: {trouble}"));
-                    None
+            let mut look = || {
+                siblings(&record.path, record.meta.inode).into_iter().find_map(|path| {
+                    let resumed = Input::resume(&path, &self.shape, &record);
+                    resumed.unwrap_or_else(|trouble| {
+                        self.told.warn(&path, &format!("it can't be read: {trouble}"));
+                        None
+                    })
                 })
-            });
+            };
+            let found = (0..LOOKS).find_map(|_| look());
             match found {
                 Some(input) => self.open.push(Tailed { away_since: Some(now), ..Tailed::new(number, input) }),
                 None if listing.files.iter().any(|found| is_known_by_time(&record, found)) => {}
@@ -128,8 +133,8 @@ impl Tail {
         }
     }
 
-    /// Tells which files have come and which have lost their name.
-    fn meet(&mut self, listing: &Listing, outlet: &Outlet, now: Instant) -> Result<(), Gone> {
+    /// Tells which files have come and which have lost their name. What is listed may have been renamed since.
+    pub(super) fn meet(&mut self, listing: &Listing, outlet: &Outlet, now: Instant) -> Result<(), Gone> {
         self.open.iter_mut().for_each(|tailed| _ = tailed.away_since.get_or_insert(now));
         for found in &listing.files {
             let same = |tailed: &&mut Tailed| (tailed.input.meta.device, tailed.input.meta.inode) == (found.meta.device, found.meta.inode);
@@ -179,6 +184,10 @@ impl Tail {
         } else {
             Input::open(&found.path, &self.shape)?
         };
+        if input.meta.inode != found.meta.inode {
+            // Another file has come to the path since it was listed: the listed one keeps its position, and both are met in the next round.
+            return Ok(None);
+        }
         // So that its number is not given away again.
         self.shelf.put(number, input.record(false));
         Ok(Some(Tailed::new(number, input)))

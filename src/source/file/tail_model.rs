@@ -269,6 +269,23 @@ fn another_file_with_the_inode_of_the_old_one_is_read_from_its_beginning() {
 }
 
 #[test]
+fn a_rotation_between_the_list_and_the_opening_does_not_mix_files_up() {
+    let mut writer = Writer::new();
+    let mut reader = Reader::new(writer.directory.path().join("app.log*"), None, false);
+    writer.line();
+    reader.round(Duration::ZERO);
+    reader.commit_all();
+    writer.line();
+    reader.restart();
+    let listing = reader.tail.list().unwrap();
+    writer.rotate();
+    writer.line();
+    reader.tail.meet(&listing, &reader.outlet, reader.now).unwrap();
+    reader.settle();
+    assert_eq!(reader.lines, writer.written);
+}
+
+#[test]
 fn a_writer_that_goes_on_at_its_old_place_after_a_truncation_leaves_nothing_behind() {
     use std::io::Seek;
     let directory = tempfile::tempdir().unwrap();
