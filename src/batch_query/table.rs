@@ -3,10 +3,7 @@
 use super::{BatchQueryError, Summary};
 use crate::batch::Table;
 use crate::format::csv::{CsvError, CsvReader, CsvSettings, LineRead};
-use crate::format::{
-    BadRecord, BadRecords, Coerce, ColumnLayout, DecodeSettings, Decoded, Decoder, EventTimeMissing, Format, Message, OpenTable, Origin,
-    TimestampUnit,
-};
+use crate::format::{BadRecord, BadRecords, ColumnLayout, DecodeSettings, Decoded, Decoder, Message, OpenTable, Origin, TimestampUnit};
 use crate::plan::{TableColumn, TableSchema};
 use crate::sql::SchemaColumn;
 use crate::types::Field;
@@ -32,16 +29,9 @@ impl FileTable {
         let layout =
             |column: SchemaColumn| ColumnLayout { name: column.name, data_type: column.data_type, origin: Origin::Payload(column.path) };
         let decode = DecodeSettings {
-            compression: None,
-            format: Format::Json,
-            columns: columns.into_iter().map(layout).collect(),
-            patterns: Vec::new(),
             timestamp_unit,
-            timestamp_zone: None,
             bad_records: BadRecords::NullRow,
-            coerce: Coerce::Strict,
-            event_time: None,
-            event_time_missing: EventTimeMissing::Null,
+            ..DecodeSettings::json(columns.into_iter().map(layout).collect())
         };
         FileTable { schema, lines: LineFormat::Json(decode) }
     }

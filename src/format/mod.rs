@@ -69,6 +69,24 @@ pub struct DecodeSettings {
     pub event_time_missing: EventTimeMissing,
 }
 
+impl DecodeSettings {
+    /// JSON read as Spark reads it: seconds, UTC, no event time; bad payloads go to the dead letters.
+    pub fn json(columns: Vec<ColumnLayout>) -> DecodeSettings {
+        DecodeSettings {
+            format: Format::Json,
+            compression: None,
+            columns,
+            patterns: Vec::new(),
+            timestamp_unit: TimestampUnit::Seconds,
+            timestamp_zone: None,
+            bad_records: BadRecords::DeadLetter,
+            coerce: Coerce::Strict,
+            event_time: None,
+            event_time_missing: EventTimeMissing::Null,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Format {
     Json,

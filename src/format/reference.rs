@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::batch::{ROWS_MAX, Table};
 use crate::format::csv::{CsvError, CsvHeader, CsvSettings, read_csv};
-use crate::format::{BadRecord, BadRecords, Coerce, ColumnLayout, DecodeSettings, Decoder, EventTimeMissing, Format, FormatError, Message};
+use crate::format::{BadRecord, ColumnLayout, DecodeSettings, Decoder, FormatError, Message};
 use crate::format::{OpenTable, Origin, TimestampUnit};
 use crate::types::Field;
 
@@ -131,18 +131,7 @@ fn read_json(
         data_type: field.data_type.clone(),
         origin: Origin::Payload(path.clone()),
     };
-    let decode = DecodeSettings {
-        compression: None,
-        format: Format::Json,
-        columns: settings.fields.iter().zip(paths).map(layout).collect(),
-        patterns: Vec::new(),
-        timestamp_unit,
-        timestamp_zone: None,
-        bad_records: BadRecords::DeadLetter,
-        coerce: Coerce::Strict,
-        event_time: None,
-        event_time_missing: EventTimeMissing::Null,
-    };
+    let decode = DecodeSettings { timestamp_unit, ..DecodeSettings::json(settings.fields.iter().zip(paths).map(layout).collect()) };
     let rows_max = settings.rows_max.min(REFERENCE_ROWS_MAX);
     let needed = vec![true; decode.columns.len()];
     let mut decoder = Decoder::new(&decode, &needed, 0)?;

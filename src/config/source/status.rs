@@ -3,7 +3,7 @@
 use super::super::settings::{SourceKind, SourceSettings};
 use super::columns::table_column;
 use super::{IDLE_TIMEOUT_DEFAULT, PAYLOAD_BYTES_DEFAULT};
-use crate::format::{BadRecords, Coerce, ColumnLayout, DecodeSettings, EventTimeMissing, Format, Origin, TimestampUnit};
+use crate::format::{ColumnLayout, DecodeSettings, Origin};
 use crate::plan::{EventTime, TableSchema};
 use crate::types::DataType;
 
@@ -25,18 +25,7 @@ pub fn source() -> (SourceSettings, TableSchema) {
         columns: columns.iter().map(table_column).collect(),
         event_time: Some(EventTime { column: 0, delay_us: Some(0) }),
     };
-    let decode = DecodeSettings {
-        compression: None,
-        format: Format::Json,
-        columns,
-        patterns: Vec::new(),
-        timestamp_unit: TimestampUnit::Seconds,
-        timestamp_zone: None,
-        bad_records: BadRecords::DeadLetter,
-        coerce: Coerce::Strict,
-        event_time: None,
-        event_time_missing: EventTimeMissing::Null,
-    };
+    let decode = DecodeSettings::json(columns);
     let settings = SourceSettings {
         name: NAME.to_owned(),
         kind: SourceKind::Status,

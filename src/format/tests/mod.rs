@@ -26,18 +26,7 @@ fn settings(schema: &str) -> DecodeSettings {
         };
         ColumnLayout { name: name.into(), data_type, origin: Origin::Payload(name.split('.').map(String::from).collect()) }
     };
-    DecodeSettings {
-        compression: None,
-        format: Format::Json,
-        columns: schema.split(',').map(column).collect(),
-        patterns: Vec::new(),
-        timestamp_unit: TimestampUnit::Seconds,
-        timestamp_zone: None,
-        bad_records: BadRecords::DeadLetter,
-        coerce: Coerce::Strict,
-        event_time: None,
-        event_time_missing: EventTimeMissing::Null,
-    }
+    DecodeSettings::json(schema.split(',').map(column).collect())
 }
 
 fn with_column(mut settings: DecodeSettings, name: &str, data_type: DataType, origin: Origin) -> DecodeSettings {
