@@ -9,7 +9,6 @@ use super::support::packet::{self, Publish, Version};
 
 /// The name of a device that only moves the watermark on.
 pub const CLOSER: &str = "closer";
-const DEVICES: u64 = 100;
 /// Messages that the broker has not acknowledged.
 const WINDOW: u64 = 1_000;
 /// Messages in one write at full speed.
@@ -21,8 +20,8 @@ pub enum Pace {
     Full,
 }
 
-/// Connects and publishes `messages` readings; returns when the broker has acknowledged them all.
-pub fn run(broker: SocketAddr, messages: u64, pace: Pace) {
+/// Connects and publishes `messages` readings of `devices` in turn; returns when the broker has acknowledged them all.
+pub fn run(broker: SocketAddr, messages: u64, pace: Pace, devices: u64) {
     let mut stream = connect(broker, "devices");
     let acknowledged = (Mutex::new(0), Condvar::new());
     let began = Instant::now();
@@ -40,7 +39,7 @@ pub fn run(broker: SocketAddr, messages: u64, pace: Pace) {
                 Pace::Full => BURST.min(messages - sent),
             };
             wait_for_room(acknowledged, sent + count);
-            let burst: Vec<u8> = (sent..sent + count).flat_map(reading).collect();
+            let burst: Vec<u8> = (sent..sent + count).flat_map(|number| reading(number, devices)).collect();
             stream.write_all(&burst).expect("written");
             sent += count;
         }
@@ -85,9 +84,9 @@ fn wait_for_room(acknowledged: &(Mutex<u64>, Condvar), sent: u64) {
     }
 }
 
-fn reading(number: u64) -> Vec<u8> {
+fn reading(number: u64, devices: u64) -> Vec<u8> {
     let packet_id = u16::try_from(number % 65_535 + 1).expect("below 65,536");
-    publish(&format!("dev-{:03}", number % DEVICES), now_ms(), packet_id)
+    publish(&format!("dev-{:03}", number % devices), now_ms(), packet_id)
 }
 
 fn publish(device: &str, ts_ms: u64, packet_id: u16) -> Vec<u8> {

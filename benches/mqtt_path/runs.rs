@@ -11,6 +11,7 @@ use super::support::child::{ChildGuard, wait_until};
 use super::support::client::Client;
 use super::support::mosquitto::{Mosquitto, MosquittoOptions};
 use super::support::packet::{Incoming, Version};
+use super::support::program;
 
 /// For a gateway to start, and for results to come after the last reading.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,7 +25,27 @@ pub struct BareRun {
     pub peak_mb: f64,
 }
 
+/// What a gateway is given to do.
+#[derive(Clone, Copy)]
+pub struct Work<'w> {
+    pub messages: u64,
+    pub pace: Pace,
+    pub devices: u64,
+    pub window: &'w str,
+    /// How many read the source; the results of one are counted, those of the others go to a file.
+    pub queries: usize,
+    pub batch_interval: &'w str,
+}
+
+impl Work<'_> {
+    pub fn new(messages: u64, pace: Pace) -> Work<'static> {
+        Work { messages, pace, devices: 100, window: "10 seconds", queries: 1, batch_interval: "1s" }
+    }
+}
+
 pub struct GatewayRun {
+    /// From its start until it has subscribed.
+    pub startup_ms: f64,
     pub cpu_us: f64,
     pub seconds: f64,
     pub idle_mb: f64,
@@ -44,7 +65,7 @@ pub fn bare(messages: u64, pace: Pace) -> BareRun {
     let (port, count) = (broker.port().to_string(), messages.to_string());
     let child = Command::new(own).args(["--bare", &port, "--messages", &count]).stdout(Stdio::piped()).spawn().expect("started");
     broker.wait_for_subscription(bare::FILTER);
-    producer::run(broker.address(), messages, pace);
+    producer::run(broker.address(), messages, pace, 100);
     let output = child.wait_with_output().expect("waited for");
     assert!(output.status.success(), "the bare subscriber failed");
     let text = String::from_utf8(output.stdout).expect("text");
@@ -52,27 +73,30 @@ pub fn bare(messages: u64, pace: Pace) -> BareRun {
     BareRun { cpu_us: figures[0], seconds: figures[1], peak_mb: figures[2] }
 }
 
-/// `queries`: how many read the source; the results of one are counted, those of the others go to a file.
-pub fn gateway(messages: u64, pace: Pace, window: &str, queries: usize) -> GatewayRun {
+pub fn gateway(work: &Work<'_>) -> GatewayRun {
+    let messages = work.messages;
     let (local, central) = (broker(), broker());
     let directory = tempfile::tempdir().expect("a directory");
     let config = directory.path().join("gateway.toml");
-    std::fs::write(&config, config_text(&local, &central, directory.path(), window, queries)).expect("written");
+    std::fs::write(&config, config_text(&local, &central, directory.path(), work)).expect("written");
     let mut results = Client::connect(central.address(), Version::V5, "consumer", true).expect("connected");
     results.subscribe("results/#", 1).expect("subscribed");
     let arguments = ["run", "-c", &config.display().to_string(), "--log-format", "json"].map(str::to_owned);
     let log = directory.path().join("gateway.log");
-    let mut child = ChildGuard::spawn(env!("CARGO_BIN_EXE_tidemill"), &arguments, &[], &log);
+    let started = Instant::now();
+    let mut child = ChildGuard::spawn(program::path(), &arguments, &[], &log);
     local.wait_for_subscription(bare::FILTER);
+    let startup_ms = started.elapsed().as_secs_f64() * 1e3;
     std::thread::sleep(IDLE);
     let gateway = Process::numbered(child.pid());
     let (idle_mb, cpu_before_us, written_before) = (gateway.resident_mb(), gateway.cpu_us(), gateway.written_bytes());
     let began = Instant::now();
-    producer::run(local.address(), messages, pace);
+    producer::run(local.address(), messages, work.pace, work.devices);
     let counted = count_results(&mut results, &local, messages);
     let log = || std::fs::read_to_string(&log).unwrap_or_default();
     assert_eq!(counted, messages, "the results count what was sent:\n{}", log());
     let run = GatewayRun {
+        startup_ms,
         cpu_us: gateway.cpu_us() - cpu_before_us,
         seconds: began.elapsed().as_secs_f64(),
         idle_mb,
@@ -102,12 +126,14 @@ fn count_results(results: &mut Client, local: &Mosquitto, messages: u64) -> u64 
     counted
 }
 
-fn config_text(local: &Mosquitto, central: &Mosquitto, directory: &Path, window: &str, queries: usize) -> String {
+fn config_text(local: &Mosquitto, central: &Mosquitto, directory: &Path, work: &Work<'_>) -> String {
+    let Work { window, batch_interval, .. } = work;
     let text = format!(
         r#"
         [gateway]
         id = "bench"
         data_dir = "{}"
+        batch_interval = "{batch_interval}"
 
         [source.readings]
         type = "mqtt"
@@ -132,7 +158,7 @@ fn config_text(local: &Mosquitto, central: &Mosquitto, directory: &Path, window:
         local.port(),
         central.port(),
     );
-    format!("{text}{}", other_queries(queries - 1, directory))
+    format!("{text}{}", other_queries(work.queries - 1, directory))
 }
 
 fn other_queries(count: usize, directory: &Path) -> String {

@@ -23,7 +23,7 @@ from = ["climate", "hot"]
 "#;
 
 fn tidemill(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let mut command = Command::new(crate::support::program::path());
     command.current_dir(directory).args(arguments).stdin(Stdio::null()).env_remove("TIDEMILL_LOG");
     command
 }

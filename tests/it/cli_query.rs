@@ -19,7 +19,7 @@ fn directory() -> tempfile::TempDir {
 }
 
 fn query(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let mut command = Command::new(crate::support::program::path());
     command.current_dir(directory).args(["query", "--schema", SCHEMA, "--timestamp-unit", "ms"]).args(arguments).stdin(Stdio::null());
     command
 }
@@ -113,7 +113,7 @@ fn errors_show_their_place() {
     assert!(code == 1 && err.contains("`readings_2`"), "{err}");
 
     let directory = directory();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let mut command = Command::new(crate::support::program::path());
     command.current_dir(directory.path()).args(["query", FROM[0], FROM[1], "--schema", "device STRIG", "SELECT * FROM readings_2"]);
     let output = command.output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
@@ -153,7 +153,7 @@ fn tables_of_several_kinds_meet() {
     let output = query(directory.path(), &[&FROM[..], &tables, &["--format", "csv", sql]].concat()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "room,n,mean\nattic,2,22.0\n", "{output:?}");
 
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let mut command = Command::new(crate::support::program::path());
     let more = "more=more-*.csv:device STRING, temperature STRING";
     let sql = "SELECT device, temperature FROM more";
     command.current_dir(directory.path()).args([
@@ -175,7 +175,7 @@ fn tables_of_several_kinds_meet() {
 #[test]
 fn a_query_without_tables_needs_none() {
     let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_tidemill")).arg("query").args(arguments).output().unwrap();
+        let output = Command::new(crate::support::program::path()).arg("query").args(arguments).output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
     };
     assert_eq!(run(&["--format", "csv", "SELECT 1 + 1 AS two"]), (0, "two\n2\n".to_owned(), String::new()));
@@ -205,7 +205,7 @@ fn Per(n) {
 /// `query` over literal rows with functions from the files given: exit code, standard output, standard error.
 fn with_functions(files: &[(&str, &str)], sql: &str) -> (i32, String, String) {
     let directory = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let mut command = Command::new(crate::support::program::path());
     command.current_dir(directory.path()).args(["query", "--format", "csv"]).stdin(Stdio::null());
     for (name, contents) in files {
         std::fs::write(directory.path().join(name), contents).unwrap();
@@ -260,7 +260,7 @@ fn functions_that_cannot_be_taken_say_why_and_where() {
     let (code, _, err) = with_functions(&[("weather.rhai", WEATHER)], "SELECT dew_point(1)");
     assert!(code == 1 && err.contains("dew_point(t DOUBLE, h DOUBLE)"), "{err}");
 
-    let output = Command::new(env!("CARGO_BIN_EXE_tidemill")).args(["query", "--functions", "gone.rhai", "SELECT 1"]).output().unwrap();
+    let output = Command::new(crate::support::program::path()).args(["query", "--functions", "gone.rhai", "SELECT 1"]).output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), err.as_str()), (Some(1), "error: cannot read gone.rhai: no such file\n"));
 }
@@ -272,7 +272,7 @@ fn long_work_shows_on_a_terminal_how_far_it_is() {
     let pipe = directory.path().join("slow.jsonl");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let sql = "SELECT count(*) AS n FROM slow";
-    let query = format!("exec {} query --from slow.jsonl --schema 'a INT' --format csv '{sql}' > out.csv", env!("CARGO_BIN_EXE_tidemill"));
+    let query = format!("exec {} query --from slow.jsonl --schema 'a INT' --format csv '{sql}' > out.csv", crate::support::program::path());
     let mut command = Command::new("script");
     command.current_dir(directory.path()).args(["-qefc", &query, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();

@@ -10,7 +10,7 @@ const KEYS: &str = "key = [\"device\"]\noutput = \"device STRING, n BIGINT, ts T
 
 /// Exit code, standard output, standard error.
 fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let mut command = Command::new(crate::support::program::path());
     command.current_dir(directory).args(["query", "--state", "state.toml", "--format", "csv"]).args(arguments).stdin(Stdio::null());
     let Output { status, stdout, stderr } = command.output().unwrap();
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())

@@ -107,7 +107,7 @@ fn state_file(example: &Example) -> Option<(&str, &str)> {
 }
 
 fn run(directory: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let mut command = Command::new(crate::support::program::path());
     let output = command.current_dir(directory).args(arguments).output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()

@@ -31,7 +31,7 @@ fn write(directory: &Path, files: &[(&str, &str)]) {
 
 /// Exit code and both outputs together.
 fn test(directory: &Path, arguments: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_tidemill")).current_dir(directory).arg("test").args(arguments).output().unwrap();
+    let output = Command::new(crate::support::program::path()).current_dir(directory).arg("test").args(arguments).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(text).unwrap())
 }

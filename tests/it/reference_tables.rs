@@ -136,7 +136,7 @@ fn a_tables_file_is_replaced_spoilt_and_swapped_while_the_gateway_runs() {
 
     // Killed while the file is bad: it starts with the copy that it kept; `check` fails.
     world.gateway.kill();
-    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_tidemill"));
+    let mut check = std::process::Command::new(crate::support::program::path());
     check.arg("check").arg("-c").arg(world.gateway.config_file());
     let checked = check.output().unwrap();
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();

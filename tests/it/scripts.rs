@@ -42,7 +42,7 @@ from = ["plain"]
 fn a_slow_script_does_not_stall_the_others() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("gateway.toml"), CONFIG).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tidemill"))
+    let mut child = Command::new(crate::support::program::path())
         .args(["run", "-c", "gateway.toml"])
         .current_dir(directory.path())
         .stdin(Stdio::piped())

@@ -47,7 +47,7 @@ impl Gateway {
         let config = self.config_file().display().to_string();
         let arguments: Vec<String> = ["run", "-c", &config, "--log-format", "json"].iter().chain(more).map(ToString::to_string).collect();
         self.log_before_bytes = self.log().len();
-        self.child = Some(ChildGuard::spawn(env!("CARGO_BIN_EXE_tidemill"), &arguments, &self.environment, &self.log_file()));
+        self.child = Some(ChildGuard::spawn(super::program::path(), &arguments, &self.environment, &self.log_file()));
     }
 
     /// Waits until the running process says that it is ready.

@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod mosquitto;
 pub mod packet;
 pub mod ports;
+pub mod program;
 pub mod proxy;
 pub mod pty;
 pub mod random;

@@ -304,7 +304,7 @@ fn who_may_not_open_a_port_is_told_which_group_may() {
     let port = Pty::open();
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("tidemill");
-    std::fs::copy(env!("CARGO_BIN_EXE_tidemill"), &program).unwrap();
+    std::fs::copy(crate::support::program::path(), &program).unwrap();
     let config_file = directory.path().join("gateway.toml");
     std::fs::write(&config_file, config(&directory.path().join("data"), &[(port.path().to_owned(), String::new())], "50ms", "4 MiB"))
         .unwrap();

@@ -33,7 +33,7 @@ fn simulated_sensors_make_windows_and_end() {
         from = ["counted"]
     "#;
     std::fs::write(&config, text).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_tidemill")).args(["run", "-c"]).arg(&config).output().unwrap();
+    let output = Command::new(crate::support::program::path()).args(["run", "-c"]).arg(&config).output().unwrap();
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{log}");
     let lines: Vec<serde_json::Value> =

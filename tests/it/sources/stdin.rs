@@ -28,7 +28,7 @@ fn run(directory: &std::path::Path, format: &str, schema: &str, input: &[u8]) ->
         "#
     );
     std::fs::write(&config, text).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tidemill"))
+    let mut child = Command::new(crate::support::program::path())
         .args(["run", "-c"])
         .arg(&config)
         .stdin(Stdio::piped())

@@ -14,7 +14,7 @@ fn check(path: &str, keys: &str) -> (bool, String) {
          [query.all]\nsql = \"SELECT id FROM rows\"\n[sink.out]\ntype = \"stdout\"\nfrom = [\"all\"]\n"
     );
     std::fs::write(&config, text).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_tidemill")).args(["check", "-c"]).arg(&config).output().unwrap();
+    let output = Command::new(crate::support::program::path()).args(["check", "-c"]).arg(&config).output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
