@@ -42,6 +42,7 @@ pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Sources};
 pub use environment::{Environment, Files, file_problem};
 pub use function_file::load_functions;
 pub use settings::Settings;
+pub use source::status::NAME as STATUS_TABLE;
 pub use state_file::with_state;
 
 use crate::plan::{Program, Query, ScriptFunction, TableSchema};

@@ -10,6 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::clock::Clock;
 use super::hooks::{ALIVE_INTERVAL_US, Hooks};
 use super::report::{Report, tell_all};
+use super::summary::Summary;
+use super::watchdog::Watchdog;
 use crate::gateway::{Action, Event, Gateway};
 use crate::script::STACK_BYTES_MIN;
 use crate::source::SourceControl;
@@ -33,6 +35,7 @@ pub struct Core {
     /// Counts how often everything received was durable after a [`Event::Stop`].
     pub stopped: watch::Sender<u64>,
     pub hooks: Hooks,
+    pub watchdog: Watchdog,
     pub status: Arc<Mutex<Status>>,
 }
 
@@ -40,6 +43,8 @@ impl Core {
     /// Runs until all senders of events are gone.
     pub async fn run(mut self) {
         let mut report = Report::new(&self.gateway.status(), self.clock.mono_us());
+        // Nobody reads the line where there is no manager.
+        let mut summary = self.hooks.has_manager().then(Summary::default);
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
         loop {
             let alive_us = self.clock.mono_us() + ALIVE_INTERVAL_US;
@@ -50,11 +55,17 @@ impl Core {
                 Ok(_) => {}
                 Err(_) => events.push(Event::Tick),
             }
-            self.hooks.alive();
             for event in events.drain(..) {
                 for action in self.gateway.on(event, self.clock.stamp()) {
                     self.carry_out(action);
                 }
+            }
+            let mono_us = self.clock.mono_us();
+            self.watchdog.feed(mono_us);
+            if let Some(summary) = summary.as_mut().filter(|summary| summary.is_due(mono_us))
+                && let Some(line) = summary.tell(&self.gateway.status(), mono_us, &self.clock.time_of_day())
+            {
+                self.hooks.status(line);
             }
             if report.is_due(self.clock.mono_us()) {
                 let status = self.gateway.status();

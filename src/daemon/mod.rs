@@ -8,7 +8,9 @@ mod clock;
 mod core;
 mod hooks;
 mod report;
+mod summary;
 mod tables;
+mod watchdog;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -19,11 +21,12 @@ use tokio::task::JoinSet;
 
 use self::clock::Clock;
 use self::core::{Core, EVENTS_MAX};
+use self::watchdog::Watchdog;
 use crate::config::settings::{Settings, SinkSettings};
 use crate::gateway::{Discard, Event, Gateway, Seeds, StartError};
 use crate::source::{self, Outcome, SourceControl, Stored};
 use crate::status::Status;
-use crate::store::service::{self, REQUESTS_MAX, StoreNotice, StoreRequest};
+use crate::store::service::{self, Activity, REQUESTS_MAX, StoreNotice, StoreRequest};
 use crate::store::{CommitError, DiskStore, LogName, ReadError, SegmentMeta, StoreError, StoreSettings};
 use crate::uplink::{self, Control, Link};
 
@@ -124,7 +127,8 @@ impl Running {
         let (events, core_events) = mpsc::channel(EVENTS_MAX);
         // Each sink has one read at a time, and an aborted one's may still lie there: the core's commit always finds room.
         let (store_requests, requests) = mpsc::channel(REQUESTS_MAX + settings.sinks.len());
-        let (store_thread, store_failed) = spawn_store(store, requests, events.downgrade())?;
+        let activity = Arc::new(Activity::default());
+        let (store_thread, store_failed) = spawn_store(store, requests, activity.clone(), events.downgrade())?;
         let mut sources = JoinSet::new();
         let mut sinks = JoinSet::new();
         let sources_from_outside = settings.sources_from_outside();
@@ -145,6 +149,7 @@ impl Running {
             sinks: sink_controls.clone(),
             stopped: stopped_tell,
             hooks: options.hooks,
+            watchdog: Watchdog::new(options.hooks, activity),
             status: options.status,
         };
         let core_ended = core::spawn(core)?;
@@ -348,6 +353,7 @@ fn draw_seeds() -> Result<Seeds, getrandom::Error> {
 fn spawn_store(
     store: DiskStore,
     requests: mpsc::Receiver<StoreRequest>,
+    activity: Arc<Activity>,
     events: mpsc::WeakSender<Event>,
 ) -> std::io::Result<(std::thread::JoinHandle<()>, oneshot::Receiver<CommitError>)> {
     let (tell_failed, failed) = oneshot::channel();
@@ -376,7 +382,7 @@ fn spawn_store(
             let _ = events.blocking_send(event);
         }
     };
-    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || service::serve(store, requests, tell))?;
+    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || service::serve(store, requests, &activity, tell))?;
     Ok((thread, failed))
 }
 
