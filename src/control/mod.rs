@@ -83,10 +83,8 @@ mod tests {
 
     #[test]
     fn requests_are_read_as_they_are_written_and_unknown_ones_are_not() {
-        for request in [Request::Status] {
-            let text = serde_json::to_string(&request).unwrap();
-            assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request, "{text}");
-        }
+        let text = serde_json::to_string(&Request::Status).unwrap();
+        assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), Request::Status, "{text}");
         for text in ["{}", "{\"command\":\"shutdown\"}", "[]", "\"status\""] {
             assert!(serde_json::from_str::<Request>(text).is_err(), "{text}");
         }
