@@ -4,6 +4,7 @@
 //! go into watched cells, where the latest counts. So no queue between the threads can block it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -12,7 +13,7 @@ use super::hooks::{ALIVE_INTERVAL_US, Hooks};
 use super::rates::Rates;
 use super::report::{Report, tell_all};
 use crate::gateway::{Action, Event, Gateway};
-use crate::script::STACK_BYTES_MIN;
+use crate::script::{STACK_BYTES_MIN, ScriptSampler};
 use crate::source::SourceControl;
 use crate::status::Status;
 use crate::store::service::StoreRequest;
@@ -20,6 +21,8 @@ use crate::uplink::Control;
 
 /// Events that may wait for the core. A message event holds one read of a socket; their bytes are bounded by the sources' budgets.
 pub const EVENTS_MAX: usize = 1_024;
+/// Between two samples of running scripts, ms: a query's scripts have [`crate::script::SAMPLES_MAX`] of these in a batch.
+const SCRIPT_SAMPLE_MS: u64 = 500;
 /// Events handled before the deadlines are looked at again.
 const EVENTS_AT_ONCE: usize = 64;
 
@@ -122,6 +125,9 @@ impl Core {
 
 /// Runs a core on a thread of its own, with a small runtime for its timers. The receiver learns of its end.
 pub fn spawn(core: Core) -> std::io::Result<oneshot::Receiver<()>> {
+    if core.gateway.script_watch().has_scripts() {
+        watch_scripts(core.gateway.script_watch().sampler())?;
+    }
     let (tell, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("core".to_owned()).stack_size(STACK_BYTES_MIN).spawn(move || {
@@ -130,4 +136,14 @@ pub fn spawn(core: Core) -> std::io::Result<oneshot::Receiver<()>> {
         let _ = tell.send(());
     })?;
     Ok(ended)
+}
+
+/// Takes samples until the gateway is gone. Counted, not timed: a process that was held up, or a machine that slept, is no long script.
+fn watch_scripts(mut sampler: ScriptSampler) -> std::io::Result<()> {
+    std::thread::Builder::new().name("scripts".to_owned()).spawn(move || {
+        while sampler.sample() {
+            std::thread::sleep(Duration::from_millis(SCRIPT_SAMPLE_MS));
+        }
+    })?;
+    Ok(())
 }
