@@ -8,6 +8,7 @@ mod refusals;
 #[cfg(feature = "systemd")]
 mod service_manager;
 mod start;
+mod status;
 
 use std::ops::Range;
 use std::path::PathBuf;
