@@ -26,6 +26,19 @@ pub enum StoreRequest {
         bytes_max: u64,
         reply: oneshot::Sender<Result<Vec<StoredChunk>, ReadError>>,
     },
+    Usage {
+        reply: oneshot::Sender<Usage>,
+    },
+}
+
+/// What the store takes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    pub used: u64,
+    /// Its quota.
+    pub max: u64,
+    /// On its file system; 0 where that can't be measured.
+    pub free: u64,
 }
 
 /// What the store tells.
@@ -47,20 +60,25 @@ pub enum StoreNotice {
 pub fn serve(mut store: DiskStore, mut requests: mpsc::Receiver<StoreRequest>, mut tell: impl FnMut(StoreNotice)) {
     while let Some(request) = requests.blocking_recv() {
         match request {
-            StoreRequest::Read { log, from, bytes_max, reply } => read(&store, &log, from, bytes_max, reply),
             StoreRequest::Commit(changes) => match commit(&mut store, &changes, &mut requests, &mut tell) {
                 Some(Ok(())) => tell(StoreNotice::Committed { number: changes.number }),
                 Some(Err(error)) => return tell(StoreNotice::Failed(error)),
                 None => return,
             },
+            other => answer(&store, other),
         }
     }
     store.close();
 }
 
-fn read(store: &DiskStore, log: &LogName, from: u64, bytes_max: u64, reply: oneshot::Sender<Result<Vec<StoredChunk>, ReadError>>) {
-    // A reader that is gone needs no answer.
-    let _ = reply.send(store.read_log(log, from, bytes_max));
+/// Answers what changes nothing.
+fn answer(store: &DiskStore, request: StoreRequest) {
+    // One who asked and is gone needs no answer.
+    match request {
+        StoreRequest::Read { log, from, bytes_max, reply } => _ = reply.send(store.read_log(&log, from, bytes_max)),
+        StoreRequest::Usage { reply } => _ = reply.send(store.usage()),
+        StoreRequest::Commit(_) => debug_assert!(false, "one commit is in flight"),
+    }
 }
 
 /// `None` when everybody has gone while the store was down.
@@ -80,8 +98,7 @@ fn commit(
         std::thread::sleep(SPACE_RETRY);
         loop {
             match requests.try_recv() {
-                Ok(StoreRequest::Read { log, from, bytes_max, reply }) => read(store, &log, from, bytes_max, reply),
-                Ok(StoreRequest::Commit(_)) => debug_assert!(false, "one commit is in flight"),
+                Ok(request) => answer(store, request),
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) => return None,
             }

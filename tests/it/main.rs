@@ -23,6 +23,7 @@ mod mqtt;
 mod power_cut;
 mod query_test;
 mod reference_tables;
+mod scripts;
 mod shipped;
 mod simulation;
 mod sources;

@@ -6,6 +6,7 @@ mod outbox;
 mod quarantine;
 mod refusals;
 mod start;
+mod status;
 
 use std::ops::Range;
 use std::path::PathBuf;
