@@ -8,7 +8,7 @@
 #         aarch64-unknown-linux-gnu, armv7-unknown-linux-gnueabihf, x86_64-unknown-linux-gnu, or static:
 #         aarch64-unknown-linux-musl, x86_64-unknown-linux-musl.
 # --systemd: with the feature `systemd` (GNU targets only), against Debian's libsystemd of that machine.
-# --tests:   builds the test programs instead, prints their paths.
+# --lib-tests: builds the library's unit tests instead, prints their path.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
     case $1 in
         --systemd) features=systemd ;;
         --profile) profile=$2 && shift ;;
-        --tests) tests=1 ;;
+        --lib-tests) tests=1 ;;
         --help | -h) sed -n '2,13s/^# \{0,1\}//p' "$0" && exit 0 ;;
         -*) echo "cross/build.sh: unknown option $1 (see --help)" >&2 && exit 2 ;;
         *) targets+=("$1") ;;
@@ -63,7 +63,7 @@ build() {
     fi
     local path="$PWD/$tools/bin:$PATH"
     if [ "$tests" -eq 1 ]; then
-        env PATH="$path" "${environment[@]}" cargo-zigbuild test --no-run --message-format=json "${options[@]}" --target "$named" |
+        env PATH="$path" "${environment[@]}" cargo-zigbuild test --lib --no-run --message-format=json "${options[@]}" --target "$named" |
             sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
         return
     fi
