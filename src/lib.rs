@@ -20,6 +20,7 @@
 //! | [`uplink`] | delivery window, sinks | mqtt, gateway's events, store's logs | engine |
 //! | [`batch_query`] | `tidemill query`: a query over a whole file | sql, format, engine | IO of its own, clock |
 //! | [`query_test`] | `tidemill test`: queries over given input, result compared | config, format, engine | sockets, clock |
+//! | [`control`] | the control socket: both ends | status | engine, gateway, store |
 //! | [`daemon`] | threads, wiring, shutdown | all | |
 //!
 //! Beside them: [`status`] (counters), [`logging`], [`sabotage`] (faults for the tests that must catch them).
@@ -27,6 +28,7 @@
 pub mod batch;
 pub mod batch_query;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod engine;
 pub mod format;

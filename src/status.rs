@@ -44,6 +44,8 @@ pub struct SourceStatus {
     /// Reconnects on which the broker had lost our session: messages may be lost.
     pub sessions_lost: u64,
     pub received: u64,
+    /// Over the last seconds.
+    pub received_per_s: f64,
     pub received_bytes: u64,
     /// Repeats of messages already counted.
     pub repeats: u64,
@@ -100,6 +102,8 @@ pub struct TableStatus {
 pub struct QueryStatus {
     pub name: String,
     pub results: u64,
+    /// Over the last seconds.
+    pub results_per_s: f64,
     pub late_rows: u64,
     pub rejected_rows: u64,
     /// Rows of sources with `dedup` that were known.
@@ -125,10 +129,16 @@ pub struct SinkStatus {
     pub connected: bool,
     pub committed: u64,
     pub delivered: u64,
+    /// Over the last seconds.
+    pub delivered_per_s: f64,
     /// Refused for good by the other side, now among the dead letters.
     pub refused: u64,
     /// Given up by the outbox's policy.
     pub dropped: u64,
     pub waiting_bytes: u64,
+    /// About: of a segment that is delivered in part, the share of its bytes that waits counts.
+    pub waiting_rows: u64,
+    /// When the oldest segment that waits was begun: wall clock, ms since 1970; absent where nothing waits or the clock was not to be trusted.
+    pub oldest_ms: Option<i64>,
     pub outbox_full: bool,
 }

@@ -26,6 +26,8 @@ pub struct Arguments {
 pub enum Command {
     /// Run the gateway in the foreground until SIGTERM or Ctrl-C
     Run(RunArguments),
+    /// Show how the running gateway is
+    Status(StatusArguments),
     /// Check the configuration and every file it names, without connecting
     Check(ConfigFiles),
     /// Show the plan of each query, or of one
@@ -59,6 +61,29 @@ pub struct RunArguments {
     /// Throw away what waits for this sink, which the configuration does not name any more; may be given several times
     #[arg(long, value_name = "SINK")]
     pub discard_outbox: Vec<String>,
+}
+
+/// Which gateway is meant.
+#[derive(Debug, Args)]
+pub struct RunningGateway {
+    /// Its configuration file, for the data directory; several as for `run`
+    #[arg(short, long, value_name = "FILE", conflicts_with = "data")]
+    pub config: Vec<PathBuf>,
+    /// Its data directory [default: /var/lib/tidemill]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    #[command(flatten)]
+    pub gateway: RunningGateway,
+    /// Show it again and again, every so many seconds, until Ctrl-C
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=20))]
+    pub watch: Option<u64>,
+    /// As one line of JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

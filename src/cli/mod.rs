@@ -6,6 +6,7 @@ mod arguments;
 mod check;
 mod progress;
 mod query;
+mod running;
 mod test;
 
 use std::io::Write;
@@ -63,6 +64,7 @@ pub fn run() -> ExitCode {
 fn run_command(command: Command) -> ExitCode {
     let result = match command {
         Command::Run(arguments) => run_gateway(&arguments),
+        Command::Status(arguments) => running::status(&arguments),
         Command::Check(files) => check::run(&files),
         Command::Explain(arguments) => explain(&arguments),
         Command::Query(arguments) => query::run(&arguments),

@@ -10,7 +10,8 @@ use super::settings::{GatewaySettings, SinkSettings};
 use super::units::show_size;
 use crate::batch::ROWS_MAX;
 
-const DATA_DIR_DEFAULT: &str = "/var/lib/tidemill";
+/// Where a gateway keeps its data if nothing is said.
+pub const DATA_DIR_DEFAULT: &str = "/var/lib/tidemill";
 const BATCH_INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
 const BATCH_ROWS_DEFAULT: i64 = 65_536;
 const INTAKE_BYTES_DEFAULT: u64 = 4 << 20;

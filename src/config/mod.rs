@@ -42,7 +42,9 @@ use std::path::{Path, PathBuf};
 pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Sources};
 pub use environment::{Environment, Files, file_problem};
 pub use function_file::load_functions;
+pub use gateway::DATA_DIR_DEFAULT;
 pub use settings::Settings;
+pub use source::status::NAME as STATUS_TABLE;
 pub use state_file::with_state;
 
 use crate::plan::{Program, Query, ScriptFunction, TableSchema};
@@ -64,6 +66,18 @@ pub fn load(paths: &[PathBuf], environment: &Environment) -> Result<Settings, Co
     let merged = document::read_files(&mut context, paths);
     let settings = if context.has_errors() { None } else { assemble(&mut context, &merged) };
     finish(context, settings)
+}
+
+/// The data directory that `paths` name, and nothing else of them: what they need besides, as secrets, may be out of reach for who asks.
+pub fn data_dir(paths: &[PathBuf], environment: &Environment) -> Result<PathBuf, ConfigErrors> {
+    let mut context = Context::new(environment);
+    let merged = document::read_files(&mut context, paths);
+    let reader = Reader::top(&merged).table(&mut context, "gateway");
+    let gateway = gateway::read(&mut context, reader);
+    if context.has_errors() {
+        return Err(ConfigErrors { diagnostics: context.diagnostics, sources: context.sources });
+    }
+    Ok(gateway.settings.data_dir)
 }
 
 fn finish(mut context: Context, settings: Option<Settings>) -> Result<Settings, ConfigErrors> {

@@ -4,14 +4,18 @@
 //! go into watched cells, where the latest counts. So no queue between the threads can block it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::Clock;
 use super::hooks::{ALIVE_INTERVAL_US, Hooks};
+use super::rates::Rates;
 use super::report::{Report, tell_all};
+use super::summary::Summary;
+use super::watchdog::Watchdog;
 use crate::gateway::{Action, Event, Gateway};
-use crate::script::STACK_BYTES_MIN;
+use crate::script::{STACK_BYTES_MIN, ScriptSampler};
 use crate::source::SourceControl;
 use crate::status::Status;
 use crate::store::service::StoreRequest;
@@ -19,20 +23,33 @@ use crate::uplink::Control;
 
 /// Events that may wait for the core. A message event holds one read of a socket; their bytes are bounded by the sources' budgets.
 pub const EVENTS_MAX: usize = 1_024;
+/// Between two samples of running scripts, ms: a query's scripts have [`crate::script::SAMPLES_MAX`] of these in a batch.
+const SCRIPT_SAMPLE_MS: u64 = 500;
 /// Events handled before the deadlines are looked at again.
 const EVENTS_AT_ONCE: usize = 64;
+
+/// Requests that may wait for the core; who asks then waits.
+pub const REQUESTS_MAX: usize = 16;
+
+/// What the core is asked by the daemon.
+#[derive(Debug)]
+pub enum CoreRequest {
+    Status { reply: oneshot::Sender<Status> },
+}
 
 /// The core and its ties.
 pub struct Core {
     pub gateway: Gateway,
     pub clock: Clock,
     pub events: mpsc::Receiver<Event>,
+    pub requests: mpsc::Receiver<CoreRequest>,
     pub store: mpsc::Sender<StoreRequest>,
     pub sources: Vec<Arc<watch::Sender<SourceControl>>>,
     pub sinks: Vec<Arc<watch::Sender<Control>>>,
     /// Counts how often everything received was durable after a [`Event::Stop`].
     pub stopped: watch::Sender<u64>,
     pub hooks: Hooks,
+    pub watchdog: Watchdog,
     pub status: Arc<Mutex<Status>>,
 }
 
@@ -40,26 +57,62 @@ impl Core {
     /// Runs until all senders of events are gone.
     pub async fn run(mut self) {
         let mut report = Report::new(&self.gateway.status(), self.clock.mono_us());
+        // Nobody reads the line where there is no manager.
+        let mut summary = self.hooks.has_manager().then(Summary::default);
+        let mut rates = Rates::default();
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
         loop {
             let alive_us = self.clock.mono_us() + ALIVE_INTERVAL_US;
             let wake_us = self.gateway.wake_at_us(self.clock.stamp()).map_or(alive_us, |wake| wake.min(alive_us));
             let wake = tokio::time::Instant::from_std(self.clock.instant(wake_us));
-            match tokio::time::timeout_at(wake, self.events.recv_many(&mut events, EVENTS_AT_ONCE)).await {
-                Ok(0) => return tell_all(&self.gateway.status()),
-                Ok(_) => {}
-                Err(_) => events.push(Event::Tick),
+            tokio::select! {
+                received = tokio::time::timeout_at(wake, self.events.recv_many(&mut events, EVENTS_AT_ONCE)) => match received {
+                    Ok(0) => return tell_all(&self.gateway.status()),
+                    Ok(_) => {}
+                    Err(_) => events.push(Event::Tick),
+                },
+                Some(request) = self.requests.recv() => self.answer(request, &rates),
             }
-            self.hooks.alive();
             for event in events.drain(..) {
                 for action in self.gateway.on(event, self.clock.stamp()) {
                     self.carry_out(action);
                 }
             }
-            if report.is_due(self.clock.mono_us()) {
-                let status = self.gateway.status();
-                report.tell(&status, self.clock.mono_us());
-                *self.status.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = status;
+            self.watchdog.feed(self.clock.mono_us());
+            self.tell_manager(summary.as_mut());
+            self.look_back(&mut report, &mut rates);
+        }
+    }
+
+    fn tell_manager(&self, summary: Option<&mut Summary>) {
+        let now_us = self.clock.mono_us();
+        if let Some(summary) = summary.filter(|summary| summary.is_due(now_us))
+            && let Some(line) = summary.tell(&self.gateway.status(), now_us, &self.clock.time_of_day())
+        {
+            self.hooks.status(line);
+        }
+    }
+
+    /// Tells what went through, and samples it.
+    fn look_back(&self, report: &mut Report, rates: &mut Rates) {
+        let now_us = self.clock.mono_us();
+        if rates.is_due(now_us) {
+            rates.note(&self.gateway.status(), now_us);
+        }
+        if report.is_due(now_us) {
+            let status = self.gateway.status();
+            report.tell(&status, now_us);
+            *self.status.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = status;
+        }
+    }
+
+    fn answer(&self, request: CoreRequest, rates: &Rates) {
+        match request {
+            CoreRequest::Status { reply } => {
+                let mut status = self.gateway.status();
+                rates.fill(&mut status, self.clock.mono_us());
+                // Who asked may be gone.
+                let _ = reply.send(status);
             }
         }
     }
@@ -87,6 +140,9 @@ impl Core {
 
 /// Runs a core on a thread of its own, with a small runtime for its timers. The receiver learns of its end.
 pub fn spawn(core: Core) -> std::io::Result<oneshot::Receiver<()>> {
+    if core.gateway.script_watch().has_scripts() {
+        watch_scripts(core.gateway.script_watch().sampler())?;
+    }
     let (tell, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("core".to_owned()).stack_size(STACK_BYTES_MIN).spawn(move || {
@@ -95,4 +151,14 @@ pub fn spawn(core: Core) -> std::io::Result<oneshot::Receiver<()>> {
         let _ = tell.send(());
     })?;
     Ok(ended)
+}
+
+/// Takes samples until the gateway is gone. Counted, not timed: a process that was held up, or a machine that slept, is no long script.
+fn watch_scripts(mut sampler: ScriptSampler) -> std::io::Result<()> {
+    std::thread::Builder::new().name("scripts".to_owned()).spawn(move || {
+        while sampler.sample() {
+            std::thread::sleep(Duration::from_millis(SCRIPT_SAMPLE_MS));
+        }
+    })?;
+    Ok(())
 }

@@ -4,26 +4,33 @@
 //! The order at the end: input stops and the last batch becomes durable; sources acknowledge it and leave; sinks go on delivering for a
 //! bounded time; the last cursors become durable; the store closes.
 
+mod ask;
 mod clock;
 mod core;
 mod hooks;
+mod rates;
 mod report;
+mod summary;
 mod tables;
+mod watchdog;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use self::ask::{Answerer, Socket};
 use self::clock::Clock;
 use self::core::{Core, EVENTS_MAX};
+use self::watchdog::Watchdog;
 use crate::config::settings::{Settings, SinkSettings};
+use crate::control::server::Asked;
 use crate::gateway::{Discard, Event, Gateway, Seeds, StartError};
 use crate::source::{self, Outcome, SourceControl, Stored};
 use crate::status::Status;
-use crate::store::service::{self, REQUESTS_MAX, StoreNotice, StoreRequest};
+use crate::store::service::{self, Activity, REQUESTS_MAX, StoreNotice, StoreRequest};
 use crate::store::{CommitError, DiskStore, LogName, ReadError, SegmentMeta, StoreError, StoreSettings};
 use crate::uplink::{self, Control, Link};
 
@@ -70,34 +77,69 @@ pub struct Options {
 /// Runs the gateway until `shutdown` completes. Must run inside a tokio runtime.
 pub async fn run(settings: Settings, options: Options, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
     let mut running = Running::start(settings, options)?;
-    tokio::select! {
-        () = shutdown => running.stop().await,
-        () = running.input_ended() => {
-            tracing::info!("all sources have come to their end");
-            running.stop().await
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut input_ended = std::pin::pin!(running.input_ended());
+    loop {
+        tokio::select! {
+            () = &mut shutdown => return running.stop().await,
+            () = &mut input_ended => {
+                tracing::info!("all sources have come to their end");
+                return running.stop().await;
+            }
+            happened = running.happened() => match happened {
+                Happened::Failed(error) => return Err(error),
+                Happened::Asked(asked) => running.answerer.answer(asked),
+            },
         }
-        error = running.failed() => Err(error),
     }
+}
+
+/// What a running gateway has to deal with.
+enum Happened {
+    /// It can't go on.
+    Failed(DaemonError),
+    Asked(Asked),
 }
 
 struct Running {
     hooks: Hooks,
+    answerer: Arc<Answerer>,
+    socket: Socket,
     shutdown_timeout: Duration,
     events: mpsc::Sender<Event>,
     stopped: watch::Receiver<u64>,
-    core_ended: oneshot::Receiver<()>,
-    store_failed: oneshot::Receiver<CommitError>,
+    lifelines: Lifelines,
     store_thread: std::thread::JoinHandle<()>,
     source_controls: Vec<Arc<watch::Sender<SourceControl>>>,
     sink_controls: Vec<Arc<watch::Sender<Control>>>,
-    sources: JoinSet<()>,
     /// How many sources there are, but for the gateway's own.
     sources_from_outside: usize,
     /// How many of the sources have come to their input's end.
     sources_ended: watch::Receiver<usize>,
+}
+
+/// All that must go on for the gateway to go on.
+struct Lifelines {
+    core_ended: oneshot::Receiver<()>,
+    store_failed: oneshot::Receiver<CommitError>,
+    sources: JoinSet<()>,
     sinks: JoinSet<()>,
     /// Those that watch files.
     tables: JoinSet<()>,
+}
+
+impl Lifelines {
+    /// Completes when the gateway can't go on.
+    async fn failed(&mut self) -> DaemonError {
+        tokio::select! {
+            biased;
+            error = store_failure(&mut self.store_failed) => error,
+            _ = &mut self.core_ended => DaemonError::CoreGone,
+            error = task_failure(&mut self.sources) => DaemonError::TaskGone(error),
+            error = task_failure(&mut self.sinks) => DaemonError::TaskGone(error),
+            error = task_failure(&mut self.tables) => DaemonError::TaskGone(error),
+        }
+    }
 }
 
 impl Running {
@@ -124,7 +166,8 @@ impl Running {
         let (events, core_events) = mpsc::channel(EVENTS_MAX);
         // Each sink has one read at a time, and an aborted one's may still lie there: the core's commit always finds room.
         let (store_requests, requests) = mpsc::channel(REQUESTS_MAX + settings.sinks.len());
-        let (store_thread, store_failed) = spawn_store(store, requests, events.downgrade())?;
+        let activity = Arc::new(Activity::default());
+        let (store_thread, store_failed) = spawn_store(store, requests, activity.clone(), events.downgrade())?;
         let mut sources = JoinSet::new();
         let mut sinks = JoinSet::new();
         let sources_from_outside = settings.sources_from_outside();
@@ -136,46 +179,45 @@ impl Running {
         let sink_controls = start_sinks(&settings, &gateway, &events, &store_requests, &mut sinks);
         tell_started(&settings, &gateway);
         let (stopped_tell, stopped) = watch::channel(0);
+        let (core_requests, requests) = mpsc::channel(core::REQUESTS_MAX);
+        let answerer = Arc::new(Answerer { core: core_requests, store: store_requests.downgrade(), began: Instant::now() });
         let core = Core {
             gateway,
             clock,
             events: core_events,
+            requests,
             store: store_requests,
             sources: source_controls.clone(),
             sinks: sink_controls.clone(),
             stopped: stopped_tell,
             hooks: options.hooks,
+            watchdog: Watchdog::new(options.hooks, activity),
             status: options.status,
         };
         let core_ended = core::spawn(core)?;
+        let socket = Socket::open(&settings.gateway.data_dir);
         options.hooks.ready();
         Ok(Running {
             hooks: options.hooks,
+            answerer,
+            socket,
             shutdown_timeout: settings.gateway.shutdown_timeout,
             events,
             stopped,
-            core_ended,
-            store_failed,
+            lifelines: Lifelines { core_ended, store_failed, sources, sinks, tables },
             store_thread,
             source_controls,
             sink_controls,
-            sources,
             sources_from_outside,
             sources_ended,
-            sinks,
-            tables,
         })
     }
 
-    /// Completes when the gateway can't go on.
-    async fn failed(&mut self) -> DaemonError {
+    /// Completes when there is something to deal with. Nothing is lost if it is dropped.
+    async fn happened(&mut self) -> Happened {
         tokio::select! {
-            biased;
-            error = store_failure(&mut self.store_failed) => error,
-            _ = &mut self.core_ended => DaemonError::CoreGone,
-            error = task_failure(&mut self.sources) => DaemonError::TaskGone(error),
-            error = task_failure(&mut self.sinks) => DaemonError::TaskGone(error),
-            error = task_failure(&mut self.tables) => DaemonError::TaskGone(error),
+            error = self.lifelines.failed() => Happened::Failed(error),
+            Some(asked) = self.socket.asked.recv() => Happened::Asked(asked),
         }
     }
 
@@ -191,21 +233,22 @@ impl Running {
 
     async fn stop(mut self) -> Result<(), DaemonError> {
         self.hooks.stopping();
-        self.tables.shutdown().await;
+        self.lifelines.tables.shutdown().await;
         self.settle().await?;
         self.source_controls.iter().for_each(|control| control.send_modify(|control| control.leave = true));
-        let leaving = async { while self.sources.join_next().await.is_some() {} };
+        let leaving = async { while self.lifelines.sources.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(self.shutdown_timeout, leaving).await;
         self.sink_controls.iter().for_each(|control| control.send_modify(|control| control.finish = true));
-        let delivering = async { while self.sinks.join_next().await.is_some() {} };
+        let delivering = async { while self.lifelines.sinks.join_next().await.is_some() {} };
         if tokio::time::timeout(self.shutdown_timeout, delivering).await.is_err() {
             tracing::info!("not everything is delivered: the rest waits in the outbox for the next start");
         }
-        self.sources.shutdown().await;
-        self.sinks.shutdown().await;
+        self.lifelines.sources.shutdown().await;
+        self.lifelines.sinks.shutdown().await;
         self.settle().await?;
         drop(self.events);
-        let _ = self.core_ended.await;
+        self.socket.close().await;
+        let _ = self.lifelines.core_ended.await;
         let _ = tokio::task::spawn_blocking(move || self.store_thread.join()).await;
         tracing::info!("stopped");
         Ok(())
@@ -222,7 +265,7 @@ impl Running {
                 Ok(Err(_)) => Err(DaemonError::CoreGone),
                 Err(_) => Err(DaemonError::NotDurable(SETTLE_TIMEOUT)),
             },
-            error = self.failed() => Err(error),
+            error = self.lifelines.failed() => Err(error),
         }
     }
 }
@@ -348,6 +391,7 @@ fn draw_seeds() -> Result<Seeds, getrandom::Error> {
 fn spawn_store(
     store: DiskStore,
     requests: mpsc::Receiver<StoreRequest>,
+    activity: Arc<Activity>,
     events: mpsc::WeakSender<Event>,
 ) -> std::io::Result<(std::thread::JoinHandle<()>, oneshot::Receiver<CommitError>)> {
     let (tell_failed, failed) = oneshot::channel();
@@ -376,7 +420,7 @@ fn spawn_store(
             let _ = events.blocking_send(event);
         }
     };
-    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || service::serve(store, requests, tell))?;
+    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || service::serve(store, requests, &activity, tell))?;
     Ok((thread, failed))
 }
 

@@ -107,6 +107,7 @@ use crate::engine::output::Complaints;
 use crate::engine::query::Query;
 use crate::engine::tables::Tables;
 use crate::plan::Program;
+use crate::script::ScriptWatch;
 
 /// Beginning of every state key.
 const STATE_PREFIX: &str = "s/";
@@ -129,6 +130,8 @@ pub struct EngineSettings {
     pub emit_every_us: BTreeMap<String, i64>,
     /// For each source of the program: how long it must be silent before the watermark follows the clock, µs. Missing: 0.
     pub idle_timeout_us: Vec<i64>,
+    /// Where scripts are seen and stopped by somebody who has a clock.
+    pub script_watch: ScriptWatch,
 }
 
 impl Default for EngineSettings {
@@ -140,6 +143,7 @@ impl Default for EngineSettings {
             query_limits: BTreeMap::new(),
             emit_every_us: BTreeMap::new(),
             idle_timeout_us: Vec::new(),
+            script_watch: ScriptWatch::default(),
         }
     }
 }
@@ -159,6 +163,7 @@ impl EngineSettings {
 pub struct Engine {
     queries: Vec<Query>,
     tables: Tables,
+    script_watch: ScriptWatch,
 }
 
 impl Engine {
@@ -173,7 +178,7 @@ impl Engine {
             }
         }
         let queries = program.queries.iter().map(|query| Query::new(program, query, &settings)).collect::<Result<_, _>>()?;
-        Ok(Engine { queries, tables: Tables::new(program.tables.len()) })
+        Ok(Engine { queries, tables: Tables::new(program.tables.len()), script_watch: settings.script_watch })
     }
 
     /// Takes up the state that earlier steps returned: all entries whose key begins with `s/` (others are passed over). To be called once,
@@ -219,6 +224,7 @@ impl Engine {
         let mut output = StepOutput::default();
         let (mut results, mut reject_bytes) = (Vec::new(), 0);
         for (index, query) in self.queries.iter_mut().enumerate() {
+            self.script_watch.begin_step();
             let mut complaints = Complaints::new(index, &mut output, &mut reject_bytes);
             act(query, &self.tables, &mut complaints, &mut results);
             complaints.finish();
@@ -232,6 +238,11 @@ impl Engine {
     /// when it counts as idle, `None` where it never does. `synchronised` as the batch's stamp will say.
     pub fn next_deadline(&self, idle_at_us: &[Option<i64>], synchronised: bool) -> Option<i64> {
         self.queries.iter().filter_map(|query| query.next_deadline(idle_at_us, synchronised)).min()
+    }
+
+    /// Where its scripts can be seen and stopped.
+    pub fn script_watch(&self) -> &ScriptWatch {
+        &self.script_watch
     }
 
     /// What each query of the program holds.

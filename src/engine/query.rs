@@ -48,7 +48,7 @@ impl Query {
             text: query.text.clone(),
             mode: query.mode,
             compiled: compile(program, query, &settings.of_query(&query.name))?,
-            context: Context::with_scripts(Scripts::new(&program.functions).map_err(EngineError::Function)?),
+            context: Context::with_scripts(Scripts::new(&program.functions, &settings.script_watch).map_err(EngineError::Function)?),
             finished: false,
         })
     }

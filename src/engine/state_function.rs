@@ -10,7 +10,7 @@
 //! leads to the next.
 //!
 //! Limits: those of a call are the script's (see [`crate::script`]); a key with more rows than one call takes is called several times. After
-//! [`LIMIT_HITS_MAX`] calls of a step that ran into a limit, or [`OPERATIONS_PER_STEP`] operations, no further call is made in that step: rows
+//! [`LIMIT_HITS_MAX`] calls of a step that ran into a limit, or [`OPERATIONS_PER_STEP`] operations, or the time that [`crate::script::ScriptWatch`] gives, no further call is made in that step: rows
 //! are rejected, timeouts wait for the next step. A batch query, which nothing waits behind, has no limit of a step; at its end it makes at most
 //! [`TIMEOUTS_PER_KEY_MAX`] calls for each key that has a state, then the other timeouts are told and dropped.
 
@@ -99,7 +99,8 @@ impl StateFunction {
     pub fn new(plan: &plan::StateFunction, mode: OutputMode, settings: &EngineSettings) -> Result<StateFunction, String> {
         let whole = (mode == OutputMode::Batch).then(Whole::default);
         let text = plan.script.clone();
-        let script = Script::compile(&text.text).map_err(|error| format!("{}: {error}", text.place(error.place)))?;
+        let script =
+            Script::watched(&text.text, &settings.script_watch).map_err(|error| format!("{}: {error}", text.place(error.place)))?;
         script.check_function(&plan.function, &["key", "state", "rows", "now"])?;
         let input = plan.input.schema();
         let key_fields: Vec<Field> = plan.keys.iter().filter_map(|key| input.get(*key).cloned()).collect();
@@ -266,7 +267,7 @@ impl StateFunction {
     }
 
     fn is_exhausted(&self) -> bool {
-        self.whole.is_none() && (self.limit_hits >= LIMIT_HITS_MAX || self.operations >= OPERATIONS_PER_STEP)
+        self.whole.is_none() && (self.limit_hits >= LIMIT_HITS_MAX || self.operations >= OPERATIONS_PER_STEP || self.script.is_stopped())
     }
 
     /// One call; why it failed otherwise, for people.

@@ -36,6 +36,7 @@ pub use sinks::SinkRecord;
 use crate::batch::Stamp;
 use crate::engine::Engine;
 use crate::sabotage::{Fault, planted};
+use crate::script::ScriptWatch;
 use crate::status::{DeadLetterStatus, QueryStatus, Status};
 use crate::store::{LogName, StoredChunk};
 use dead_letters::DeadLetters;
@@ -225,6 +226,11 @@ impl Gateway {
 
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Where its scripts can be seen and stopped by somebody who has a clock.
+    pub fn script_watch(&self) -> &ScriptWatch {
+        self.engine.script_watch()
     }
 
     pub fn status(&self) -> Status {

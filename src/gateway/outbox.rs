@@ -124,6 +124,16 @@ impl Outbox {
         self.end - self.cursor.offset
     }
 
+    /// About how many records are not yet delivered, and when the oldest of their segments was begun, ms since 1970, where that is known.
+    pub fn waiting(&self) -> (u64, Option<i64>) {
+        let waiting = || self.segments.iter().filter(|segment| segment.end > self.cursor.offset);
+        let records = waiting().map(|segment| {
+            let (bytes, left) = (segment.end - segment.base, segment.end - self.cursor.offset.max(segment.base));
+            (segment.records as u128 * u128::from(left)).div_ceil(u128::from(bytes.max(1))) as u64
+        });
+        (records.sum(), waiting().next().map(|segment| segment.oldest_ms).filter(|at_ms| *at_ms > 0))
+    }
+
     /// Whether the policy says to stop taking input until there is room.
     pub fn blocks(&self) -> bool {
         self.settings.when_full == WhenFull::Block && self.waiting_bytes() >= self.settings.bytes_max
@@ -338,6 +348,21 @@ mod tests {
         let bases: std::collections::BTreeSet<u64> = changes.appends.iter().map(|append| append.segment.base).collect();
         assert!(bases.len() > 2, "{bases:?}");
         assert_eq!(outbox.next_seq(), 21);
+    }
+
+    #[test]
+    fn what_waits_is_counted_over_segments() {
+        let mut outbox = outbox(WhenFull::DropOldest);
+        assert_eq!(outbox.waiting(), (0, None));
+        fill(&mut outbox, 20, 7);
+        assert_eq!(outbox.waiting(), (20, Some(7)));
+        let offset = outbox.segments[1].base + (outbox.segments[1].end - outbox.segments[1].base) / 2;
+        let left: u64 = outbox.segments.iter().skip(2).map(|segment| segment.records).sum();
+        let half = outbox.segments[1].records.div_ceil(2);
+        outbox.delivered(Cursor { offset, index: 0 });
+        assert_eq!(outbox.waiting(), (left + half, Some(7)));
+        outbox.delivered(Cursor { offset: outbox.end(), index: 0 });
+        assert_eq!(outbox.waiting(), (0, None));
     }
 
     #[test]

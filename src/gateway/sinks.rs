@@ -164,7 +164,9 @@ impl SinkBooks {
     }
 
     pub fn status(&self) -> SinkStatus {
-        SinkStatus { waiting_bytes: self.outbox.waiting_bytes(), outbox_full: self.outbox.blocks(), ..self.status.clone() }
+        let (waiting_rows, oldest_ms) = self.outbox.waiting();
+        let waiting_bytes = self.outbox.waiting_bytes();
+        SinkStatus { waiting_bytes, waiting_rows, oldest_ms, outbox_full: self.outbox.blocks(), ..self.status.clone() }
     }
 }
 

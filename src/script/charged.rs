@@ -1,8 +1,8 @@
 //! Functions that do much work at once, in place of Rhai's own: they cost operations by what they work on, and none makes a value that is over
 //! the limits before anybody looks at it.
 //!
-//! Their results are Rhai's. Not charged, since Rhai lets nobody else do them: writing a character into a text (`s[i] = c`) and sorting. Each costs one
-//! operation whatever its size, so a script that does little else takes far longer within its operations than others do.
+//! Their results are Rhai's. Not charged, since Rhai lets nobody else do them: writing a character into a text (`s[i] = c`), copying arrays and maps.
+//! Each costs one operation whatever its size; what holds scripts that do little else is their time, see `watch`.
 
 use std::ops::{Range, RangeInclusive};
 

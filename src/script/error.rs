@@ -2,9 +2,11 @@
 
 use rhai::{EvalAltResult, ParseError, Position};
 
+use super::limits::TOO_LONG;
 use crate::plan::ScriptText;
 
 const OPERATIONS: &str = "the call takes too many operations";
+const TIME: &str = "the scripts of this batch take too long";
 
 /// A script that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +44,11 @@ impl CallError {
         CallError { place: None, message: OPERATIONS.to_owned(), limit: true }
     }
 
+    /// Its time is up.
+    pub(super) fn of_time() -> CallError {
+        CallError { place: None, message: TIME.to_owned(), limit: true }
+    }
+
     /// For people: `alarms.rhai:6:9: in update: too hot`.
     pub fn explain(&self, script: &ScriptText, function: &str) -> String {
         format!("{}: in {function}: {}", script.place(self.place), self.message)
@@ -74,6 +81,7 @@ impl From<Box<EvalAltResult>> for CallError {
                 | EvalAltResult::ErrorTooManyVariables(..)
         );
         let message = match &*error {
+            EvalAltResult::ErrorTerminated(why, _) if why.is_string() && why.to_string() == TOO_LONG => TIME.to_owned(),
             EvalAltResult::ErrorTerminated(..) => OPERATIONS.to_owned(),
             EvalAltResult::ErrorStackOverflow(..) => "too many functions call each other".to_owned(),
             EvalAltResult::ErrorDataTooLarge(what, _) => format!("{what} is over the limit"),

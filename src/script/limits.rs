@@ -11,6 +11,8 @@ use rhai::packages::{
 };
 use rhai::{Engine, EvalAltResult, Position};
 
+use super::watch::ScriptWatch;
+
 /// Bytes of a script's text.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 
@@ -43,16 +45,27 @@ pub const FUNCTIONS_MAX: usize = 256;
 /// Stack that a thread needs for running scripts: values nest as deep as [`ARRAY_MAX`] and [`MAP_MAX`] together let them.
 pub const STACK_BYTES_MIN: usize = 16 << 20;
 
-/// Why an operation limit ended a call; what the interpreter hands out as its reason.
-const USED_UP: &str = "operations";
+/// Why a call was ended; what the interpreter hands out as its reason.
+pub const USED_UP: &str = "operations";
+/// See [`USED_UP`].
+pub const TOO_LONG: &str = "time";
 
-/// Counts the operations of a call.
+/// Counts the operations of a call, and sees whether its time is up.
 #[derive(Clone, Debug, Default)]
 pub struct Budget {
     left: Arc<AtomicU64>,
+    watch: ScriptWatch,
 }
 
 impl Budget {
+    pub fn watched(watch: &ScriptWatch) -> Budget {
+        Budget { left: Arc::default(), watch: watch.clone() }
+    }
+
+    pub fn watch(&self) -> &ScriptWatch {
+        &self.watch
+    }
+
     pub fn begin(&self, operations: u64) {
         self.left.store(operations, Ordering::Relaxed);
     }
@@ -68,11 +81,11 @@ impl Budget {
         if left > operations { Ok(()) } else { Err(Box::new(EvalAltResult::ErrorTerminated(USED_UP.into(), Position::NONE))) }
     }
 
-    /// Whether one more operation may be done.
-    fn spend(&self) -> bool {
+    /// Why no further operation may be done.
+    fn spend(&self) -> Option<&'static str> {
         let left = self.left.load(Ordering::Relaxed);
         self.left.store(left.saturating_sub(1), Ordering::Relaxed);
-        left > 0
+        if left == 0 { Some(USED_UP) } else { self.watch.is_stopped().then_some(TOO_LONG) }
     }
 }
 
@@ -98,6 +111,6 @@ pub fn interpreter(budget: &Budget) -> Engine {
     engine.set_strict_variables(true);
     engine.disable_symbol("eval");
     let budget = budget.clone();
-    engine.on_progress(move |_| if budget.spend() { None } else { Some(USED_UP.into()) });
+    engine.on_progress(move |_| budget.spend().map(Into::into));
     engine
 }

@@ -2,7 +2,7 @@
 //! give equal results.
 //!
 //! `limits` (what a call may use), `library` (what scripts can call besides Rhai's own), `charged` (Rhai's own that do much at once), `convert` (SQL values and a script's), `kept` (a
-//! key's state as bytes), `error`.
+//! key's state as bytes), `watch` (the time that they may take, seen from outside), `error`.
 //!
 //! Limits: see the constants of `limits` and `kept`. Running out of one ends the call with an error, and nothing has happened.
 
@@ -14,6 +14,7 @@ mod library;
 mod limits;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -27,6 +28,8 @@ use crate::batch::Column;
 use crate::types::{DataType, Field, Value};
 use convert::{from_script, kind, row_from_script, to_script};
 use library::Timeouts;
+pub use watch::{SAMPLES_MAX, ScriptSampler, ScriptWatch};
+
 use limits::Budget;
 
 /// Rows that one call of a state function is given.
@@ -84,11 +87,17 @@ pub fn rows_at_once<'r>(columns: &[&Column], rows: &'r [u32]) -> &'r [u32] {
 impl Script {
     /// Reads a script's text. Only its functions count.
     pub fn compile(text: &str) -> Result<Script, ScriptError> {
+        Script::watched(text, &ScriptWatch::default())
+    }
+
+    /// Likewise, its calls being seen and stopped there.
+    pub fn watched(text: &str, watch: &ScriptWatch) -> Result<Script, ScriptError> {
         if text.len() > TEXT_BYTES_MAX {
             let message = format!("the script is {} bytes long, at most {TEXT_BYTES_MAX} are read", text.len());
             return Err(ScriptError { place: None, message });
         }
-        let budget = Budget::default();
+        watch.take_up();
+        let budget = Budget::watched(watch);
         let timeouts = Timeouts::default();
         let mut engine = limits::interpreter(&budget);
         charged::register(&mut engine, &budget);
@@ -138,6 +147,11 @@ impl Script {
         from_script(result, returns, "the result").map_err(CallError::of_result)
     }
 
+    /// Whether the scripts of this step have had their time.
+    pub fn is_stopped(&self) -> bool {
+        self.budget.watch().is_stopped()
+    }
+
     /// Operations of the last call.
     pub fn operations(&self, rows: usize) -> u64 {
         (limits::OPERATIONS_MAX + limits::OPERATIONS_PER_ROW * rows as u64).saturating_sub(self.budget.left())
@@ -147,9 +161,12 @@ impl Script {
         let options = CallFnOptions::new().eval_ast(false);
         let call = || self.engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), &self.ast, function, args);
         // Nothing is kept between calls, so nothing is left in pieces.
-        let result = catch_unwind(AssertUnwindSafe(call)).map_err(|_| CallError::of_panic())??;
+        let result = self.budget.watch().during(|| catch_unwind(AssertUnwindSafe(call))).map_err(|_| CallError::of_panic())??;
         // Some functions, `sort` for one, pass over what fails in a function that they call.
-        if self.budget.left() == 0 { Err(CallError::of_limit()) } else { Ok(result) }
+        if self.budget.left() == 0 {
+            return Err(CallError::of_limit());
+        }
+        if self.is_stopped() { Err(CallError::of_time()) } else { Ok(result) }
     }
 }
 

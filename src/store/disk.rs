@@ -15,6 +15,7 @@ use super::error::is_full;
 use super::lock::Lock;
 use super::open::{self, Opened};
 use super::segment::{FileError, Logs, check_log_name};
+use super::service::Usage;
 use super::state::{ApplyError, OpenFailure, State};
 use super::witness::Witness;
 use super::{Append, ChangeSet, CommitError, Loaded, LogName, ReadError, StoreError, StoredChunk, chunk, codec, keys};
@@ -160,6 +161,11 @@ impl DiskStore {
     /// Bytes on disk: sled's file and the committed segments. Cheap.
     pub fn used_bytes(&self) -> u64 {
         self.logs.bytes() + self.state.as_ref().and_then(|state| state.bytes().ok()).unwrap_or(0)
+    }
+
+    pub fn usage(&self) -> Usage {
+        let free = self.device.free_bytes(&self.settings.data_dir).unwrap_or(0);
+        Usage { used: self.used_bytes(), max: self.settings.bytes_max, free }
     }
 
     /// Closes the store. Nothing is lost without: every commit was durable when it returned.

@@ -33,6 +33,7 @@ const FORBIDDEN_MODULES: &[(&str, &[&str])] = &[
     ("gateway", &["sql", "source", "uplink", "daemon"]),
     ("store", &["config", "sql", "engine", "gateway", "source", "uplink", "mqtt", "daemon"]),
     ("uplink", &["sql", "engine", "source", "daemon"]),
+    ("control", &["config", "engine", "sql", "gateway", "store", "source", "uplink", "mqtt", "format", "daemon"]),
     ("batch_query", &["config", "gateway", "store", "source", "uplink", "mqtt", "daemon"]),
 ];
 

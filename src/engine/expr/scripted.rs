@@ -1,7 +1,7 @@
 //! The user's own functions, in scripts: called row by row, a failing call being an error of its row.
 //!
 //! Limits: those of a call are the script's. After [`LIMIT_HITS_MAX`] calls of one evaluation that ran into one, or [`OPERATIONS_MAX`]
-//! operations, no further call is made in it, and its rows fail too.
+//! operations, or the time that [`ScriptWatch`] gives, no further call is made in it, and its rows fail too.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::engine::expr::error::{Failure, Problem};
 use crate::engine::expr::frame::Frame;
 use crate::engine::expr::operand::Operand;
 use crate::plan::{ScriptFunction, ScriptText};
-use crate::script::Script;
+use crate::script::{Script, ScriptWatch};
 use crate::types::{DataType, Value};
 
 /// Calls of one evaluation that may run into a limit.
@@ -37,7 +37,7 @@ struct Scripted {
 
 impl Scripts {
     /// Compiles them, each script once; what is wrong otherwise.
-    pub fn new(functions: &[ScriptFunction]) -> Result<Scripts, String> {
+    pub fn new(functions: &[ScriptFunction], watch: &ScriptWatch) -> Result<Scripts, String> {
         let mut scripts: Vec<(&str, Arc<Script>)> = Vec::new();
         let mut compiled = Vec::with_capacity(functions.len());
         for plan in functions {
@@ -45,7 +45,7 @@ impl Scripts {
             let script = match scripts.iter().find(|(text, _)| *text == &*plan.script.text) {
                 Some((_, script)) => script.clone(),
                 None => {
-                    let compiled = Script::compile(&plan.script.text);
+                    let compiled = Script::watched(&plan.script.text, watch);
                     let script = Arc::new(compiled.map_err(|error| failure(format!("{}: {error}", plan.script.place(error.place))))?);
                     scripts.push((&plan.script.text, script.clone()));
                     script
@@ -73,7 +73,7 @@ pub(super) fn apply(id: u32, operands: &[Operand<'_>], frame: &mut Frame<'_>) ->
         while builder.len() < row as usize {
             builder.push_null();
         }
-        if limit_hits >= LIMIT_HITS_MAX || operations >= OPERATIONS_MAX {
+        if limit_hits >= LIMIT_HITS_MAX || operations >= OPERATIONS_MAX || scripted.script.is_stopped() {
             let message = format!("{}: not called, since other calls in this batch have used up what a batch may use", scripted.name);
             frame.fail(row as usize, Problem::Script(message.into()).into());
             continue;

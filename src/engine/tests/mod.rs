@@ -17,6 +17,7 @@ mod over;
 mod pacing;
 mod restart;
 mod row_windows;
+mod script_time;
 mod sessions;
 mod set_back;
 mod stream_joins;

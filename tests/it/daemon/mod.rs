@@ -5,7 +5,10 @@ mod input;
 mod outbox;
 mod quarantine;
 mod refusals;
+#[cfg(feature = "systemd")]
+mod service_manager;
 mod start;
+mod status;
 
 use std::ops::Range;
 use std::path::PathBuf;

@@ -1,0 +1,106 @@
+//! What the control socket asks, answered: each request on a task of its own, so that a slow store or client holds up nobody.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::core::CoreRequest;
+use crate::control::overview::{Overview, StoreUsage};
+use crate::control::server::{Answer, Asked, Listener};
+use crate::control::{Request, Response};
+use crate::status::Status;
+use crate::store::service::{StoreRequest, Usage};
+
+/// How long the core may take to say how it is.
+const CORE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the store is waited for before the answer goes without it: it may be in the middle of a long write.
+const STORE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Requests that wait for the daemon; a client whose request finds no room waits.
+const ASKED_MAX: usize = 16;
+
+/// Whom the answers come from.
+#[derive(Clone)]
+pub struct Answerer {
+    pub core: mpsc::Sender<CoreRequest>,
+    pub store: mpsc::WeakSender<StoreRequest>,
+    pub began: Instant,
+}
+
+/// The control socket's requests. A gateway without a socket runs all the same, and none come.
+pub struct Socket {
+    pub asked: mpsc::Receiver<Asked>,
+    server: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Socket {
+    /// Opens the socket of a data directory, whose lock this process holds.
+    pub fn open(data_dir: &Path) -> Socket {
+        let (requests, asked) = mpsc::channel(ASKED_MAX);
+        let server = match Listener::open(data_dir) {
+            Ok(listener) => Some(tokio::spawn(async move {
+                let gone = requests.clone();
+                tokio::select! {
+                    () = listener.serve(requests) => {}
+                    () = gone.closed() => {}
+                }
+            })),
+            Err(reason) => {
+                tracing::warn!("there is no control socket, so that `tidemill status` and its like can't ask this gateway: {reason}");
+                None
+            }
+        };
+        Socket { asked, server }
+    }
+
+    /// Removes the socket; to be done before the store's lock is given back, since then another gateway may have its own there.
+    pub async fn close(self) {
+        drop(self.asked);
+        if let Some(server) = self.server {
+            // It has panicked, or has ended.
+            let _ = server.await;
+        }
+    }
+}
+
+impl Answerer {
+    /// Begins to answer.
+    pub fn answer(self: &Arc<Answerer>, asked: Asked) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            let answer = match asked.request {
+                Request::Status => this.status().await,
+            };
+            // A client that is gone needs no answer.
+            let _ = asked.answer.send(answer);
+        });
+    }
+
+    async fn status(&self) -> Answer {
+        let (reply, status) = oneshot::channel();
+        let asked = async {
+            self.core.send(CoreRequest::Status { reply }).await.ok()?;
+            status.await.ok()
+        };
+        let Ok(Some(status)) = tokio::time::timeout(CORE_TIMEOUT, asked).await else {
+            return Response::failed("the gateway's core does not answer").into();
+        };
+        let overview = self.overview(status, self.usage().await);
+        let value = serde_json::to_value(&overview).expect("an overview has only strings, numbers and lists");
+        Response { status: Some(value), ..Response::done(overview.render()) }.into()
+    }
+
+    fn overview(&self, status: Status, store: Option<StoreUsage>) -> Overview {
+        let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Overview { version, pid: std::process::id(), uptime_s: self.began.elapsed().as_secs(), at_ms, store, status }
+    }
+
+    async fn usage(&self) -> Option<StoreUsage> {
+        let (reply, usage) = oneshot::channel();
+        self.store.upgrade()?.try_send(StoreRequest::Usage { reply }).ok()?;
+        let Usage { used, max, free } = tokio::time::timeout(STORE_TIMEOUT, usage).await.ok()?.ok()?;
+        Some(StoreUsage { used_bytes: used, bytes_max: max, free_bytes: free })
+    }
+}
