@@ -5,6 +5,7 @@
 //! Nothing stops at the first error: all of them come back as [`ConfigErrors`], in the order of the text. The machine is seen only through
 //! [`Environment`].
 
+mod address;
 mod binary_layout;
 mod broker;
 pub mod case;
