@@ -17,7 +17,8 @@ if [ ${#wanted[@]} -gt 0 ]; then
     : >"$state/status"
     options=(-q -o "APT::Architecture=$architecture" -o "APT::Architectures=$architecture" -o "Dir::State=$state" -o "Dir::State::status=$state/status"
         -o "Dir::Cache=$state" -o APT::Sandbox::User=root)
-    apt-get "${options[@]}" update >&2
+    # A mirror that is being synchronised may lack one of its lists: the download says what is missing.
+    apt-get "${options[@]}" update >&2 || true
     (cd "$state" && apt-get "${options[@]}" download "${wanted[@]/%/:$architecture}" >&2)
     for file in "$state"/*.deb; do dpkg -x "$file" "$root"; done
     for package in "${wanted[@]}"; do touch "$root/packages/$package"; done
