@@ -1,21 +1,40 @@
 //! The clocks, read in one place.
 
+use std::cell::Cell;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::synchronised::Signs;
 use crate::batch::Stamp;
+use crate::config::settings::ClockTrust;
 
 /// 2026-01-01T00:00:00Z: a wall clock before this program was written is certainly wrong (a Pi without a clock starts in 1970).
 const PLAUSIBLE_US: i64 = 1_767_225_600_000_000;
 
+/// How often the system is asked whether the clock is right, until it is.
+const ASKED_INTERVAL_US: u64 = 1_000_000;
+
 /// Reads wall and monotonic time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Clock {
     began: Instant,
+    trust: ClockTrust,
+    belief: Cell<Belief>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Belief {
+    /// The system has not been asked.
+    Open,
+    /// It was asked at this monotonic time, and said no.
+    No {
+        asked_us: u64,
+    },
+    Yes,
 }
 
 impl Clock {
-    pub fn start() -> Clock {
-        Clock { began: Instant::now() }
+    pub fn start(trust: ClockTrust) -> Clock {
+        Clock { began: Instant::now(), trust, belief: Cell::new(Belief::Open) }
     }
 
     pub fn stamp(&self) -> Stamp {
@@ -23,7 +42,34 @@ impl Clock {
             Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
             Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |us| -us),
         };
-        Stamp { wall_us, mono_us: self.mono_us(), synchronised: wall_us >= PLAUSIBLE_US }
+        let mono_us = self.mono_us();
+        Stamp { wall_us, mono_us, synchronised: self.is_believed(wall_us, mono_us) }
+    }
+
+    fn is_believed(&self, wall_us: i64, mono_us: u64) -> bool {
+        let belief = self.belief.get();
+        let due = match belief {
+            Belief::Yes => return wall_us >= PLAUSIBLE_US,
+            Belief::No { asked_us } => mono_us >= asked_us + ASKED_INTERVAL_US,
+            Belief::Open => true,
+        };
+        if !due {
+            return false;
+        }
+        let wall_s = u64::try_from(wall_us / 1_000_000).unwrap_or(0);
+        let believed = wall_us >= PLAUSIBLE_US && Signs::of_system(wall_s).believed(self.trust);
+        match belief {
+            Belief::Open if !believed => {
+                tracing::warn!(
+                    "the wall clock is not synchronised yet: what needs a right clock waits for it (max_future, closing windows of silent sources, \
+                     the age of waiting results)"
+                );
+            }
+            Belief::No { .. } if believed => tracing::info!("the wall clock is synchronised"),
+            _ => {}
+        }
+        self.belief.set(if believed { Belief::Yes } else { Belief::No { asked_us: mono_us } });
+        believed
     }
 
     /// Local, as people write it: `14:02`.

@@ -11,6 +11,7 @@ mod hooks;
 mod rates;
 mod report;
 mod summary;
+mod synchronised;
 mod tables;
 mod watchdog;
 
@@ -144,7 +145,7 @@ impl Lifelines {
 
 impl Running {
     fn start(settings: Settings, options: Options) -> Result<Running, DaemonError> {
-        let clock = Clock::start();
+        let clock = Clock::start(settings.gateway.clock);
         let stamp = clock.stamp();
         let opened_at_s = stamp.wall_us.div_euclid(1_000_000).max(0) as u64;
         let gateway_settings = &settings.gateway;

@@ -2,6 +2,7 @@
 
 mod changed;
 mod input;
+mod late_clock;
 mod outbox;
 mod quarantine;
 mod refusals;
