@@ -40,6 +40,10 @@ checksum = {}
 [source.serial]
 type = "serial"
 usb = {}
+[source.tcp]
+type = "tcp"
+[source.udp]
+type = "udp"
 [source.line]
 type = "stdin"
 framing = { type = "line" }
@@ -83,6 +87,7 @@ fn documented_keys() -> BTreeSet<String> {
         ("### Files", "source.*"),
         ("### `framing`", "source.*.framing"),
         ("### Serial ports", "source.*"),
+        ("### Sockets", "source.*"),
         ("#### `usb`", "source.*.usb"),
         ("### `checksum`", "source.*.checksum"),
         ("### `layout`", "source.*.layout"),
