@@ -28,6 +28,10 @@ format = "key_value"
 type = "mqtt"
 format = "binary"
 layout = [{ type = "u8", bits = [{ name = "a", bit = 0 }] }, { name = "b", count = 1, fields = [{ name = "c", type = "u8" }] }, { skip = 1 }]
+[source.enclosed]
+type = "mqtt"
+layout_in = "frame"
+layout = [{ name = "a", type = "u8" }]
 [source.line_protocol]
 type = "mqtt"
 format = "line_protocol"
