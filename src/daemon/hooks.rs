@@ -15,6 +15,16 @@ impl Hooks {
         tracing::trace!("alive");
     }
 
+    /// A reload begins.
+    pub fn reloading(&self) {
+        tracing::info!("reloading");
+    }
+
+    /// It has ended, well or not: the gateway runs on.
+    pub fn reloaded(&self) {
+        tracing::debug!("the reload is over");
+    }
+
     pub fn stopping(&self) {
         tracing::info!("stopping: committing what was received");
     }
