@@ -14,8 +14,26 @@ use super::{ConfigErrors, Environment, Settings, assemble, finish};
 /// Queries, and columns, that one case names.
 const NAMES_MAX: usize = 256;
 
-/// Keys of a source that say how to connect.
-const CONNECTION_KEYS: [&str; 13] = [
+/// Configurations that one case lies over.
+const CONFIGURATIONS_MAX: usize = 16;
+
+/// Keys of a source that say how to connect, and how bytes become payloads.
+const CONNECTION_KEYS: [&str; 28] = [
+    "device",
+    "usb",
+    "baud",
+    "data_bits",
+    "parity",
+    "stop_bits",
+    "flow_control",
+    "exclusive",
+    "low_latency",
+    "skip_first",
+    "init",
+    "poll",
+    "poll_interval",
+    "framing",
+    "checksum",
     "type",
     "broker",
     "protocol",
@@ -36,6 +54,8 @@ const CONNECTION_KEYS: [&str; 13] = [
 pub struct TestSection {
     /// For people.
     pub about: Option<String>,
+    /// Configurations that the case's own file lies over, as paths from its directory.
+    pub config: Vec<PathBuf>,
     /// Queries whose rows are compared; none: all that no other query reads.
     pub queries: Vec<String>,
     /// The case must fail, with a message that holds this.
@@ -58,16 +78,35 @@ pub struct CaseSettings {
 pub fn load(paths: &[PathBuf], environment: &Environment) -> CaseSettings {
     let mut context = Context::new(environment);
     context.for_test = true;
-    let mut merged = document::read_files(&mut context, paths);
+    let mut named = named_configurations(paths, environment);
+    let mut paths = paths.to_vec();
+    let own = paths.len().saturating_sub(1);
+    paths.splice(own..own, named.drain(..));
+    let mut merged = document::read_files(&mut context, &paths);
     let test = test_section(&mut context, &mut merged);
     only_queries(&mut merged);
     let settings = if context.has_errors() { None } else { assemble(&mut context, &merged) };
     CaseSettings { test, settings: finish(context, settings) }
 }
 
+/// What `config` of the last file's `[test]` names. What is wrong with that file is reported when it is read with the others.
+fn named_configurations(paths: &[PathBuf], environment: &Environment) -> Vec<PathBuf> {
+    let mut context = Context::new(environment);
+    let Some(own) = paths.last() else { return Vec::new() };
+    let mut merged = document::read_files(&mut context, std::slice::from_ref(own));
+    test_section(&mut context, &mut merged).config
+}
+
 fn test_section(context: &mut Context, merged: &mut Table) -> TestSection {
-    let mut section =
-        TestSection { about: None, queries: Vec::new(), error: None, columns: None, ignore_columns: Vec::new(), splits: true };
+    let mut section = TestSection {
+        about: None,
+        config: Vec::new(),
+        queries: Vec::new(),
+        error: None,
+        columns: None,
+        ignore_columns: Vec::new(),
+        splits: true,
+    };
     let Some(entry) = merged.entries.remove("test") else { return section };
     let only = Table { entries: [("test".to_owned(), entry)].into() };
     let Some(mut reader) = Reader::top(&only).table(context, "test") else { return section };
@@ -75,6 +114,8 @@ fn test_section(context: &mut Context, merged: &mut Table) -> TestSection {
     section.about = reader.text(context, "about").map(value);
     section.error = reader.text(context, "error").map(value);
     section.columns = reader.text(context, "columns").map(value);
+    let config = reader.texts(context, "config", CONFIGURATIONS_MAX).unwrap_or_default();
+    section.config = config.iter().filter_map(|path| context.resolve_path(path)).collect();
     section.splits = reader.boolean(context, "splits").unwrap_or(true);
     let mut texts = |key| reader.texts(context, key, NAMES_MAX).unwrap_or_default().into_iter().map(value).collect();
     section.queries = texts("queries");

@@ -3,10 +3,13 @@
 use super::binary_layout;
 use super::reader::{Context, Reader};
 use crate::format::csv::{CsvHeader, CsvSettings};
-use crate::format::{Format, KeyValueSettings};
+use crate::format::{EnclosedSettings, Format, KeyValueSettings};
+
+/// Names of `layout_in`.
+const PATH_NAMES_MAX: usize = 16;
 
 /// Keys of one format, for those who give them with another.
-pub const ELSEWHERE: [(&str, &str); 11] = [
+pub const ELSEWHERE: [(&str, &str); 12] = [
     ("header", "sources of format \"csv\""),
     ("separator", "sources of format \"csv\""),
     ("quote", "sources of format \"csv\""),
@@ -14,9 +17,10 @@ pub const ELSEWHERE: [(&str, &str); 11] = [
     ("pattern", "sources of format \"text\""),
     ("pair_separator", "sources of format \"key_value\""),
     ("value_separator", "sources of format \"key_value\""),
-    ("layout", "sources of format \"binary\""),
-    ("endian", "sources of format \"binary\""),
-    ("rest", "sources of format \"binary\""),
+    ("layout", "sources of format \"binary\", and of \"json\" with `layout_in`"),
+    ("layout_in", "sources of format \"json\""),
+    ("endian", "sources of format \"binary\", and of \"json\" with `layout_in`"),
+    ("rest", "sources of format \"binary\", and of \"json\" with `layout_in`"),
     ("precision", "sources of format \"line_protocol\""),
 ];
 
@@ -52,6 +56,7 @@ const KINDS: [(&str, Kind); 11] = [
 /// The source's format; JSON where what is said is wrong, which has then been reported.
 pub fn read(context: &mut Context, reader: &mut Reader) -> Format {
     match reader.choice(context, "format", &KINDS).unwrap_or(Kind::Json) {
+        Kind::Json if reader.has("layout_in") => enclosed(context, reader).unwrap_or(Format::Json),
         Kind::Json => Format::Json,
         Kind::Value => Format::Value,
         Kind::Cbor => Format::Cbor,
@@ -67,6 +72,19 @@ pub fn read(context: &mut Context, reader: &mut Reader) -> Format {
         Kind::SenmlCbor => Format::SenmlCbor,
         Kind::Nmea => Format::Nmea,
     }
+}
+
+/// JSON with a binary frame in it.
+fn enclosed(context: &mut Context, reader: &mut Reader) -> Option<Format> {
+    let text = reader.text(context, "layout_in")?;
+    let path: Vec<String> = text.value.split('.').map(str::to_owned).collect();
+    if path.len() > PATH_NAMES_MAX || path.iter().any(String::is_empty) {
+        let message = format!("`layout_in` leads by names to a text, at most {PATH_NAMES_MAX} of them");
+        context.error(text.place, message, "for example: layout_in = \"uplink_message.frm_payload\"");
+        return None;
+    }
+    let layout = binary_layout::read(context, reader)?;
+    Some(Format::Enclosed(Box::new(EnclosedSettings { path, layout })))
 }
 
 fn csv(context: &mut Context, reader: &mut Reader) -> Format {

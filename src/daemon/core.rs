@@ -14,7 +14,9 @@ use super::clock::Clock;
 use super::hooks::{ALIVE_INTERVAL_US, Hooks};
 use super::rates::Rates;
 use super::report::{Report, tell_all};
+use super::summary::Summary;
 use super::tasks::{SinkTask, SourceTask};
+use super::watchdog::Watchdog;
 use crate::gateway::{About, Action, Cursor, Event, Gateway, Heir, Heirs};
 use crate::script::{STACK_BYTES_MIN, ScriptSampler};
 use crate::source::{SourceControl, Stored};
@@ -119,6 +121,7 @@ pub struct Core {
     /// Counts how often everything received was durable after a [`Event::Stop`].
     pub stopped: watch::Sender<u64>,
     pub hooks: Hooks,
+    pub watchdog: Watchdog,
     pub status: Arc<Mutex<Status>>,
 }
 
@@ -126,6 +129,8 @@ impl Core {
     /// Runs until all senders of events are gone.
     pub async fn run(mut self) {
         let mut report = Report::new(&self.gateway.status(), self.clock.mono_us());
+        // Nobody reads the line where there is no manager.
+        let mut summary = self.hooks.has_manager().then(Summary::default);
         let mut rates = Rates::default();
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
         loop {
@@ -146,9 +151,19 @@ impl Core {
                     request => self.answer(request, &rates),
                 },
             }
-            self.hooks.alive();
             events.drain(..).for_each(|event| self.handle(event));
+            self.watchdog.feed(self.clock.mono_us());
+            self.tell_manager(summary.as_mut());
             self.look_back(&mut report, &mut rates);
+        }
+    }
+
+    fn tell_manager(&self, summary: Option<&mut Summary>) {
+        let now_us = self.clock.mono_us();
+        if let Some(summary) = summary.filter(|summary| summary.is_due(now_us))
+            && let Some(line) = summary.tell(&self.gateway.status(), now_us, &self.clock.time_of_day())
+        {
+            self.hooks.status(line);
         }
     }
 

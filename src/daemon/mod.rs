@@ -11,8 +11,10 @@ mod hooks;
 mod rates;
 mod reload;
 mod report;
+mod summary;
 mod tables;
 mod tasks;
+mod watchdog;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -27,13 +29,14 @@ use self::clock::Clock;
 use self::core::{Core, EVENTS_MAX, Slots, Ties};
 use self::reload::ReloadError;
 use self::tasks::{Ended, SinkTask, SourceTask};
+use self::watchdog::Watchdog;
 use crate::config::SECTIONS_MAX;
 use crate::config::settings::{GatewaySettings, Settings, SinkSettings};
 use crate::control::server::{Answer, Asked};
 use crate::control::{Request, Response};
 use crate::gateway::{Discard, Event, Gateway, Seeds, StartError};
 use crate::status::Status;
-use crate::store::service::{self, REQUESTS_MAX, StoreNotice, StoreRequest};
+use crate::store::service::{self, Activity, REQUESTS_MAX, StoreNotice, StoreRequest};
 use crate::store::{CommitError, DiskStore, LogName, ReadError, SegmentMeta, StoreError, StoreSettings};
 
 pub use self::hooks::Hooks;
@@ -221,7 +224,8 @@ impl Running {
         let (events, core_events) = mpsc::channel(EVENTS_MAX);
         // Each sink has one read at a time, and an aborted one's may still lie there: the core's commit always finds room.
         let (store_requests, requests) = mpsc::channel(REQUESTS_MAX + SECTIONS_MAX);
-        let (store_thread, store_failed) = spawn_store(store, requests, events.downgrade())?;
+        let activity = Arc::new(Activity::default());
+        let (store_thread, store_failed) = spawn_store(store, requests, activity.clone(), events.downgrade())?;
         let settings = Arc::new(settings);
         let intake_bytes_max = settings.gateway.intake_bytes_max;
         let mut lifeline = (JoinSet::new(), JoinSet::new(), JoinSet::new());
@@ -255,6 +259,7 @@ impl Running {
             holding: None,
             stopped: stopped_tell,
             hooks: options.hooks,
+            watchdog: Watchdog::new(options.hooks, activity),
             status: options.status,
         };
         let core_ended = core::spawn(core)?;
@@ -404,6 +409,7 @@ fn draw_seeds() -> Result<Seeds, getrandom::Error> {
 fn spawn_store(
     store: DiskStore,
     requests: mpsc::Receiver<StoreRequest>,
+    activity: Arc<Activity>,
     events: mpsc::WeakSender<Event>,
 ) -> std::io::Result<(std::thread::JoinHandle<()>, oneshot::Receiver<CommitError>)> {
     let (tell_failed, failed) = oneshot::channel();
@@ -432,7 +438,7 @@ fn spawn_store(
             let _ = events.blocking_send(event);
         }
     };
-    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || service::serve(store, requests, tell))?;
+    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || service::serve(store, requests, &activity, tell))?;
     Ok((thread, failed))
 }
 

@@ -100,6 +100,8 @@ pub enum Format {
     },
     KeyValue(KeyValueSettings),
     Binary(layout::Layout),
+    /// JSON in which one text is a binary frame.
+    Enclosed(Box<EnclosedSettings>),
     /// InfluxDB line protocol; nanoseconds in a unit of its times.
     LineProtocol {
         unit_ns: i64,
@@ -119,6 +121,14 @@ impl Format {
     pub fn is_flat(&self) -> bool {
         self.is_untyped() || matches!(self, Format::LineProtocol { .. } | Format::Nmea)
     }
+}
+
+/// The object of the frame's fields takes the place of its text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EnclosedSettings {
+    /// Member names from the outermost object inwards, to a frame in base64.
+    pub path: Vec<String>,
+    pub layout: layout::Layout,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

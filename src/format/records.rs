@@ -147,6 +147,15 @@ impl Records {
         self.text.push(b'}');
     }
 
+    /// JSON as it stands, which is whole values, or part of an object up to where a value is expected.
+    pub(super) fn copied(&mut self, json: &[u8]) {
+        let json = json.trim_ascii();
+        if !matches!(json.first(), None | Some(b',' | b'}' | b']')) {
+            self.separate();
+        }
+        self.text.extend_from_slice(json);
+    }
+
     /// Whether a payload that has grown to this is to be refused.
     pub(super) fn is_full(&self) -> bool {
         self.text.len() > TEXT_BYTES_MAX

@@ -4,6 +4,7 @@ use super::frame::{Frame, Position};
 use super::outbox::Cursor;
 use crate::format::reference::ReferenceContents;
 use crate::mqtt::Inbound;
+use crate::status::PeerStatus;
 use crate::store::ChangeSet;
 
 /// Something happened outside.
@@ -58,6 +59,11 @@ pub enum Event {
         source: usize,
         frames: u64,
         bytes: u64,
+    },
+    /// How a source that listens stands with its peers.
+    Peers {
+        source: usize,
+        peers: PeerStatus,
     },
     /// For people: what keeps the source from working.
     SourceTrouble {
@@ -157,6 +163,7 @@ impl Event {
             | Event::Opened { source, .. }
             | Event::Closed { source, .. }
             | Event::Dropped { source, .. }
+            | Event::Peers { source, .. }
             | Event::SourceTrouble { source, .. } => About::Source(source),
             Event::TableRead { table, .. } | Event::TableRefused { table, .. } => About::Table(table),
             Event::SinkConnected { sink, .. } | Event::Delivered { sink, .. } | Event::Refused { sink, .. } => About::Sink(sink),

@@ -125,7 +125,7 @@ impl CaseFiles {
         }
         cases.sort();
         let mut configurations = Vec::new();
-        for group in ["tests/config", "configs"] {
+        for group in ["tests/config", "configs", "configs/examples"] {
             configurations.extend(fs::read_dir(root.join(group)).unwrap().map(|entry| entry.unwrap().path()));
         }
         configurations.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));

@@ -2,7 +2,7 @@
 
 use tidemill::format::csv::{CsvHeader, CsvSettings};
 use tidemill::format::layout::{BinaryField, BitField, Count, Endian, Group, Item, Kind, Layout, Scaling};
-use tidemill::format::{Format, KeyValueSettings};
+use tidemill::format::{EnclosedSettings, Format, KeyValueSettings};
 
 use crate::random::Random;
 
@@ -10,6 +10,8 @@ const NMEA: &[u8] = b"$GPRMC,123519,A,4807.038,N,01131.000,E,022.4,084.4,230394,
 const LINES: &[u8] = b"weather,location=us\\ a,b=\"x\" temperature=82,n=-12i,s=\"a\\\"b\",ok=t 1465839830100400200\n# c\nm f=1u";
 const SENML: &[u8] = br#"[{"bn":"a:","bt":1.27e9,"bu":"A","bver":5,"bv":1,"bs":2,"n":"v","u":"V","v":120.1},{"n":"c","t":-5,"vd":"aGk"},{"vb":true,"s":1e308}]"#;
 const CBOR: &[u8] = b"\x82\xbf\x61a\xf9\x7e\x00\x01\x5f\x41\x01\x42\x02\x03\xff\xff\xa2\x61b\x82\x1b\xff\xff\xff\xff\xff\xff\xff\xff\xc1\xfb\x40\x09\x21\xfb\x54\x44\x2d\x18\x61d\xa1\x20\xf6";
+const ENCLOSED: &[u8] =
+    br#"{"ts":1767225600,"a":{"frame":"AgABmRJBQgD\/fwAAAMB/AQIDBAUGBwgJCg==","device":"x"},"frame":"","temperature":[1]}"#;
 const SENML_CBOR: &[u8] = b"\x82\xa4\x21\x61a\x22\x1a\x69\x55\xb9\x00\x00\x61b\x02\x18\x17\xa2\x08\x42\x01\x02\x06\x20";
 
 fn field(name: &str, kind: Kind, random: &mut Random) -> BinaryField {
@@ -51,7 +53,7 @@ fn layout(random: &mut Random) -> Layout {
 /// A format and a payload of it.
 pub fn pick(random: &mut Random) -> (Format, &'static [u8]) {
     let header = [CsvHeader::None, CsvHeader::Names, CsvHeader::Skip][random.below(3) as usize];
-    match random.below(9) {
+    match random.below(10) {
         0 => (Format::Cbor, CBOR),
         1 => (
             Format::Csv(CsvSettings { header, ..CsvSettings::default() }),
@@ -69,6 +71,10 @@ pub fn pick(random: &mut Random) -> (Format, &'static [u8]) {
         5 => (Format::LineProtocol { unit_ns: [1, 1_000_000_000][random.below(2) as usize] }, LINES),
         6 => (Format::SenmlJson, SENML),
         7 => (Format::SenmlCbor, SENML_CBOR),
+        8 => {
+            let path = ["a.frame", "frame", "a.frame.x"][random.below(3) as usize].split('.').map(str::to_owned).collect();
+            (Format::Enclosed(Box::new(EnclosedSettings { path, layout: layout(random) })), ENCLOSED)
+        }
         _ => (Format::Nmea, NMEA),
     }
 }

@@ -13,6 +13,7 @@ mod config;
 mod core;
 mod daemon;
 mod demo;
+mod device_configs;
 mod doc_examples;
 mod doc_states;
 mod format_examples;

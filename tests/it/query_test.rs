@@ -66,6 +66,32 @@ fn a_case_passes_or_shows_what_differs() {
     assert_eq!(kept, right, "what passes is left as it is");
 }
 
+/// From whatever directory the command runs.
+#[test]
+fn a_case_names_the_configuration_that_it_lies_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let whole = format!("{}[sink.out]\ntype = \"mqtt\"\nbroker = \"mqtt://central\"\nfrom = [\"counts\"]\ntopic = \"t\"\n", CASE);
+    let serial = "[source.readings]\ntype = \"serial\"\ndevice = \"/dev/ttyS0\"\nbaud = 300\nframing = \"cobs\"\n";
+    let expected = "{\"device\":\"a\",\"start\":\"2026-01-01T00:00:00.000Z\",\"n\":1,\"s\":2.5}\n\
+                    {\"device\":\"b\",\"start\":\"2026-01-01T00:00:00.000Z\",\"n\":1,\"s\":3.3333333333}\n";
+    let status = "{\"dead_letters\":1}";
+    let files = [
+        ("gateway.toml", whole.as_str()),
+        ("port.toml", serial),
+        ("cases/a/case.toml", "[test]\nconfig = [\"../../gateway.toml\", \"../../port.toml\"]\n"),
+        ("cases/a/steps/1/readings.jsonl", INPUT),
+        ("cases/a/steps/1/expected.jsonl", expected),
+        ("cases/a/steps/1/status.json", status),
+        ("gone/case.toml", "[test]\nconfig = [\"nowhere.toml\"]\n"),
+        ("gone/steps/1/readings.jsonl", INPUT),
+    ];
+    write(path, &files);
+    assert_eq!(test(path, &["cases"]), (0, "ok       cases/a\n1 passed, 0 failed\n".to_owned()));
+    let (code, text) = test(path, &["gone"]);
+    assert!(code == 1 && text.contains("cannot read gone/nowhere.toml: no such file"), "{text}");
+}
+
 #[test]
 fn what_is_not_expected_fails() {
     let directory = tempfile::tempdir().unwrap();
@@ -214,6 +240,6 @@ fn cases_of_devices_pass() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for options in [&[][..], &["--restart"], &["--split", "1"]] {
         let (code, text) = test(root, &[options, &["examples/devices"]].concat());
-        assert!(code == 0 && text.ends_with("5 passed, 0 failed\n"), "{text}");
+        assert!(code == 0 && text.ends_with("9 passed, 0 failed\n"), "{text}");
     }
 }

@@ -8,12 +8,18 @@ const TOO_SHORT: &str = "the frame is too short";
 
 pub(super) fn read(layout: &Layout, payload: &[u8], records: &mut Records) -> Result<(), Fault> {
     records.begin_row(0)?;
-    let mut reader = Frame { payload, base: 0, at: 0, counts: Vec::new() };
+    members(layout, payload, records)?;
+    records.end_row(payload.len());
+    Ok(())
+}
+
+/// The frame's fields, into the object that is open.
+pub(super) fn members(layout: &Layout, frame: &[u8], records: &mut Records) -> Result<(), Fault> {
+    let mut reader = Frame { payload: frame, base: 0, at: 0, counts: Vec::new() };
     reader.items(&layout.items, records)?;
-    if !layout.rest_ignored && reader.at < payload.len() {
+    if !layout.rest_ignored && reader.at < frame.len() {
         return Err(Fault { at: reader.at, what: "the frame goes on behind its last field" });
     }
-    records.end_row(payload.len());
     Ok(())
 }
 

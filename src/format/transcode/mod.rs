@@ -7,6 +7,7 @@
 //! | `pattern` | lines matched by a regular expression with named groups |
 //! | `key_value` | `a=1 b=2` |
 //! | `binary`, `layout` | frames of fixed layout |
+//! | `enclosed` | JSON with a binary frame in it |
 //! | `line_protocol` | InfluxDB line protocol |
 //! | `senml` | SenML (RFC 8428), JSON and CBOR |
 //! | `nmea` | NMEA 0183 sentences |
@@ -14,6 +15,7 @@
 mod binary;
 mod cbor;
 mod delimited;
+mod enclosed;
 mod key_value;
 pub mod layout;
 mod line_protocol;
@@ -23,7 +25,7 @@ mod senml;
 
 use super::json::scan::Fault;
 use super::records::Records;
-use super::{Format, FormatError};
+use super::{EnclosedSettings, Format, FormatError};
 
 /// Reads the payloads of one source.
 pub(super) enum Transcoder {
@@ -32,6 +34,7 @@ pub(super) enum Transcoder {
     Pattern(Box<pattern::Pattern>),
     KeyValue(key_value::KeyValue),
     Binary(Box<layout::Layout>),
+    Enclosed(Box<EnclosedSettings>),
     LineProtocol(line_protocol::LineProtocol),
     Senml { cbor: bool },
     Nmea,
@@ -47,6 +50,7 @@ impl Transcoder {
             Format::Text { pattern } => Transcoder::Pattern(Box::new(pattern::Pattern::new(pattern)?)),
             Format::KeyValue(settings) => Transcoder::KeyValue(key_value::KeyValue::new(*settings)),
             Format::Binary(layout) => Transcoder::Binary(Box::new(layout.clone())),
+            Format::Enclosed(settings) => Transcoder::Enclosed(settings.clone()),
             Format::LineProtocol { unit_ns } => Transcoder::LineProtocol(line_protocol::LineProtocol { unit_ns: *unit_ns }),
             Format::SenmlJson => Transcoder::Senml { cbor: false },
             Format::SenmlCbor => Transcoder::Senml { cbor: true },
@@ -62,6 +66,7 @@ impl Transcoder {
             Transcoder::Pattern(pattern) => pattern.read(utf8(payload)?, records),
             Transcoder::KeyValue(key_value) => key_value.read(utf8(payload)?, records),
             Transcoder::Binary(layout) => binary::read(layout, payload, records),
+            Transcoder::Enclosed(settings) => enclosed::read(settings, utf8(payload)?, records),
             Transcoder::LineProtocol(lines) => lines.read(utf8(payload)?, records),
             Transcoder::Senml { cbor: false } => senml::read_json(payload, arrived_us, records),
             Transcoder::Senml { cbor: true } => senml::read_cbor(payload, arrived_us, records),
