@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -57,8 +57,12 @@ impl Running {
         check_fixed(&self.gateway, &self.sources, &settings).map_err(ReloadError::Refused)?;
         settings.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.trim_end()));
         self.hold().await?;
+        let held = Instant::now();
         match self.prepare(settings, discard).await {
-            Ok((settings, gateway)) => Ok(self.change_hands(settings, gateway).await?),
+            Ok((settings, gateway)) => {
+                let told = self.change_hands(settings, gateway).await?;
+                Ok(format!("{told}; input waited for {} ms", held.elapsed().as_millis()))
+            }
             Err(error) => {
                 self.request(CoreRequest::Release).await?;
                 Err(error)
