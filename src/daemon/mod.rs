@@ -227,23 +227,11 @@ impl Running {
         let activity = Arc::new(Activity::default());
         let (store_thread, store_failed) = spawn_store(store, requests, activity.clone(), events.downgrade())?;
         let settings = Arc::new(settings);
-        let intake_bytes_max = settings.gateway.intake_bytes_max;
         let mut lifeline = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let ended = Arc::new(Ended::new(BTreeSet::new()));
-        let sources = settings.sources.iter().enumerate().map(|(slot, source)| SourceTask::new(slot, source, intake_bytes_max));
-        let mut sources: Vec<SourceTask> = sources.collect();
-        for (source, task) in sources.iter_mut().enumerate() {
-            task.start(core::stored(&gateway, source), &events, &ended, &mut lifeline.0);
-        }
-        let sinks_from = sources.len();
-        let sinks = settings.sinks.iter().enumerate().map(|(sink, settings)| SinkTask::new(sinks_from + sink, settings));
-        let mut sinks: Vec<SinkTask> = sinks.collect();
-        for (sink, task) in sinks.iter_mut().enumerate() {
-            let (cursor, end) = gateway.delivery_start(sink);
-            task.control.send_modify(|control| (control.start, control.end) = (cursor.offset, end));
-            task.start(&settings.gateway.id, cursor, &events, &store_requests, &mut lifeline.1);
-        }
-        let tables_from = sinks_from + sinks.len();
+        let sources = tasks::start_sources(&settings, &gateway, &events, &ended, &mut lifeline.0);
+        let sinks = tasks::start_sinks(&settings, &gateway, sources.len(), &events, &store_requests, &mut lifeline.1);
+        let tables_from = sources.len() + sinks.len();
         tables::watch(&settings, tables_from, &events, &mut lifeline.2);
         tell_started(&settings, &gateway);
         let (stopped_tell, stopped) = watch::channel(0);

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::config::settings::{SinkSettings, SourceKind, SourceSettings};
-use crate::gateway::{Cursor, Event};
+use super::core::stored;
+use crate::config::settings::{Settings, SinkSettings, SourceKind, SourceSettings};
+use crate::gateway::{Cursor, Event, Gateway};
 use crate::source::{self, Outcome, SourceControl, Stored};
 use crate::store::LogName;
 use crate::store::service::StoreRequest;
@@ -108,6 +109,41 @@ impl SinkTask {
         self.control.send_modify(|control| control.leave = true);
         gone(self.control.closed(), self.task.as_ref()).await;
     }
+}
+
+/// The tasks of all sources, at a start: slots from 0 on.
+pub fn start_sources(
+    settings: &Settings,
+    gateway: &Gateway,
+    events: &mpsc::Sender<Event>,
+    ended: &Arc<Ended>,
+    tasks: &mut JoinSet<()>,
+) -> Vec<SourceTask> {
+    let start = |(slot, source): (usize, &SourceSettings)| {
+        let mut task = SourceTask::new(slot, source, settings.gateway.intake_bytes_max);
+        task.start(stored(gateway, slot), events, ended, tasks);
+        task
+    };
+    settings.sources.iter().enumerate().map(start).collect()
+}
+
+/// Those of all sinks, with the slots after.
+pub fn start_sinks(
+    settings: &Settings,
+    gateway: &Gateway,
+    first_slot: usize,
+    events: &mpsc::Sender<Event>,
+    store: &mpsc::Sender<StoreRequest>,
+    tasks: &mut JoinSet<()>,
+) -> Vec<SinkTask> {
+    let start = |(index, sink): (usize, &SinkSettings)| {
+        let mut task = SinkTask::new(first_slot + index, sink);
+        let (cursor, end) = gateway.delivery_start(index);
+        task.control.send_modify(|control| (control.start, control.end) = (cursor.offset, end));
+        task.start(&settings.gateway.id, cursor, events, store, tasks);
+        task
+    };
+    settings.sinks.iter().enumerate().map(start).collect()
 }
 
 async fn gone(closed: impl Future<Output = ()>, task: Option<&AbortHandle>) {
