@@ -54,14 +54,14 @@ pub fn local(text: &str, scheme: &str) -> Result<SocketAddr, Wrong> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port(text)?));
     }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        let example = SocketAddr::new(ip, 4001);
+        return Err(("the port is missing".to_owned(), format!("for example \"{example}\"")));
+    }
     if let Some(number) = text.strip_prefix(':').or(text.strip_prefix("*:")) {
         let help =
             format!("write \"127.0.0.1:{0}\" for senders on this machine, \"0.0.0.0:{0}\" for every one that can reach it", shown(number));
         return Err(("on which of this machine's addresses?".to_owned(), help));
-    }
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        let example = SocketAddr::new(ip, 4001);
-        return Err(("the port is missing".to_owned(), format!("for example \"{example}\"")));
     }
     let (host, number) = host_and_port(text, EXAMPLE)?;
     let ip = if host.eq_ignore_ascii_case("localhost") { Ok(Ipv4Addr::LOCALHOST.into()) } else { host.parse::<IpAddr>() };
