@@ -72,7 +72,7 @@ pub struct SourceSettings {
     pub rate_max: Option<f64>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
     Mqtt(Box<MqttSourceSettings>),
     /// Standard input, to its end.
@@ -86,7 +86,7 @@ pub enum SourceKind {
     File(Box<FileSourceSettings>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FileSourceSettings {
     /// A file, a directory, or a pattern with `*` and `?`.
     pub path: PathBuf,
@@ -146,7 +146,7 @@ pub enum Shape {
     Counter,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MqttSourceSettings {
     pub broker: BrokerSettings,
     /// Filters as subscribed (captures replaced by `+` and `#`), in the configuration's order.
@@ -206,7 +206,7 @@ pub struct SinkSettings {
     pub outbox: OutboxSettings,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SinkKind {
     Mqtt(MqttSinkSettings),
     /// JSON lines, rotated.
@@ -219,7 +219,7 @@ pub enum SinkKind {
     Stdout,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MqttSinkSettings {
     pub broker: BrokerSettings,
     pub topic: TopicTemplate,

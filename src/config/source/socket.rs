@@ -34,7 +34,7 @@ pub enum Endpoint {
     Connect { host: String, port: u16 },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TcpSettings {
     pub endpoint: Endpoint,
     /// Who may connect; none: everyone.
@@ -54,7 +54,7 @@ pub struct TcpSettings {
     pub framing: FramingSettings,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UdpSettings {
     pub endpoint: Endpoint,
     /// Whose datagrams are read; none: everyone's.
