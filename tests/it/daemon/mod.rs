@@ -6,6 +6,7 @@ mod late_clock;
 mod outbox;
 mod quarantine;
 mod refusals;
+mod reload;
 #[cfg(feature = "systemd")]
 mod service_manager;
 mod start;
