@@ -1,6 +1,7 @@
 //! The clocks, read in one place.
 
-use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::synchronised::Signs;
@@ -13,28 +14,22 @@ const PLAUSIBLE_US: i64 = 1_767_225_600_000_000;
 /// How often the system is asked whether the clock is right, until it is.
 const ASKED_INTERVAL_US: u64 = 1_000_000;
 
-/// Reads wall and monotonic time.
-#[derive(Debug)]
+/// The system has not been asked.
+const OPEN: u64 = 0;
+const BELIEVED: u64 = u64::MAX;
+
+/// Reads wall and monotonic time. Clones are the same clock.
+#[derive(Clone, Debug)]
 pub struct Clock {
     began: Instant,
     trust: ClockTrust,
-    belief: Cell<Belief>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Belief {
-    /// The system has not been asked.
-    Open,
-    /// It was asked at this monotonic time, and said no.
-    No {
-        asked_us: u64,
-    },
-    Yes,
+    /// [`OPEN`], [`BELIEVED`], or the monotonic time when the system was asked and said no.
+    belief: Arc<AtomicU64>,
 }
 
 impl Clock {
     pub fn start(trust: ClockTrust) -> Clock {
-        Clock { began: Instant::now(), trust, belief: Cell::new(Belief::Open) }
+        Clock { began: Instant::now(), trust, belief: Arc::new(AtomicU64::new(OPEN)) }
     }
 
     pub fn stamp(&self) -> Stamp {
@@ -47,28 +42,24 @@ impl Clock {
     }
 
     fn is_believed(&self, wall_us: i64, mono_us: u64) -> bool {
-        let belief = self.belief.get();
-        let due = match belief {
-            Belief::Yes => return wall_us >= PLAUSIBLE_US,
-            Belief::No { asked_us } => mono_us >= asked_us + ASKED_INTERVAL_US,
-            Belief::Open => true,
-        };
-        if !due {
+        let before = self.belief.load(Ordering::Relaxed);
+        if before == BELIEVED {
+            return wall_us >= PLAUSIBLE_US;
+        }
+        if before != OPEN && mono_us < before + ASKED_INTERVAL_US {
             return false;
         }
         let wall_s = u64::try_from(wall_us / 1_000_000).unwrap_or(0);
         let believed = wall_us >= PLAUSIBLE_US && Signs::of_system(wall_s).believed(self.trust);
-        match belief {
-            Belief::Open if !believed => {
-                tracing::warn!(
-                    "the wall clock is not synchronised yet: what needs a right clock waits for it (max_future, closing windows of silent sources, \
-                     the age of waiting results)"
-                );
-            }
-            Belief::No { .. } if believed => tracing::info!("the wall clock is synchronised"),
-            _ => {}
+        match (before, believed) {
+            (OPEN, false) => tracing::warn!(
+                "the wall clock is not synchronised yet: what needs a right clock waits for it (max_future, closing windows of silent sources, \
+                 the age of waiting results)"
+            ),
+            (OPEN, true) | (_, false) => {}
+            (_, true) => tracing::info!("the wall clock is synchronised"),
         }
-        self.belief.set(if believed { Belief::Yes } else { Belief::No { asked_us: mono_us } });
+        self.belief.store(if believed { BELIEVED } else { mono_us }, Ordering::Relaxed);
         believed
     }
 

@@ -240,7 +240,7 @@ impl Running {
         let answerer = Arc::new(Answerer { core: core_requests, store: store_requests.downgrade(), began: Instant::now() });
         let core = Core {
             gateway,
-            clock,
+            clock: clock.clone(),
             events: core_events,
             requests,
             store: store_requests,
