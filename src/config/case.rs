@@ -18,7 +18,18 @@ const NAMES_MAX: usize = 256;
 const CONFIGURATIONS_MAX: usize = 16;
 
 /// Keys of a source that say how to connect, and how bytes become payloads.
-const CONNECTION_KEYS: [&str; 28] = [
+const CONNECTION_KEYS: [&str; 39] = [
+    "listen",
+    "connect",
+    "allow",
+    "max_connections",
+    "read_timeout",
+    "frame_timeout",
+    "receive_buffer",
+    "interface",
+    "tls",
+    "client_ca_file",
+    "server_name",
     "device",
     "usb",
     "baud",
