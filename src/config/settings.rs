@@ -7,7 +7,9 @@ pub use super::crc_names::Crc;
 pub use super::framing::{
     ChecksumAlgorithm, ChecksumSettings, Framing, FramingSettings, LengthCounts, LengthPrefix, MARK_BYTES_MAX, Marks,
 };
-pub use super::source::{Asked, Endpoint, FlowControl, Network, Parity, SerialDevice, SerialSettings, TcpSettings, UdpSettings, UsbDevice};
+pub use super::source::{
+    Asked, Endpoint, FlowControl, Network, Parity, SerialDevice, SerialSettings, TcpSettings, TcpTls, UdpSettings, UsbDevice,
+};
 use crate::format::DecodeSettings;
 use crate::format::csv::CsvSettings;
 use crate::format::reference::{ReferenceContents, ReferenceSettings};
