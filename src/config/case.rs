@@ -18,7 +18,9 @@ const NAMES_MAX: usize = 256;
 const CONFIGURATIONS_MAX: usize = 16;
 
 /// Keys of a source that say how to connect, and how bytes become payloads.
-const CONNECTION_KEYS: [&str; 28] = [
+const CONNECTION_KEYS: [&str; 30] = [
+    "receiver",
+    "options",
     "device",
     "usb",
     "baud",

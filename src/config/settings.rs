@@ -8,6 +8,7 @@ pub use super::framing::{
     ChecksumAlgorithm, ChecksumSettings, Framing, FramingSettings, LengthCounts, LengthPrefix, MARK_BYTES_MAX, Marks,
 };
 pub use super::source::{FlowControl, Parity, Poll, SerialDevice, SerialSettings, UsbDevice};
+use crate::extend::CustomReceiver;
 use crate::format::DecodeSettings;
 use crate::format::csv::CsvSettings;
 use crate::format::reference::{ReferenceContents, ReferenceSettings};
@@ -80,6 +81,8 @@ pub enum SourceKind {
     /// The gateway's own table `_status`.
     Status,
     File(Box<FileSourceSettings>),
+    /// A receiver that the program has added.
+    Custom(Box<CustomReceiver>),
 }
 
 #[derive(Clone, Debug)]

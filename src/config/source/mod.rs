@@ -1,6 +1,7 @@
 //! `[source.<name>]`: where rows come from and what their columns are. One file a type of source, for the keys that only it has.
 
 mod columns;
+pub mod custom;
 mod file;
 mod mqtt;
 mod serial;
@@ -44,18 +45,22 @@ enum SourceType {
     Serial,
     Simulate,
     File,
+    Custom,
 }
 
-const TYPES: [(&str, SourceType); 5] = [
+const TYPES: [(&str, SourceType); 6] = [
     ("mqtt", SourceType::Mqtt),
     ("stdin", SourceType::Stdin),
     ("serial", SourceType::Serial),
     ("simulate", SourceType::Simulate),
     ("file", SourceType::File),
+    ("custom", SourceType::Custom),
 ];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 43] = [
+const ELSEWHERE: [(&str, &str); 45] = [
+    ("receiver", "sources of type \"custom\""),
+    ("options", "sources of type \"custom\""),
     ("device", "sources of type \"serial\""),
     ("usb", "sources of type \"serial\""),
     ("baud", "sources of type \"serial\""),
@@ -127,6 +132,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         SourceType::Stdin => (Some(SourceKind::Stdin(framing::read(context, &mut reader, Medium::Stream, payload_bytes_max))), None),
         SourceType::Serial => (serial::read(context, &mut reader, payload_bytes_max), None),
         SourceType::Simulate => (simulate::read(context, &mut reader), None),
+        SourceType::Custom => (custom::read(context, &mut reader), None),
         SourceType::File => (file::read(context, &mut reader, &mut format).map(|file| SourceKind::File(Box::new(file))), None),
     };
     if source_type == SourceType::Simulate && format != Format::Json {
