@@ -70,9 +70,15 @@ install_debian() {
     [ "$package" != mosquitto ] || as_root service mosquitto stop >/dev/null 2>&1 || true
 }
 
+# install_debian_library PACKAGE NAME: the same for what pkg-config knows as NAME.
+install_debian_library() {
+    pkg-config --exists "$2" || install_debian "$1" "$1"
+}
+
 prepare() {
     install_debian mosquitto mosquitto && install_debian mosquitto-clients mosquitto_pub && install_debian openssl openssl &&
-        install_debian util-linux setpriv && cargo fetch --locked --quiet
+        install_debian util-linux setpriv &&
+        install_debian pkg-config pkg-config && install_debian_library libsystemd-dev libsystemd && cargo fetch --locked --quiet
 }
 
 # Unoptimised: it builds in a minute and runs in seconds.
@@ -121,10 +127,13 @@ step "format" cargo fmt --all --check
 step "clippy" cargo clippy --locked --all-targets --quiet -- -D warnings
 step "clippy sabotage" cargo clippy --locked --all-targets --features sabotage --quiet -- -D warnings
 # Before the tests, so that the program left in target/ is the real one. Both share the dependencies: only this package is built twice.
+step "clippy systemd" cargo clippy --locked --all-targets --features systemd --quiet -- -D warnings
 step "planted faults" cargo test --locked --no-fail-fast --features sabotage --lib --test it sabotage
 # Random SQL and bytes: a minute on two cores. Every run of one commit meets the same random numbers; 'make fuzz' looks for new ones.
 export TIDEMILL_FUZZ_SECONDS="${TIDEMILL_FUZZ_SECONDS:-120}"
 export TIDEMILL_TEST_SEED="${TIDEMILL_TEST_SEED:-1}" PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-1}"
+# What only packages have. After the tests above it builds this package alone.
+step "systemd" cargo test --locked --no-fail-fast --features systemd --lib --test it -- service_manager logging::
 step "tests" cargo test --locked --no-fail-fast
 if step "install cargo-deny" install_cargo_deny; then
     passed=$((passed - 1))

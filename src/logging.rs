@@ -1,6 +1,11 @@
 //! Log lines on standard error, as text or JSON, by `tracing`.
 //!
+//! Where standard error is systemd's journal, text goes there as entries with fields (feature `systemd`).
+//!
 //! A standard error that nobody reads any more, or that is full, loses the lines and nothing else.
+
+#[cfg(feature = "systemd")]
+mod journal;
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
@@ -41,6 +46,10 @@ pub enum LogError {
 pub fn start(settings: &LogSettings) -> Result<(), LogError> {
     let filter = parse_filter(settings.filter.as_deref().unwrap_or("info"))?;
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    #[cfg(feature = "systemd")]
+    if settings.format == LogFormat::Text && journal::is_standard_error() {
+        return tracing_subscriber::registry().with(journal::JournalLayer.with_filter(filter)).try_init().map_err(|_| LogError::Started);
+    }
     let layer = layer(settings.format, colours, || QuietStderr);
     tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().map_err(|_| LogError::Started)
 }

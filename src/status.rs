@@ -63,9 +63,23 @@ pub struct SourceStatus {
     pub unacknowledged: u64,
     /// Received and not proven acknowledged.
     pub unproven: u64,
+    /// Of a source with several peers: how it stands with them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peers: Option<PeerStatus>,
     pub idle: bool,
     /// Nothing has come for its `silence_timeout`.
     pub silent: bool,
+}
+
+/// Connections of a source that listens. All but `open` count since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PeerStatus {
+    pub open: u64,
+    pub accepted: u64,
+    /// Over the limit, or not let in.
+    pub refused: u64,
+    /// Closed because nothing came, or a frame was not completed in time.
+    pub timed_out: u64,
 }
 
 /// A reference table.

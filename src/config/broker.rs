@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use super::address;
 use super::diagnostic::{Diagnostic, Place};
 use super::document::FILE_BYTES_MAX;
 use super::reader::{Context, Reader, shown};
@@ -128,7 +129,7 @@ fn address(context: &mut Context, text: &Text) -> Option<Address> {
 }
 
 /// `mqtt://host`, `mqtts://host:port`, `host`, `host:port`, `[::1]:1883`; else message and help.
-fn parse_address(text: &str) -> Result<Address, (String, String)> {
+fn parse_address(text: &str) -> Result<Address, address::Wrong> {
     const EXAMPLE: &str = "for example \"mqtt://localhost:1883\" or \"mqtts://central.example:8883\"";
     let (scheme, rest) = text.split_once("://").unwrap_or(("mqtt", text));
     let tls = match scheme.to_ascii_lowercase().as_str() {
@@ -146,29 +147,16 @@ fn parse_address(text: &str) -> Result<Address, (String, String)> {
         return Err(("credentials do not belong into the broker's address".to_owned(), help.to_owned()));
     }
     let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let (host, port) = if let Some(inner) = rest.strip_prefix('[') {
-        let (host, after) = inner.split_once(']').ok_or_else(|| ("`[` without its `]`".to_owned(), EXAMPLE.to_owned()))?;
-        let port = if after.is_empty() { None } else { Some(after.strip_prefix(':').unwrap_or(after)) };
-        host.parse::<std::net::Ipv6Addr>().map_err(|_| (format!("`{}` is not an IPv6 address", shown(host)), EXAMPLE.to_owned()))?;
-        (host, port)
-    } else if rest.parse::<std::net::Ipv6Addr>().is_ok() {
-        return Err(("an IPv6 address stands in brackets".to_owned(), format!("write {scheme}://[{rest}]")));
-    } else {
-        rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)))
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    if host.is_empty() || host.len() > 253 || !host.chars().all(plain) {
-        return Err((format!("`{}` is not a host name", shown(host)), EXAMPLE.to_owned()));
+    if rest.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Err((address::IPV6_BARE.to_owned(), format!("write {scheme}://[{rest}]")));
     }
+    let (host, port) = address::host_and_port(rest, EXAMPLE)?;
     let port = match port {
         None if tls => 8883,
         None => 1883,
-        Some(port) => match port.parse::<u16>() {
-            Ok(number) if number > 0 => number,
-            _ => return Err((format!("`{}` is not a port", shown(port)), "a number from 1 to 65535".to_owned())),
-        },
+        Some(port) => address::port(port)?,
     };
-    Ok(Address { host: host.to_owned(), port, tls })
+    Ok(Address { host, port, tls })
 }
 
 /// Two clients of one id at one broker throw each other out: reports that.

@@ -5,6 +5,7 @@
 //! Nothing stops at the first error: all of them come back as [`ConfigErrors`], in the order of the text. The machine is seen only through
 //! [`Environment`].
 
+mod address;
 mod binary_layout;
 mod broker;
 pub mod case;
@@ -43,6 +44,7 @@ pub use environment::{Environment, Files, file_problem};
 pub use function_file::load_functions;
 pub use gateway::DATA_DIR_DEFAULT;
 pub use settings::Settings;
+pub use source::status::NAME as STATUS_TABLE;
 pub use state_file::with_state;
 
 use crate::plan::{Program, Query, ScriptFunction, TableSchema};

@@ -7,7 +7,7 @@ pub use super::crc_names::Crc;
 pub use super::framing::{
     ChecksumAlgorithm, ChecksumSettings, Framing, FramingSettings, LengthCounts, LengthPrefix, MARK_BYTES_MAX, Marks,
 };
-pub use super::source::{FlowControl, Parity, Poll, SerialDevice, SerialSettings, UsbDevice};
+pub use super::source::{Asked, Endpoint, FlowControl, Network, Parity, SerialDevice, SerialSettings, TcpSettings, UdpSettings, UsbDevice};
 use crate::extend::CustomReceiver;
 use crate::format::DecodeSettings;
 use crate::format::csv::CsvSettings;
@@ -77,6 +77,8 @@ pub enum SourceKind {
     /// Standard input, to its end.
     Stdin(FramingSettings),
     Serial(Box<SerialSettings>),
+    Tcp(Box<TcpSettings>),
+    Udp(Box<UdpSettings>),
     Simulate(SimulateSettings),
     /// The gateway's own table `_status`.
     Status,

@@ -26,6 +26,11 @@ impl Clock {
         Stamp { wall_us, mono_us: self.mono_us(), synchronised: wall_us >= PLAUSIBLE_US }
     }
 
+    /// Local, as people write it: `14:02`.
+    pub fn time_of_day(&self) -> String {
+        jiff::Zoned::now().strftime("%H:%M").to_string()
+    }
+
     pub fn mono_us(&self) -> u64 {
         // One second ahead, so that no deadline of the core is before its clock's beginning.
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX).saturating_add(1_000_000)

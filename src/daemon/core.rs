@@ -12,6 +12,8 @@ use super::clock::Clock;
 use super::hooks::{ALIVE_INTERVAL_US, Hooks};
 use super::rates::Rates;
 use super::report::{Report, tell_all};
+use super::summary::Summary;
+use super::watchdog::Watchdog;
 use crate::gateway::{Action, Event, Gateway};
 use crate::script::{STACK_BYTES_MIN, ScriptSampler};
 use crate::source::SourceControl;
@@ -47,6 +49,7 @@ pub struct Core {
     /// Counts how often everything received was durable after a [`Event::Stop`].
     pub stopped: watch::Sender<u64>,
     pub hooks: Hooks,
+    pub watchdog: Watchdog,
     pub status: Arc<Mutex<Status>>,
 }
 
@@ -54,6 +57,8 @@ impl Core {
     /// Runs until all senders of events are gone.
     pub async fn run(mut self) {
         let mut report = Report::new(&self.gateway.status(), self.clock.mono_us());
+        // Nobody reads the line where there is no manager.
+        let mut summary = self.hooks.has_manager().then(Summary::default);
         let mut rates = Rates::default();
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
         loop {
@@ -68,13 +73,23 @@ impl Core {
                 },
                 Some(request) = self.requests.recv() => self.answer(request, &rates),
             }
-            self.hooks.alive();
             for event in events.drain(..) {
                 for action in self.gateway.on(event, self.clock.stamp()) {
                     self.carry_out(action);
                 }
             }
+            self.watchdog.feed(self.clock.mono_us());
+            self.tell_manager(summary.as_mut());
             self.look_back(&mut report, &mut rates);
+        }
+    }
+
+    fn tell_manager(&self, summary: Option<&mut Summary>) {
+        let now_us = self.clock.mono_us();
+        if let Some(summary) = summary.filter(|summary| summary.is_due(now_us))
+            && let Some(line) = summary.tell(&self.gateway.status(), now_us, &self.clock.time_of_day())
+        {
+            self.hooks.status(line);
         }
     }
 

@@ -10,7 +10,9 @@ mod core;
 mod hooks;
 mod rates;
 mod report;
+mod summary;
 mod tables;
+mod watchdog;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -22,12 +24,13 @@ use tokio::task::JoinSet;
 use self::ask::{Answerer, Socket};
 use self::clock::Clock;
 use self::core::{Core, EVENTS_MAX};
+use self::watchdog::Watchdog;
 use crate::config::settings::{Settings, SinkSettings};
 use crate::control::server::Asked;
 use crate::gateway::{Discard, Event, Gateway, Seeds, StartError};
 use crate::source::{self, Outcome, SourceControl, Stored};
 use crate::status::Status;
-use crate::store::service::{self, REQUESTS_MAX, StoreNotice, StoreRequest};
+use crate::store::service::{self, Activity, REQUESTS_MAX, StoreNotice, StoreRequest};
 use crate::store::{CommitError, DiskStore, LogName, ReadError, SegmentMeta, StoreError, StoreSettings};
 use crate::uplink::{self, Control, Link};
 
@@ -163,7 +166,8 @@ impl Running {
         let (events, core_events) = mpsc::channel(EVENTS_MAX);
         // Each sink has one read at a time, and an aborted one's may still lie there: the core's commit always finds room.
         let (store_requests, requests) = mpsc::channel(REQUESTS_MAX + settings.sinks.len());
-        let (store_thread, store_failed) = spawn_store(store, requests, events.downgrade())?;
+        let activity = Arc::new(Activity::default());
+        let (store_thread, store_failed) = spawn_store(store, requests, activity.clone(), events.downgrade())?;
         let mut sources = JoinSet::new();
         let mut sinks = JoinSet::new();
         let sources_from_outside = settings.sources_from_outside();
@@ -187,6 +191,7 @@ impl Running {
             sinks: sink_controls.clone(),
             stopped: stopped_tell,
             hooks: options.hooks,
+            watchdog: Watchdog::new(options.hooks, activity),
             status: options.status,
         };
         let core_ended = core::spawn(core)?;
@@ -386,6 +391,7 @@ fn draw_seeds() -> Result<Seeds, getrandom::Error> {
 fn spawn_store(
     store: DiskStore,
     requests: mpsc::Receiver<StoreRequest>,
+    activity: Arc<Activity>,
     events: mpsc::WeakSender<Event>,
 ) -> std::io::Result<(std::thread::JoinHandle<()>, oneshot::Receiver<CommitError>)> {
     let (tell_failed, failed) = oneshot::channel();
@@ -414,7 +420,7 @@ fn spawn_store(
             let _ = events.blocking_send(event);
         }
     };
-    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || service::serve(store, requests, tell))?;
+    let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || service::serve(store, requests, &activity, tell))?;
     Ok((thread, failed))
 }
 

@@ -38,6 +38,8 @@ impl Report {
             rejected = counts.rejected,
             dropped = counts.dropped,
             input_dropped = counts.input_dropped,
+            refused_connections = counts.refused_connections,
+            timed_out_connections = counts.timed_out_connections,
             disconnected = counts.disconnected,
             "last minute"
         );
@@ -76,6 +78,7 @@ fn tell_full(query: &QueryStatus, before: u64) {
 /// One line of what went through since the start.
 pub fn tell_all(status: &Status) {
     let Counts { messages, results, delivered, waiting_bytes, late, rejected, dropped, input_dropped, .. } = Counts::of(status);
+    let Counts { refused_connections, timed_out_connections, .. } = Counts::of(status);
     let repeats: u64 = status.sources.iter().map(|source| source.repeats).sum();
     let commits = status.commits;
     tracing::info!(
@@ -89,6 +92,8 @@ pub fn tell_all(status: &Status) {
         rejected,
         dropped,
         input_dropped,
+        refused_connections,
+        timed_out_connections,
         "since the start"
     );
 }
@@ -104,6 +109,8 @@ struct Counts {
     dropped: u64,
     /// Frames of sources that can't wait.
     input_dropped: u64,
+    refused_connections: u64,
+    timed_out_connections: u64,
     disconnected: u64,
 }
 
@@ -114,6 +121,9 @@ impl Counts {
             counts.messages += source.received;
             counts.rejected += source.rejected;
             counts.input_dropped += source.dropped;
+            let peers = source.peers.unwrap_or_default();
+            counts.refused_connections += peers.refused;
+            counts.timed_out_connections += peers.timed_out;
             counts.disconnected += u64::from(!source.connected);
         }
         for query in &status.queries {

@@ -4,6 +4,7 @@ use super::frame::{Frame, Position};
 use super::outbox::Cursor;
 use crate::format::reference::ReferenceContents;
 use crate::mqtt::Inbound;
+use crate::status::PeerStatus;
 use crate::store::ChangeSet;
 
 /// Something happened outside.
@@ -58,6 +59,11 @@ pub enum Event {
         source: usize,
         frames: u64,
         bytes: u64,
+    },
+    /// How a source that listens stands with its peers.
+    Peers {
+        source: usize,
+        peers: PeerStatus,
     },
     /// For people: what keeps the source from working.
     SourceTrouble {

@@ -131,6 +131,7 @@ impl Gateway {
                 self.intakes[source].closed(reason);
             }
             Event::Dropped { source, frames, bytes } => self.intakes[source].dropped(frames, bytes),
+            Event::Peers { source, peers } => self.intakes[source].status.peers = Some(peers),
             Event::Proven { source, connection, through_seq } => self.intakes[source].redelivery.proven(connection, through_seq),
             Event::Subscribed { source, filters } => self.intakes[source].subscribed(filters),
             Event::SourceTrouble { source, text } => self.intakes[source].status.trouble = Some(text),

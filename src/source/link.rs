@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::SourceControl;
 use crate::gateway::{Event, Frame, FrameContent, Position};
 use crate::mqtt::driver::{Notices, Rate};
+use crate::status::PeerStatus;
 
 /// The core wants the source to end: to return from its task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +42,8 @@ pub struct Link {
     notices: Notices,
     is_open: bool,
     dropped: (u64, u64),
+    /// Not yet passed on.
+    peers: Option<PeerStatus>,
 }
 
 impl Link {
@@ -71,6 +74,7 @@ impl Link {
             notices: Notices::default(),
             is_open: false,
             dropped: (0, 0),
+            peers: None,
         };
         link.heed(true);
         link
@@ -148,11 +152,22 @@ impl Link {
         self.tell_dropped();
     }
 
+    /// How the source stands with its peers.
+    pub fn tell_peers(&mut self, peers: PeerStatus) {
+        self.peers = Some(peers);
+        self.tell_dropped();
+    }
+
     /// Passes the count of what was let go on, if there is one and the core has room for it.
     pub fn tell_dropped(&mut self) {
         let (frames, bytes) = self.dropped;
         if (frames, bytes) != (0, 0) && self.events.try_send(Event::Dropped { source: self.source, frames, bytes }).is_ok() {
             self.dropped = (0, 0);
+        }
+        if let Some(peers) = self.peers
+            && self.events.try_send(Event::Peers { source: self.source, peers }).is_ok()
+        {
+            self.peers = None;
         }
     }
 

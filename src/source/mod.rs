@@ -8,7 +8,10 @@ mod mqtt;
 mod sensors;
 mod serial;
 mod simulate;
+mod socket;
 mod stdin;
+mod tcp;
+mod udp;
 
 pub use crate::mqtt::driver::SourceControl;
 pub use link::{Leave, Link};
@@ -57,6 +60,8 @@ pub async fn run(
         SourceKind::File(files) => file::run(settings, files, link(events, control)).await,
         SourceKind::Stdin(framing) => stdin::run(framing, link(events, control)).await,
         SourceKind::Serial(settings) => serial::run(settings, link(events, control)).await,
+        SourceKind::Tcp(settings) => tcp::run(settings, link(events, control)).await,
+        SourceKind::Udp(settings) => udp::run(settings, link(events, control)).await,
         SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
         SourceKind::Custom(receiver) => custom::run(receiver, settings.payload_bytes_max, link(events, control)).await,
         SourceKind::Status => Err(link(events, control).left().await),

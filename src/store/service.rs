@@ -5,7 +5,8 @@
 //!
 //! Limits: the request queue holds [`REQUESTS_MAX`]; the core has one commit in flight, each sink one read.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -56,16 +57,46 @@ pub enum StoreNotice {
     Failed(CommitError),
 }
 
+/// Since when the store has been in one attempt to read or to commit, for whoever watches it.
+#[derive(Debug)]
+pub struct Activity {
+    began: Instant,
+    /// ms since `began`, and one more; 0 while it waits for requests or for space.
+    since_ms: AtomicU64,
+}
+
+impl Default for Activity {
+    fn default() -> Activity {
+        Activity { began: Instant::now(), since_ms: AtomicU64::new(0) }
+    }
+}
+
+impl Activity {
+    /// How long the present attempt has taken; `None` between attempts.
+    pub fn busy_for(&self) -> Option<Duration> {
+        let since_ms = self.since_ms.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(self.began.elapsed().saturating_sub(Duration::from_millis(since_ms)))
+    }
+
+    fn during<T>(&self, attempt: impl FnOnce() -> T) -> T {
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.since_ms.store(now_ms + 1, Ordering::Relaxed);
+        let done = attempt();
+        self.since_ms.store(0, Ordering::Relaxed);
+        done
+    }
+}
+
 /// Serves requests until all senders are gone.
-pub fn serve(mut store: DiskStore, mut requests: mpsc::Receiver<StoreRequest>, mut tell: impl FnMut(StoreNotice)) {
+pub fn serve(mut store: DiskStore, mut requests: mpsc::Receiver<StoreRequest>, activity: &Activity, mut tell: impl FnMut(StoreNotice)) {
     while let Some(request) = requests.blocking_recv() {
         match request {
-            StoreRequest::Commit(changes) => match commit(&mut store, &changes, &mut requests, &mut tell) {
+            StoreRequest::Commit(changes) => match commit(&mut store, &changes, &mut requests, activity, &mut tell) {
                 Some(Ok(())) => tell(StoreNotice::Committed { number: changes.number }),
                 Some(Err(error)) => return tell(StoreNotice::Failed(error)),
                 None => return,
             },
-            other => answer(&store, other),
+            other => activity.during(|| answer(&store, other)),
         }
     }
     store.close();
@@ -86,9 +117,10 @@ fn commit(
     store: &mut DiskStore,
     changes: &ChangeSet,
     requests: &mut mpsc::Receiver<StoreRequest>,
+    activity: &Activity,
     tell: &mut impl FnMut(StoreNotice),
 ) -> Option<Result<(), CommitError>> {
-    let mut result = store.commit(changes);
+    let mut result = activity.during(|| store.commit(changes));
     let mut down = false;
     while let Err(error @ CommitError::NoSpace { .. }) = &result {
         if !down {
@@ -98,15 +130,28 @@ fn commit(
         std::thread::sleep(SPACE_RETRY);
         loop {
             match requests.try_recv() {
-                Ok(request) => answer(store, request),
+                Ok(request) => activity.during(|| answer(store, request)),
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) => return None,
             }
         }
-        result = store.reopen().and_then(|()| store.commit(changes));
+        result = activity.during(|| store.reopen().and_then(|()| store.commit(changes)));
     }
     if down && result.is_ok() {
         tell(StoreNotice::Up);
     }
     Some(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_seen_while_it_lasts() {
+        let activity = Activity::default();
+        assert_eq!(activity.busy_for(), None);
+        assert!(activity.during(|| activity.busy_for()).is_some());
+        assert_eq!(activity.busy_for(), None);
+    }
 }

@@ -89,7 +89,7 @@ fn frames(settings: &FramingSettings, input: &[u8], mut cut: impl FnMut(usize) -
     }
     framer.tick(1_000_000, &mut frames);
     assert_eq!(framer.deadline_us().filter(|_| !matches!(settings.framing, Framing::Line)), None, "silence settles everything");
-    framer.break_off(&mut frames);
+    framer.break_off(tidemill::source::framing::BROKEN_OFF, &mut frames);
     frames
 }
 

@@ -30,6 +30,7 @@ fn hidden_columns(source_type: SourceType) -> Vec<ColumnLayout> {
     let own: &[&str] = match source_type {
         SourceType::Mqtt => &["_topic", "_retained"],
         SourceType::Serial => &["_port"],
+        SourceType::Tcp | SourceType::Udp => &["_peer"],
         SourceType::Stdin | SourceType::Simulate => &[],
         SourceType::File => &["_file"],
         SourceType::Custom => &["_peer"],

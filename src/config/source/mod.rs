@@ -1,11 +1,14 @@
 //! `[source.<name>]`: where rows come from and what their columns are. One file a type of source, for the keys that only it has.
 
+mod asked;
 mod columns;
 pub mod custom;
 mod file;
 mod mqtt;
+mod network;
 mod serial;
 mod simulate;
+mod socket;
 pub mod status;
 
 use std::time::Duration;
@@ -20,9 +23,12 @@ use crate::format::{
     BadRecords, Coerce, ColumnLayout, Compression, CompressionMethod, DecodeSettings, EventTimeMissing, Format, Origin, TimestampUnit,
 };
 use crate::plan::{EventTime, TableSchema};
+pub use asked::Asked;
 use columns::{columns, dedup, event_time, table_column};
 use mqtt::Topics;
-pub use serial::{FlowControl, Parity, Poll, SerialDevice, SerialSettings, UsbDevice};
+pub use network::Network;
+pub use serial::{FlowControl, Parity, SerialDevice, SerialSettings, UsbDevice};
+pub use socket::{Endpoint, TcpSettings, UdpSettings};
 
 const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 const FUTURE_DEFAULT: Duration = Duration::from_secs(86_400);
@@ -43,22 +49,26 @@ enum SourceType {
     Mqtt,
     Stdin,
     Serial,
+    Tcp,
+    Udp,
     Simulate,
     File,
     Custom,
 }
 
-const TYPES: [(&str, SourceType); 6] = [
+const TYPES: [(&str, SourceType); 8] = [
     ("mqtt", SourceType::Mqtt),
     ("stdin", SourceType::Stdin),
     ("serial", SourceType::Serial),
+    ("tcp", SourceType::Tcp),
+    ("udp", SourceType::Udp),
     ("simulate", SourceType::Simulate),
     ("file", SourceType::File),
     ("custom", SourceType::Custom),
 ];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 45] = [
+const ELSEWHERE: [(&str, &str); 53] = [
     ("receiver", "sources of type \"custom\""),
     ("options", "sources of type \"custom\""),
     ("device", "sources of type \"serial\""),
@@ -71,9 +81,17 @@ const ELSEWHERE: [(&str, &str); 45] = [
     ("exclusive", "sources of type \"serial\""),
     ("low_latency", "sources of type \"serial\""),
     ("skip_first", "sources of type \"serial\""),
-    ("init", "sources of type \"serial\""),
-    ("poll", "sources of type \"serial\""),
-    ("poll_interval", "sources of type \"serial\""),
+    ("init", "sources of type \"serial\", \"tcp\" and \"udp\""),
+    ("poll", "sources of type \"serial\", \"tcp\" and \"udp\""),
+    ("poll_interval", "sources of type \"serial\", \"tcp\" and \"udp\""),
+    ("listen", "sources of type \"tcp\" and \"udp\""),
+    ("connect", "sources of type \"tcp\" and \"udp\""),
+    ("allow", "sources of type \"tcp\" and \"udp\""),
+    ("receive_buffer", "sources of type \"tcp\" and \"udp\""),
+    ("interface", "sources of type \"udp\""),
+    ("max_connections", "sources of type \"tcp\""),
+    ("read_timeout", "sources of type \"tcp\""),
+    ("frame_timeout", "sources of type \"tcp\""),
     ("framing", "sources that read bytes, not messages"),
     ("checksum", "sources that read bytes, not messages"),
     ("broker", "sources of type \"mqtt\""),
@@ -86,7 +104,7 @@ const ELSEWHERE: [(&str, &str); 45] = [
     ("ca_file", "sources of type \"mqtt\""),
     ("keep_alive", "sources of type \"mqtt\""),
     ("session_expiry", "sources of type \"mqtt\""),
-    ("connect_timeout", "sources of type \"mqtt\""),
+    ("connect_timeout", "sources of type \"mqtt\" and \"tcp\""),
     ("retained", "sources of type \"mqtt\""),
     ("path", "sources of type \"file\""),
     ("mode", "sources of type \"file\""),
@@ -131,6 +149,8 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         SourceType::Mqtt => mqtt::read(context, name, &mut reader, gateway).unzip(),
         SourceType::Stdin => (Some(SourceKind::Stdin(framing::read(context, &mut reader, Medium::Stream, payload_bytes_max))), None),
         SourceType::Serial => (serial::read(context, &mut reader, payload_bytes_max), None),
+        SourceType::Tcp => (socket::tcp(context, &mut reader, payload_bytes_max), None),
+        SourceType::Udp => (socket::udp(context, &mut reader, payload_bytes_max), None),
         SourceType::Simulate => (simulate::read(context, &mut reader), None),
         SourceType::Custom => (custom::read(context, &mut reader), None),
         SourceType::File => (file::read(context, &mut reader, &mut format).map(|file| SourceKind::File(Box::new(file))), None),

@@ -1,20 +1,15 @@
 //! Sources of type "serial": which port, how it is set, what is sent to it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::super::framing::{self, FramingSettings, Medium};
 use super::super::reader::{Context, Reader};
 use super::super::settings::SourceKind;
+use super::asked::{self, Asked};
 
 const BAUD_DEFAULT: i64 = 9_600;
 const BAUD_MIN: i64 = 50;
 const BAUD_MAX: i64 = 12_000_000;
-/// Bytes of `init` and of `poll`.
-const SENT_BYTES_MAX: usize = 1_024;
-const POLL_INTERVAL_MIN: Duration = Duration::from_millis(10);
-const POLL_INTERVAL_MAX: Duration = Duration::from_secs(86_400);
-const POLL_INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SerialSettings {
@@ -30,9 +25,7 @@ pub struct SerialSettings {
     pub low_latency: bool,
     /// The first frame after opening, which may have begun before, is passed over.
     pub skips_first: bool,
-    /// Sent when the port is opened.
-    pub init: Vec<u8>,
-    pub poll: Option<Poll>,
+    pub asked: Asked,
     pub framing: FramingSettings,
 }
 
@@ -69,13 +62,6 @@ pub enum FlowControl {
     Software,
 }
 
-/// Bytes that make an instrument answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Poll {
-    pub bytes: Vec<u8>,
-    pub interval: Duration,
-}
-
 pub fn read(context: &mut Context, reader: &mut Reader, frame_bytes_max: usize) -> Option<SourceKind> {
     const PARITIES: [(&str, Parity); 3] = [("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
     const FLOWS: [(&str, FlowControl); 3] =
@@ -89,8 +75,7 @@ pub fn read(context: &mut Context, reader: &mut Reader, frame_bytes_max: usize) 
     let is_exclusive = reader.boolean(context, "exclusive").unwrap_or(true);
     let low_latency = reader.boolean(context, "low_latency").unwrap_or(false);
     let skips_first = reader.boolean(context, "skip_first").unwrap_or(false);
-    let init = framing::bytes(context, reader, "init", 1..=SENT_BYTES_MAX).unwrap_or_default();
-    let poll = poll(context, reader);
+    let asked = asked::read(context, reader);
     let framing = framing::read(context, reader, Medium::Wire, frame_bytes_max);
     let settings = SerialSettings {
         device: device?,
@@ -102,8 +87,7 @@ pub fn read(context: &mut Context, reader: &mut Reader, frame_bytes_max: usize) 
         is_exclusive,
         low_latency,
         skips_first,
-        init,
-        poll,
+        asked,
         framing,
     };
     Some(SourceKind::Serial(Box::new(settings)))
@@ -153,17 +137,4 @@ fn usb_id(context: &mut Context, reader: &mut Reader, key: &'static str) -> Opti
             id.ok()
         }
     }
-}
-
-fn poll(context: &mut Context, reader: &mut Reader) -> Option<Poll> {
-    let bytes = framing::bytes(context, reader, "poll", 1..=SENT_BYTES_MAX);
-    let interval = reader.duration(context, "poll_interval", POLL_INTERVAL_MIN..=POLL_INTERVAL_MAX);
-    if interval.is_some() && !reader.has("poll") {
-        context.error(
-            reader.key_place("poll_interval"),
-            "`poll_interval` without `poll`",
-            "say what is to be sent: poll = \"READ?\\r\\n\"",
-        );
-    }
-    Some(Poll { bytes: bytes?, interval: interval.unwrap_or(POLL_INTERVAL_DEFAULT) })
 }

@@ -72,6 +72,10 @@ impl Delimited {
         self.take(rest);
     }
 
+    pub fn is_within(&self) -> bool {
+        self.length > 0
+    }
+
     /// Behind the next delimiter, of which a part may have come before.
     fn find_end(&self, bytes: &[u8]) -> Option<usize> {
         let delimiter = match &self.delimiter {

@@ -25,6 +25,8 @@ use delimiter::{Coding, Delimited, Delimiter};
 use idle::Idle;
 use packets::{Measure, Packets};
 
+/// Why a frame is bad whose input is gone.
+pub const BROKEN_OFF: &str = "the input broke off within the frame";
 /// How much of a bad frame is kept for the dead letters.
 const BEGINNING_BYTES_MAX: usize = 1_024;
 /// Capacity that a buffer keeps when it is empty.
@@ -83,6 +85,16 @@ impl Framer {
         }
     }
 
+    /// Whether a frame, good or bad, has begun and is not yet complete.
+    pub fn is_within_frame(&self) -> bool {
+        match &self.cutter {
+            Cutter::Delimited(delimited) => delimited.is_within(),
+            Cutter::Packets(packets) => packets.is_within(),
+            Cutter::Idle(idle) => idle.deadline_us().is_some(),
+            Cutter::Whole => false,
+        }
+    }
+
     /// Nothing has come until `now_us`: silence ends a frame, or gives one up.
     pub fn tick(&mut self, now_us: u64, frames: &mut Vec<FrameContent>) {
         match &mut self.cutter {
@@ -102,13 +114,12 @@ impl Framer {
         }
     }
 
-    /// The stream has broken off: what is left is no frame. What comes next is another stream.
-    pub fn break_off(&mut self, frames: &mut Vec<FrameContent>) {
-        const REASON: &str = "the input broke off within the frame";
+    /// The stream has broken off, for a reason such as [`BROKEN_OFF`]: what is left is no frame. What comes next is another stream.
+    pub fn break_off(&mut self, reason: &str, frames: &mut Vec<FrameContent>) {
         match &mut self.cutter {
-            Cutter::Delimited(delimited) => delimited.break_off(REASON, frames),
-            Cutter::Packets(packets) => packets.give_up(REASON, &self.check, frames),
-            Cutter::Idle(idle) => idle.break_off(REASON, frames),
+            Cutter::Delimited(delimited) => delimited.break_off(reason, frames),
+            Cutter::Packets(packets) => packets.give_up(reason, &self.check, frames),
+            Cutter::Idle(idle) => idle.break_off(reason, frames),
             Cutter::Whole => {}
         }
     }

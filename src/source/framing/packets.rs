@@ -107,9 +107,12 @@ impl Packets {
         self.compact();
     }
 
+    pub fn is_within(&self) -> bool {
+        self.at < self.buffer.len() || self.noise.length > 0 || self.skip > 0
+    }
+
     pub fn deadline_us(&self) -> Option<u64> {
-        let is_within = self.at < self.buffer.len() || self.noise.length > 0 || self.skip > 0;
-        self.gap_us.filter(|_| is_within).map(|gap| self.last_us.saturating_add(gap))
+        self.gap_us.filter(|_| self.is_within()).map(|gap| self.last_us.saturating_add(gap))
     }
 
     pub fn tick(&mut self, now_us: u64, check: &Check, frames: &mut Vec<FrameContent>) {

@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_serial::SerialStream;
 
-use super::framing::Framer;
+use super::framing::{self, Framer};
 use super::link::{Leave, Link};
 use crate::config::settings::{FlowControl, Framing, SerialSettings};
 use doubt::Doubt;
@@ -82,14 +82,14 @@ impl<'l> Reading<'l> {
     fn new(settings: &'l SerialSettings, place: Arc<str>, link: &'l mut Link) -> Reading<'l> {
         let began = Instant::now();
         let gathers = !settings.low_latency && !matches!(settings.framing.framing, Framing::Idle { .. });
-        let poll_at = settings.poll.as_ref().map(|_| began);
+        let poll_at = settings.asked.poll.as_ref().map(|_| began);
         let (framer, doubt) = (Framer::new(&settings.framing), Doubt::new(&settings.framing.framing));
         Reading { settings, place, link, framer, doubt, began, poll_at, gathers, skips_next: settings.skips_first }
     }
 
     /// Reads until the port is gone; why.
     async fn run(mut self, stream: &mut SerialStream) -> Result<String, Leave> {
-        if let Err(reason) = self.write(stream, &self.settings.init).await {
+        if let Err(reason) = self.write(stream, &self.settings.asked.init).await {
             return Ok(reason);
         }
         let mut buffer = vec![0; READ_BYTES];
@@ -117,7 +117,7 @@ impl<'l> Reading<'l> {
                 None => self.hand_over(None, now),
             }
             self.link.tell_dropped();
-            if let Some(poll) = &self.settings.poll
+            if let Some(poll) = &self.settings.asked.poll
                 && self.poll_at.is_some_and(|at| at <= now)
             {
                 if let Err(reason) = self.write(stream, &poll.bytes).await {
@@ -163,7 +163,7 @@ impl<'l> Reading<'l> {
     /// The port is gone, and with it what had come of a frame.
     fn gone(&mut self, why: &str) -> String {
         let mut frames = Vec::new();
-        self.framer.break_off(&mut frames);
+        self.framer.break_off(framing::BROKEN_OFF, &mut frames);
         if !frames.is_empty() {
             self.link.offer(frames.into_iter().map(|content| (Some(self.place.clone()), content)).collect());
         }

@@ -5,6 +5,8 @@ mod input;
 mod outbox;
 mod quarantine;
 mod refusals;
+#[cfg(feature = "systemd")]
+mod service_manager;
 mod start;
 mod status;
 

@@ -7,4 +7,5 @@ mod framing_examples;
 mod serial;
 mod serial_load;
 mod simulate;
+mod sockets;
 mod stdin;

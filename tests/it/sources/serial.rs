@@ -44,7 +44,7 @@ pub fn numbers(gateway: &Gateway) -> Vec<i64> {
     rows(gateway).iter().map(|row| row["n"].as_i64().expect("a number")).collect()
 }
 
-fn wait_for_numbers(gateway: &Gateway, expected: &[i64]) {
+pub fn wait_for_numbers(gateway: &Gateway, expected: &[i64]) {
     let come = wait_until(TIMEOUT, || numbers(gateway).len() >= expected.len());
     assert!(come && numbers(gateway) == expected, "{:?} in place of {expected:?}\n{}", numbers(gateway), gateway.log());
 }
@@ -58,7 +58,7 @@ pub fn counted(gateway: &Gateway, name: &str) -> u64 {
 }
 
 /// Warnings of the source that say `text`.
-fn times(gateway: &Gateway, text: &str) -> usize {
+pub fn times(gateway: &Gateway, text: &str) -> usize {
     gateway.log().matches(text).count()
 }
 
@@ -82,7 +82,7 @@ fn crc(bytes: &[u8], polynomial: u32, init: u32, xorout: u32) -> u32 {
 }
 
 /// Keys of a source, and three frames: two good ones of 10 and 30 with a damaged one between.
-fn framings() -> Vec<(&'static str, Vec<u8>)> {
+pub fn framings() -> Vec<(&'static str, Vec<u8>)> {
     let all = |frame: &dyn Fn(&[u8], bool) -> Vec<u8>| [frame(b"10", true), frame(b"20", false), frame(b"30", true)].concat();
     let flip = |value: u32, good: bool| if good { value } else { value ^ 1 };
     let modbus = |bytes: &[u8]| crc(bytes, 0xa001, 0xffff, 0) as u16;

@@ -1,0 +1,89 @@
+//! A sender that we connect to, again and again.
+
+use std::sync::Arc;
+
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::time::Instant;
+
+use super::connection::{Connection, End};
+use super::{Hub, News};
+use crate::config::settings::TcpSettings;
+use crate::config::units::show_duration;
+use crate::mqtt::driver::Backoff;
+use crate::source::link::Leave;
+use crate::source::socket;
+
+pub async fn run(settings: &Arc<TcpSettings>, host: &str, port: u16, mut hub: Hub) -> Result<(), Leave> {
+    let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let mut backoff = Backoff::default();
+    loop {
+        let opened = tokio::select! {
+            biased;
+            leave = hub.link.left() => return Err(leave),
+            opened = tokio::time::timeout(settings.connect_timeout, open(settings, host, port)) => opened,
+        };
+        let reason = match opened {
+            Ok(Ok(stream)) => {
+                hub.link.opened(&format!("connected to {address}")).await?;
+                let began = Instant::now();
+                let peer = stream.peer_addr().map_or_else(|_| address.clone().into(), socket::shown);
+                hub.connections.spawn(Connection::new(settings, peer, hub.sender.clone()).run(stream));
+                let end = to_its_end(&mut hub).await?;
+                backoff.lasted(began.elapsed());
+                if began.elapsed() >= socket::LASTING {
+                    hub.link.lasted();
+                }
+                said(settings, &address, end)
+            }
+            Ok(Err(error)) => format!("cannot reach {address}: {error}"),
+            Err(_) => format!("cannot reach {address}: no answer within {}", show_duration(settings.connect_timeout)),
+        };
+        hub.link.closed(&reason).await?;
+        hub.link.sleep(socket::retry_after(&mut backoff)).await?;
+    }
+}
+
+async fn open(settings: &TcpSettings, host: &str, port: u16) -> std::io::Result<TcpStream> {
+    let mut failed = None;
+    for address in lookup_host((host, port)).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(bytes) = settings.receive_buffer {
+            socket.set_recv_buffer_size(u32::try_from(bytes).unwrap_or(u32::MAX))?;
+        }
+        match socket.connect(address).await {
+            Ok(stream) => {
+                super::prepare(&stream);
+                return Ok(stream);
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(failed.unwrap_or_else(|| std::io::Error::other("the name has no address")))
+}
+
+/// Hands over what comes, all of it.
+async fn to_its_end(hub: &mut Hub) -> Result<End, Leave> {
+    loop {
+        match hub.news().await? {
+            News::Read(chunk) => hub.hand_over(chunk).await?,
+            News::Ended(end) => {
+                while let Ok(chunk) = hub.chunks.try_recv() {
+                    hub.hand_over(chunk).await?;
+                }
+                return Ok(end);
+            }
+        }
+    }
+}
+
+fn said(settings: &TcpSettings, address: &str, end: End) -> String {
+    match end {
+        End::Closed => format!("{address} has closed the connection"),
+        End::Broken(error) => format!("the connection to {address} broke off: {error}"),
+        End::Silent => {
+            let timeout = settings.read_timeout.map(show_duration).unwrap_or_default();
+            format!("nothing came from {address} within read_timeout, {timeout}")
+        }
+        End::Stalled => format!("a frame from {address} was not complete within frame_timeout, {}", show_duration(settings.frame_timeout)),
+    }
+}

@@ -1,0 +1,134 @@
+//! Senders that connect to us.
+//!
+//! Limit: `max_connections`, those that are still in their handshake included. A further one is closed at once, counted, and said once until there is room.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::Instant;
+
+use super::connection::{Connection, End};
+use super::{Hub, News};
+use crate::config::settings::TcpSettings;
+use crate::mqtt::driver::Backoff;
+use crate::source::link::Leave;
+use crate::source::socket;
+use crate::status::PeerStatus;
+
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: u32 = 128;
+/// Before the next connection is accepted, where there was no file left for one.
+const NO_FILE_PAUSE: Duration = Duration::from_secs(1);
+
+pub async fn run(settings: &Arc<TcpSettings>, address: SocketAddr, mut hub: Hub) -> Result<(), Leave> {
+    let mut backoff = Backoff::default();
+    let listener = loop {
+        match bind(settings, address, hub.link.name()) {
+            Ok(listener) => break listener,
+            Err(error) => hub.link.closed(&socket::cannot_listen(address, 't', &error)).await?,
+        }
+        hub.link.sleep(socket::retry_after(&mut backoff)).await?;
+    };
+    hub.link.opened(&format!("listening on {address}")).await?;
+    let mut door = Door { settings, peers: PeerStatus::default(), accept_at: None, told_full: false, told_stranger: false };
+    loop {
+        tokio::select! {
+            news = hub.news() => match news? {
+                News::Read(chunk) => hub.hand_over(chunk).await?,
+                News::Ended(end) => door.ended(&end, &hub),
+            },
+            accepted = door.accept(&listener) => door.opened(accepted, &mut hub),
+        }
+        hub.link.tell_peers(door.peers);
+    }
+}
+
+fn bind(settings: &TcpSettings, address: SocketAddr, source: &str) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Else a port could not be listened on for a minute after its last connection.
+    socket.set_reuseaddr(true)?;
+    if let Some(bytes) = settings.receive_buffer {
+        socket.set_recv_buffer_size(u32::try_from(bytes).unwrap_or(u32::MAX))?;
+        socket::check_receive_buffer(bytes, socket.recv_buffer_size().map(|bytes| bytes as usize), source);
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Who comes in.
+struct Door<'s> {
+    settings: &'s Arc<TcpSettings>,
+    peers: PeerStatus,
+    accept_at: Option<Instant>,
+    told_full: bool,
+    told_stranger: bool,
+}
+
+impl Door<'_> {
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        if let Some(at) = self.accept_at {
+            tokio::time::sleep_until(at).await;
+        }
+        listener.accept().await
+    }
+
+    fn opened(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>, hub: &mut Hub) {
+        let source = hub.link.name();
+        self.accept_at = None;
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            // It was gone before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => return,
+            Err(error) => {
+                if !std::mem::replace(&mut self.told_full, true) {
+                    tracing::warn!(source, "no further connection can be accepted: {error}; trying again until it works");
+                }
+                self.accept_at = Some(Instant::now() + NO_FILE_PAUSE);
+                return;
+            }
+        };
+        if !socket::allows(&self.settings.allow, peer.ip()) {
+            self.peers.refused += 1;
+            if !std::mem::replace(&mut self.told_stranger, true) {
+                tracing::warn!(
+                    source,
+                    "a connection from {} is refused: it is not in `allow`; further ones are only counted",
+                    socket::shown(peer)
+                );
+            }
+            return;
+        }
+        if hub.connections.len() >= self.settings.connections_max {
+            self.peers.refused += 1;
+            if !std::mem::replace(&mut self.told_full, true) {
+                let limit = self.settings.connections_max;
+                tracing::warn!(
+                    source,
+                    "a connection from {} is refused: {limit} are open, as many as max_connections allows",
+                    socket::shown(peer)
+                );
+            }
+            return;
+        }
+        super::prepare(&stream);
+        let peer = socket::shown(peer);
+        tracing::debug!(source, "{peer} has connected");
+        self.peers.accepted += 1;
+        let connection = Connection::new(self.settings, peer, hub.sender.clone());
+        hub.connections.spawn(connection.run(stream));
+        self.peers.open = hub.connections.len() as u64;
+    }
+
+    fn ended(&mut self, end: &End, hub: &Hub) {
+        self.told_full = false;
+        self.peers.open = hub.connections.len() as u64;
+        match end {
+            End::Silent | End::Stalled => self.peers.timed_out += 1,
+            End::Closed | End::Broken(_) => {}
+        }
+        tracing::debug!(source = hub.link.name(), ?end, "a connection has ended");
+    }
+}
