@@ -134,6 +134,8 @@ export TIDEMILL_FUZZ_SECONDS="${TIDEMILL_FUZZ_SECONDS:-120}"
 export TIDEMILL_TEST_SEED="${TIDEMILL_TEST_SEED:-1}" PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-1}"
 # What only packages have. After the tests above it builds this package alone.
 step "systemd" cargo test --locked --no-fail-fast --features systemd --lib --test it -- service_manager logging::
+# The package, with the same program, on a booted Debian.
+step "device" bash scripts/device-test.sh
 step "tests" cargo test --locked --no-fail-fast
 if step "install cargo-deny" install_cargo_deny; then
     passed=$((passed - 1))

@@ -24,7 +24,7 @@
 //! | [`control`] | the control socket: both ends | status | engine, gateway, store |
 //! | [`daemon`] | threads, wiring, shutdown | all | |
 //!
-//! Beside them: [`status`] (counters), [`logging`], [`sabotage`] (faults for the tests that must catch them).
+//! Beside them: [`status`] (counters), [`tls`] (certificates, for brokers and sockets), [`logging`], [`sabotage`] (faults for the tests that must catch them).
 
 pub mod batch;
 pub mod batch_query;
@@ -46,5 +46,6 @@ pub mod source;
 pub mod sql;
 pub mod status;
 pub mod store;
+pub mod tls;
 pub mod types;
 pub mod uplink;

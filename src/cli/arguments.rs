@@ -28,6 +28,8 @@ pub enum Command {
     Run(RunArguments),
     /// Show how the running gateway is
     Status(StatusArguments),
+    /// Have the running gateway read its configuration again, as SIGHUP does
+    Reload(ReloadArguments),
     /// Check the configuration and every file it names, without connecting
     Check(ConfigFiles),
     /// Show the plan of each query, or of one
@@ -84,6 +86,18 @@ pub struct StatusArguments {
     /// As one line of JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReloadArguments {
+    #[command(flatten)]
+    pub gateway: RunningGateway,
+    /// Begin this query with empty state, because its stored state does not fit any more; may be given several times
+    #[arg(long, value_name = "QUERY")]
+    pub discard_state: Vec<String>,
+    /// Throw away what waits for this sink, which the configuration does not name any more; may be given several times
+    #[arg(long, value_name = "SINK")]
+    pub discard_outbox: Vec<String>,
 }
 
 #[derive(Debug, Args)]

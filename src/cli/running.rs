@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::arguments::{RunningGateway, StatusArguments};
+use super::arguments::{ReloadArguments, RunningGateway, StatusArguments};
 use super::{CliError, print};
 use tidemill::config::{self, Environment};
 use tidemill::control::client::{Client, ClientError};
@@ -36,6 +36,15 @@ pub fn status(arguments: &StatusArguments) -> Result<(), CliError> {
         }
         std::thread::sleep(Duration::from_secs(seconds));
     }
+}
+
+/// `tidemill reload`: the gateway reads the files that it was started with.
+pub fn reload(arguments: &ReloadArguments) -> Result<(), CliError> {
+    let mut client = connect(&data_dir(&arguments.gateway)?)?;
+    let (discard_state, discard_outbox) = (arguments.discard_state.clone(), arguments.discard_outbox.clone());
+    let response = ask(&mut client, &Request::Reload { discard_state, discard_outbox })?;
+    print(&response.text);
+    Ok(())
 }
 
 /// The data directory that is meant.

@@ -18,7 +18,7 @@ const NAMES_MAX: usize = 256;
 const CONFIGURATIONS_MAX: usize = 16;
 
 /// Keys of a source that say where it reads from, and how bytes become payloads.
-const CONNECTION_KEYS: [&str; 54] = [
+const CONNECTION_KEYS: [&str; 56] = [
     "listen",
     "connect",
     "allow",
@@ -67,6 +67,8 @@ const CONNECTION_KEYS: [&str; 54] = [
     "username",
     "password",
     "ca_file",
+    "client_ca_file",
+    "tls",
     "cert_file",
     "key_file",
     "keep_alive",

@@ -7,7 +7,9 @@ pub use super::crc_names::Crc;
 pub use super::framing::{
     ChecksumAlgorithm, ChecksumSettings, Framing, FramingSettings, LengthCounts, LengthPrefix, MARK_BYTES_MAX, Marks,
 };
-pub use super::source::{Asked, Endpoint, FlowControl, Network, Parity, SerialDevice, SerialSettings, TcpSettings, UdpSettings, UsbDevice};
+pub use super::source::{
+    Asked, Endpoint, FlowControl, Network, Parity, SerialDevice, SerialSettings, TcpSettings, TcpTls, UdpSettings, UsbDevice,
+};
 use crate::extend::CustomReceiver;
 use crate::format::DecodeSettings;
 use crate::format::csv::CsvSettings;
@@ -71,7 +73,7 @@ pub struct SourceSettings {
     pub rate_max: Option<f64>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
     Mqtt(Box<MqttSourceSettings>),
     /// Standard input, to its end.
@@ -87,7 +89,7 @@ pub enum SourceKind {
     Custom(Box<CustomReceiver>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FileSourceSettings {
     /// A file, a directory, or a pattern with `*` and `?`.
     pub path: PathBuf,
@@ -147,7 +149,7 @@ pub enum Shape {
     Counter,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MqttSourceSettings {
     pub broker: BrokerSettings,
     /// Filters as subscribed (captures replaced by `+` and `#`), in the configuration's order.
@@ -207,7 +209,7 @@ pub struct SinkSettings {
     pub outbox: OutboxSettings,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SinkKind {
     Mqtt(MqttSinkSettings),
     /// JSON lines, rotated.
@@ -220,7 +222,7 @@ pub enum SinkKind {
     Stdout,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MqttSinkSettings {
     pub broker: BrokerSettings,
     pub topic: TopicTemplate,

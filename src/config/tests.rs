@@ -28,6 +28,10 @@ format = "key_value"
 type = "mqtt"
 format = "binary"
 layout = [{ type = "u8", bits = [{ name = "a", bit = 0 }] }, { name = "b", count = 1, fields = [{ name = "c", type = "u8" }] }, { skip = 1 }]
+[source.enclosed]
+type = "mqtt"
+layout_in = "frame"
+layout = [{ name = "a", type = "u8" }]
 [source.line_protocol]
 type = "mqtt"
 format = "line_protocol"
@@ -40,6 +44,10 @@ checksum = {}
 [source.serial]
 type = "serial"
 usb = {}
+[source.tcp]
+type = "tcp"
+[source.udp]
+type = "udp"
 [source.line]
 type = "stdin"
 framing = { type = "line" }
@@ -84,6 +92,7 @@ fn documented_keys() -> BTreeSet<String> {
         ("### Files", "source.*"),
         ("### `framing`", "source.*.framing"),
         ("### Serial ports", "source.*"),
+        ("### Sockets", "source.*"),
         ("#### `usb`", "source.*.usb"),
         ("### `checksum`", "source.*.checksum"),
         ("### `layout`", "source.*.layout"),

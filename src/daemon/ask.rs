@@ -71,6 +71,8 @@ impl Answerer {
         tokio::spawn(async move {
             let answer = match asked.request {
                 Request::Status => this.status().await,
+                // One at a time, and that is another's business.
+                Request::Reload { .. } => Response::failed("a reload is under way already").into(),
             };
             // A client that is gone needs no answer.
             let _ = asked.answer.send(answer);

@@ -97,6 +97,13 @@ impl CustomReceiver {
     }
 }
 
+/// By name and parameters.
+impl PartialEq for CustomReceiver {
+    fn eq(&self, other: &CustomReceiver) -> bool {
+        (&self.name, &self.parameters) == (&other.name, &other.parameters)
+    }
+}
+
 impl fmt::Debug for CustomReceiver {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("CustomReceiver").field("name", &self.name).field("parameters", &self.parameters).finish()

@@ -15,7 +15,7 @@ use super::error::is_full;
 use super::lock::Lock;
 use super::open::{self, Opened};
 use super::segment::{FileError, Logs, check_log_name};
-use super::service::Usage;
+use super::service::{Limits, Usage};
 use super::state::{ApplyError, OpenFailure, State};
 use super::witness::Witness;
 use super::{Append, ChangeSet, CommitError, Loaded, LogName, ReadError, StoreError, StoredChunk, chunk, codec, keys};
@@ -166,6 +166,22 @@ impl DiskStore {
     pub fn usage(&self) -> Usage {
         let free = self.device.free_bytes(&self.settings.data_dir).unwrap_or(0);
         Usage { used: self.used_bytes(), max: self.settings.bytes_max, free }
+    }
+
+    /// All that it holds, as of the last commit. The reason for people where that can't be read.
+    pub fn load(&self) -> Result<Loaded, String> {
+        let dir = open::state_dir(&self.settings.data_dir);
+        let state = self.state.as_ref().ok_or("the store has no room and is closed until there is some")?;
+        let contents = state.read_back(&dir).map_err(|failure| match failure {
+            OpenFailure::Damaged(reason) => format!("the state in {} can't be read back: {reason}", dir.display()),
+            OpenFailure::Refused(error) => error.to_string(),
+        })?;
+        Ok(Loaded { number: contents.number, entries: contents.entries, segments: self.logs.segments(), ..Loaded::default() })
+    }
+
+    /// Changes what it may take and must leave.
+    pub fn limit(&mut self, limits: Limits) {
+        (self.settings.bytes_max, self.settings.free_space_min) = (limits.bytes_max, limits.free_space_min);
     }
 
     /// Closes the store. Nothing is lost without: every commit was durable when it returned.

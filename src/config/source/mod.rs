@@ -9,6 +9,7 @@ mod network;
 mod serial;
 mod simulate;
 mod socket;
+mod socket_tls;
 pub mod status;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ use mqtt::Topics;
 pub use network::Network;
 pub use serial::{FlowControl, Parity, SerialDevice, SerialSettings, UsbDevice};
 pub use socket::{Endpoint, TcpSettings, UdpSettings};
+pub use socket_tls::TcpTls;
 
 const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 const FUTURE_DEFAULT: Duration = Duration::from_secs(86_400);
@@ -68,7 +70,7 @@ const TYPES: [(&str, SourceType); 8] = [
 ];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 53] = [
+const ELSEWHERE: [(&str, &str); 58] = [
     ("receiver", "sources of type \"custom\""),
     ("options", "sources of type \"custom\""),
     ("device", "sources of type \"serial\""),
@@ -101,7 +103,12 @@ const ELSEWHERE: [(&str, &str); 53] = [
     ("client_id", "sources of type \"mqtt\""),
     ("username", "sources of type \"mqtt\""),
     ("password", "sources of type \"mqtt\""),
-    ("ca_file", "sources of type \"mqtt\""),
+    ("ca_file", "sources of type \"mqtt\" and \"tcp\""),
+    ("tls", "sources of type \"tcp\""),
+    ("client_ca_file", "sources of type \"tcp\""),
+    ("cert_file", "sources of type \"tcp\""),
+    ("key_file", "sources of type \"tcp\""),
+    ("server_name", "sources of type \"tcp\""),
     ("keep_alive", "sources of type \"mqtt\""),
     ("session_expiry", "sources of type \"mqtt\""),
     ("connect_timeout", "sources of type \"mqtt\" and \"tcp\""),

@@ -13,6 +13,7 @@ use super::super::text::Text;
 use super::super::units::show_size;
 use super::asked::{self, Asked};
 use super::network::{self, Network};
+use super::socket_tls::{self, TcpTls};
 
 const CONNECTIONS_DEFAULT: i64 = 64;
 /// The system gives a process 1,024 files unless it is told otherwise.
@@ -33,7 +34,7 @@ pub enum Endpoint {
     Connect { host: String, port: u16 },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TcpSettings {
     pub endpoint: Endpoint,
     /// Who may connect; none: everyone.
@@ -48,11 +49,12 @@ pub struct TcpSettings {
     pub connect_timeout: Duration,
     /// Bytes that the kernel holds of each connection; none: as it likes.
     pub receive_buffer: Option<usize>,
+    pub tls: Option<TcpTls>,
     pub asked: Asked,
     pub framing: FramingSettings,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UdpSettings {
     pub endpoint: Endpoint,
     /// Whose datagrams are read; none: everyone's.
@@ -73,6 +75,7 @@ pub fn tcp(context: &mut Context, reader: &mut Reader, frame_bytes_max: usize) -
     let frame_timeout = reader.duration(context, "frame_timeout", TIMEOUTS).unwrap_or(FRAME_TIMEOUT_DEFAULT);
     let connect_timeout = reader.duration(context, "connect_timeout", CONNECT_TIMEOUTS).unwrap_or(CONNECT_TIMEOUT_DEFAULT);
     let receive_buffer = receive_buffer(context, reader);
+    let tls = socket_tls::read(context, reader, !reader.has("connect"));
     let asked = asked::read(context, reader);
     let framing = framing::read(context, reader, Medium::Stream, frame_bytes_max);
     let endpoint = endpoint?;
@@ -80,13 +83,14 @@ pub fn tcp(context: &mut Context, reader: &mut Reader, frame_bytes_max: usize) -
     match &endpoint {
         Endpoint::Listen(address) => {
             only_with(context, reader, "connect", &["connect_timeout"]);
-            warn_open(context, reader, *address, allow.is_empty());
+            let checks_clients = tls.as_ref().is_some_and(|tls| tls.ca_file.is_some());
+            warn_open(context, reader, *address, allow.is_empty() && !checks_clients);
             warn_memory(context, reader, connections_max, frame_bytes_max);
         }
         Endpoint::Connect { .. } => only_with(context, reader, "listen", &["allow", "max_connections"]),
     }
     let settings =
-        TcpSettings { endpoint, allow, connections_max, read_timeout, frame_timeout, connect_timeout, receive_buffer, asked, framing };
+        TcpSettings { endpoint, allow, connections_max, read_timeout, frame_timeout, connect_timeout, receive_buffer, tls, asked, framing };
     Some(SourceKind::Tcp(Box::new(settings)))
 }
 
@@ -152,7 +156,7 @@ fn receive_buffer(context: &mut Context, reader: &mut Reader) -> Option<usize> {
 }
 
 /// Reports those of `keys` that are there: they mean something only with `owner`.
-fn only_with(context: &mut Context, reader: &Reader, owner: &str, keys: &[&str]) {
+pub fn only_with(context: &mut Context, reader: &Reader, owner: &str, keys: &[&str]) {
     for key in keys.iter().filter(|key| reader.has(key)) {
         context.error(reader.key_place(key), format!("`{key}` needs `{owner}`"), "remove the key");
     }
@@ -162,7 +166,7 @@ fn only_with(context: &mut Context, reader: &Reader, owner: &str, keys: &[&str])
 fn warn_open(context: &mut Context, reader: &Reader, address: SocketAddr, is_open: bool) {
     if is_open && !is_local(&address.ip().to_string()) {
         let message = format!("everyone who can reach port {} of this machine can send rows", address.port());
-        let help = "say who may: allow = [\"192.168.1.0/24\"]";
+        let help = "say who may: allow = [\"192.168.1.0/24\"]; or, with TCP, let those in who have a certificate: tls and client_ca_file";
         context.report(Diagnostic::warning(reader.value_place("listen"), message).help(help));
     }
 }

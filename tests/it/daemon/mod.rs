@@ -5,6 +5,7 @@ mod input;
 mod outbox;
 mod quarantine;
 mod refusals;
+mod reload;
 #[cfg(feature = "systemd")]
 mod service_manager;
 mod start;

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Builds the Debian package and has lintian look at it: deb.sh [ARCHITECTURE] [VERSION]. Prints the package's path as its last line.
+# Environment: PROFILE  cargo's profile: release, or dev for tests, which builds in a tenth of the time.
+# Needs, and installs where it is root: libsystemd-dev, dpkg-dev, lintian. cargo-deb is built once into target/tools.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly cargo_deb_version=3.8.0
+readonly cargo_deb=target/tools/bin/cargo-deb
+readonly architecture=${1:-$(dpkg --print-architecture)}
+version=${2:-$(sed -n 's/^version = "\(.*\)"/\1/p;T;q' Cargo.toml)-1}
+readonly version profile=${PROFILE:-release}
+readonly files=target/package
+
+case $architecture in
+amd64) readonly target=x86_64-unknown-linux-gnu ;;
+arm64) readonly target=aarch64-unknown-linux-gnu ;;
+armhf) readonly target=armv7-unknown-linux-gnueabihf ;;
+*) echo "deb.sh: no such architecture: $architecture (amd64, arm64, armhf)" >&2 && exit 2 ;;
+esac
+if [ "$architecture" != "$(dpkg --print-architecture)" ]; then
+    echo "deb.sh: a package for $architecture can be built on $architecture only" >&2
+    exit 2
+fi
+
+# install COMMAND PACKAGE...: the packages unless the command works.
+install() {
+    local command=$1
+    shift
+    $command >/dev/null 2>&1 && return 0
+    echo "installing $*" >&2
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "$@"; } >&2
+}
+
+# Manual pages, completions, licences, Debian's changelog: all below $files.
+write_files() {
+    rm -rf "$files" && mkdir -p "$files"
+    cargo run --locked --quiet --example package_files -- "$files"
+    python3 packaging/licences.py "$target" | gzip -9n >"$files/licences.gz"
+    gzip -9n "$files"/man/*.1
+    gzip -9n <CHANGELOG.md >"$files/changelog.gz"
+    for page in operations configuration sql formats; do
+        gzip -9n <"docs/$page.md" >"$files/$page.md.gz"
+    done
+    {
+        printf 'tidemill (%s) unstable; urgency=medium\n\n  * See changelog.gz beside this file.\n\n' "$version"
+        printf ' -- The Tidemill authors <maintainers@tidemill.invalid>  %s\n' "$(git log -1 --format=%cD 2>/dev/null || date -R)"
+    } >"$files/changelog.Debian"
+}
+
+build() {
+    local arguments=(--locked --features systemd --bin tidemill)
+    [ "$profile" = dev ] || arguments+=(--profile "$profile")
+    cargo build "${arguments[@]}"
+}
+
+package() {
+    local built=target/release options=(--locked --no-build --quiet --deb-version "$version" --output target/debian/)
+    if [ "$profile" = dev ]; then
+        built=target/debug
+        # The least that makes a package: it is unpacked minutes later.
+        options+=(--fast)
+    fi
+    cp "$built/tidemill" "$files/tidemill"
+    strip "$files/tidemill"
+    "$cargo_deb" "${options[@]}"
+}
+
+install "pkg-config --exists libsystemd" pkg-config libsystemd-dev
+install "dpkg-shlibdeps --version" dpkg-dev
+install "lintian --version" lintian
+if ! "$cargo_deb" --version 2>/dev/null | grep -qF "$cargo_deb_version"; then
+    cargo install cargo-deb --version "$cargo_deb_version" --locked --debug --quiet --root target/tools --target-dir target/tools/build >&2
+    rm -rf target/tools/build
+fi
+write_files >&2
+build >&2
+deb=$(package)
+# Unstripped or odd things would be warnings; errors fail.
+lintian --fail-on error --suppress-tags-from-file packaging/lintian-suppressed "$deb" >&2
+echo "$deb"

@@ -1,0 +1,274 @@
+#!/usr/bin/env bash
+# Installs the Debian package on a booted Debian and has it live through what a gateway lives through: device-test.sh
+# A root made by mmdebstrap is booted by systemd-nspawn, with a network of its own that holds nothing but loopback. Ends with "test result: …" as
+# Rust's test harness does. Needs root; installs mmdebstrap and systemd-container where they are missing. The root is kept in target/device.
+# The package is made of cargo's dev profile: as the one of a release but for its speed and size.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly suite=bookworm
+readonly packages=systemd,systemd-sysv,dbus,mosquitto,mosquitto-clients,procps
+readonly work=target/device
+readonly cached=$work/root-$suite-1.tar
+readonly root=$PWD/$work/root
+readonly messages=6000
+init="" nspawn="" failures=0 passed=0
+
+skip() {
+    echo "skipped: $1"
+    [ -z "${TIDEMILL_SKIPPED_FILE:-}" ] || echo "the package on a booted Debian: $1" >>"$TIDEMILL_SKIPPED_FILE"
+    exit 0
+}
+
+# In the container, as its root.
+inside() {
+    nsenter --target "$init" --all -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/srv LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+# check TEXT COMMAND...: counts whether the command succeeds.
+check() {
+    local text=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok: $text"
+    else
+        failures=$((failures + 1))
+        echo "FAILED: $text"
+        inside journalctl --no-pager -u tidemill -n 30 || true
+    fi
+}
+
+# within SECONDS COMMAND...: until it succeeds, or the time is over.
+within() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@" 2>/dev/null; do
+        [ $SECONDS -lt $deadline ] || return 1
+        sleep 0.3
+    done
+}
+
+prepare() {
+    [ "$(id -u)" -eq 0 ] || skip "it needs root"
+    [ -d /sys/fs/cgroup ] || skip "there are no control groups"
+    if ! command -v mmdebstrap >/dev/null || ! command -v systemd-nspawn >/dev/null; then
+        { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends mmdebstrap systemd-container; } ||
+            skip "mmdebstrap and systemd-container cannot be installed"
+    fi
+    mkdir -p "$work"
+    if [ ! -e "$cached" ]; then
+        mmdebstrap --quiet --variant=minbase --include="$packages" "$suite" "$work/new.tar" || skip "no root of Debian can be made: is there a network?"
+        mv "$work/new.tar" "$cached"
+    fi
+    rm -rf --one-file-system "$root"
+    mkdir -p "$root"
+    tar -xf "$cached" -C "$root"
+    echo '127.0.0.1 localhost' >"$root/etc/hosts"
+}
+
+boot() {
+    systemd-nspawn --quiet --register=no --keep-unit --private-network --console=pipe --boot --directory="$root" </dev/null >"$work/boot.log" 2>&1 &
+    nspawn=$!
+    within 20 leader || { cat "$work/boot.log"; skip "systemd-nspawn cannot boot here: $(tail -1 "$work/boot.log")"; }
+    within 90 booted || { cat "$work/boot.log"; echo "the root does not boot" && exit 1; }
+}
+
+leader() {
+    kill -0 "$nspawn" && init=$(pgrep -P "$nspawn" -x systemd)
+}
+
+booted() {
+    inside systemctl is-system-running | grep -qE 'running|degraded'
+}
+
+shut_down() {
+    [ -z "$nspawn" ] || { inside systemctl poweroff >/dev/null 2>&1; within 20 gone; kill -KILL "$nspawn"; } 2>/dev/null || true
+}
+
+gone() {
+    ! kill -0 "$nspawn"
+}
+
+trap shut_down EXIT
+
+# The same package under a lower number.
+make_older() {
+    local unpacked=$work/older
+    rm -rf "$unpacked"
+    dpkg-deb --raw-extract "$1" "$unpacked"
+    sed -i 's/^Version: .*/Version: 0.0.9-1/' "$unpacked/DEBIAN/control"
+    dpkg-deb -Zgzip -z1 --root-owner-group --build "$unpacked" "$root/srv/older.deb" >/dev/null
+    cp "$1" "$root/srv/newer.deb"
+}
+
+set_up_broker() {
+    cp configs/mosquitto.conf "$root/etc/mosquitto/conf.d/tidemill.conf"
+    printf 'listener 1883 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto/passwd\n' >>"$root/etc/mosquitto/conf.d/tidemill.conf"
+    inside mosquitto_passwd -b -c /etc/mosquitto/passwd gateway 'a secret'
+    inside chown mosquitto /etc/mosquitto/passwd
+    inside systemctl restart mosquitto
+}
+
+# What a person would edit: the broker's password, and sources and queries of their own.
+configure() {
+    inside install -m 600 /dev/null /etc/tidemill/secrets/broker
+    printf 'a secret\n' >"$root/etc/tidemill/secrets/broker"
+    printf '{"device": "file", "number": 0}\n' >"$root/srv/readings.jsonl"
+    inside chown root:dialout /srv/readings.jsonl
+    inside chmod 640 /srv/readings.jsonl
+    cat >"$root/etc/tidemill/tidemill.toml" <<'TOML'
+[source.readings]
+type     = "mqtt"
+broker   = "mqtt://127.0.0.1"
+username = "gateway"
+password = "file:${CREDENTIALS_DIRECTORY}/secret_broker"
+topics   = ["in/{device}"]
+schema   = "number BIGINT"
+
+[source.local]
+type   = "file"
+mode   = "read"
+path   = "/srv/readings.jsonl"
+schema = "device STRING, number BIGINT"
+
+[query.each]
+sql = "SELECT device, number FROM readings"
+
+[query.ports]
+sql = "SELECT device FROM local"
+
+[query.total]
+sql  = "SELECT count(*) AS total FROM readings"
+mode = "update"
+
+[sink.out]
+type     = "mqtt"
+broker   = "mqtt://127.0.0.1"
+username = "gateway"
+password = "file:${CREDENTIALS_DIRECTORY}/secret_broker"
+topic    = "out/{query}"
+from     = ["each", "ports", "total"]
+TOML
+    mkdir -p "$root/etc/systemd/system/tidemill.service.d"
+    printf '[Service]\nWatchdogSec=6\n' >"$root/etc/systemd/system/tidemill.service.d/test.conf"
+    inside systemctl daemon-reload
+}
+
+property() {
+    inside systemctl show --value -p "$1" tidemill
+}
+
+# A new process, and ready.
+restarted_from() {
+    [ "$(property MainPID)" != "$1" ] && inside systemctl is-active --quiet tidemill
+}
+
+subscribe() {
+    inside mosquitto_sub -i ledger -c -q 1 -u gateway -P 'a secret' -t 'out/#' >"$work/results" &
+}
+
+# publish FROM TO: numbered messages at QoS 1, a few hundred a second.
+publish() {
+    local number
+    for ((number = $1; number < $2; number++)); do
+        echo "{\"number\": $number}"
+        ((number % 20)) || sleep 0.04
+    done | inside mosquitto_pub -q 1 -u gateway -P 'a secret' -t in/d -l
+}
+
+numbers_arrived() {
+    grep -o '"number":[0-9]*' "$work/results" | sort -u | wc -l
+}
+
+all_arrived() {
+    [ "$(numbers_arrived)" -eq "$1" ]
+}
+
+# Counted once each: the highest total is the number of messages.
+total_is() {
+    [ "$(grep -o '"total":[0-9]*' "$work/results" | cut -d: -f2 | sort -n | tail -1)" = "$1" ]
+}
+
+test_install() {
+    check "the package installs" inside apt-get install -yq --no-install-recommends /srv/older.deb
+    check "the service is up with the configuration that came with it" within 20 inside systemctl is-active --quiet tidemill
+    check "it runs as its own user" test "$(inside ps -o user= -p "$(property MainPID)")" = tidemill
+    check "the state directory is its own" test "$(inside stat -c %U:%a /var/lib/tidemill)" = tidemill:750
+    check "it is started with the system" inside systemctl is-enabled --quiet tidemill
+    check "it is exposed by 1.5 at most" inside systemd-analyze security --no-pager --threshold=15 tidemill.service
+}
+
+test_work() {
+    configure
+    check "the configuration is right" inside env CREDENTIALS_DIRECTORY=/tmp/credentials sh -c \
+        'mkdir -p /tmp/credentials && cp /etc/tidemill/secrets/broker /tmp/credentials/secret_broker && tidemill check -c /etc/tidemill/tidemill.toml'
+    check "it restarts" inside systemctl restart tidemill
+    subscribe
+    publish 0 200
+    check "readings come through, with the password from the credentials" within 30 all_arrived 200
+    check "it reads what belongs to dialout" within 20 grep -q '"device":"file"' "$work/results"
+    check "the journal knows the source by its field" sh -c "[ -n \"\$(nsenter -t $init -a journalctl -q -u tidemill SOURCE=readings -o cat)\" ]"
+    check "the status line says how it is" within 15 status_tells
+    check "secrets are for root alone" test "$(inside stat -c %a /etc/tidemill/secrets)" = 700
+}
+
+status_tells() {
+    property StatusText | grep -q '^2 sources, .* msg/s, outbox '
+}
+
+test_kills() {
+    local kill before publisher
+    publish 200 "$messages" &
+    publisher=$!
+    for kill in 1 2 3; do
+        sleep 2
+        before=$(property MainPID)
+        inside kill -KILL "$before"
+        check "kill -9 number $kill: systemd starts it again" within 40 restarted_from "$before"
+    done
+    before=$(property MainPID)
+    inside kill -STOP "$before"
+    check "a hang is caught by the watchdog" within 60 restarted_from "$before"
+    check "the journal says that it was the watchdog" sh -c "nsenter -t $init -a journalctl -q --no-pager -u tidemill -o cat | grep -qi 'watchdog timeout'"
+    wait "$publisher"
+    check "nothing is lost" within 60 all_arrived "$messages"
+    check "nothing is counted twice" within 20 total_is "$messages"
+}
+
+test_upgrade() {
+    local before
+    before=$(property MainPID)
+    publish "$messages" $((messages + 500)) &
+    local publisher=$!
+    check "the upgrade installs" inside apt-get install -yq --no-install-recommends /srv/newer.deb
+    check "the service is restarted" within 40 restarted_from "$before"
+    check "the configuration is kept" grep -q secret_broker "$root/etc/tidemill/tidemill.toml"
+    wait "$publisher"
+    check "nothing is lost by the upgrade" within 60 all_arrived $((messages + 500))
+    check "the state goes on" within 20 total_is $((messages + 500))
+}
+
+test_removal() {
+    check "the package is removed" inside apt-get remove -yq tidemill
+    check "state and configuration stay" test -d "$root/var/lib/tidemill" -a -f "$root/etc/tidemill/tidemill.toml"
+    check "the service is gone" within 20 sh -c "! nsenter -t $init -a systemctl is-active --quiet tidemill"
+    check "it can be put back" inside apt-get install -yq --no-install-recommends /srv/newer.deb
+    check "and is up" within 40 inside systemctl is-active --quiet tidemill
+    rm -rf "$root/etc/systemd/system/tidemill.service.d"
+    check "the package is purged" inside apt-get purge -yq tidemill
+    check "nothing of it is left" sh -c "! find '$root/etc' '$root/var/lib' '$root/usr/lib' '$root/run' -name '*tidemill*' ! -path '*/mosquitto/*' ! -path '*/journal/*' | grep ."
+}
+
+prepare
+deb=$(PROFILE=dev bash scripts/deb.sh | tail -1)
+make_older "$deb"
+boot
+set_up_broker
+test_install
+test_work
+test_kills
+test_upgrade
+test_removal
+echo "test result: $([ "$failures" -eq 0 ] && echo ok || echo FAILED). $passed passed; $failures failed"
+[ "$failures" -eq 0 ]
