@@ -2,6 +2,7 @@
 
 mod asked;
 mod columns;
+pub mod custom;
 mod file;
 mod mqtt;
 mod network;
@@ -55,9 +56,10 @@ enum SourceType {
     Udp,
     Simulate,
     File,
+    Custom,
 }
 
-const TYPES: [(&str, SourceType); 7] = [
+const TYPES: [(&str, SourceType); 8] = [
     ("mqtt", SourceType::Mqtt),
     ("stdin", SourceType::Stdin),
     ("serial", SourceType::Serial),
@@ -65,10 +67,13 @@ const TYPES: [(&str, SourceType); 7] = [
     ("udp", SourceType::Udp),
     ("simulate", SourceType::Simulate),
     ("file", SourceType::File),
+    ("custom", SourceType::Custom),
 ];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 56] = [
+const ELSEWHERE: [(&str, &str); 58] = [
+    ("receiver", "sources of type \"custom\""),
+    ("options", "sources of type \"custom\""),
     ("device", "sources of type \"serial\""),
     ("usb", "sources of type \"serial\""),
     ("baud", "sources of type \"serial\""),
@@ -155,6 +160,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         SourceType::Tcp => (socket::tcp(context, &mut reader, payload_bytes_max), None),
         SourceType::Udp => (socket::udp(context, &mut reader, payload_bytes_max), None),
         SourceType::Simulate => (simulate::read(context, &mut reader), None),
+        SourceType::Custom => (custom::read(context, &mut reader), None),
         SourceType::File => (file::read(context, &mut reader, &mut format).map(|file| SourceKind::File(Box::new(file))), None),
     };
     if source_type == SourceType::Simulate && format != Format::Json {
