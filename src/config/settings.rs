@@ -10,6 +10,7 @@ pub use super::framing::{
 pub use super::source::{
     Asked, Endpoint, FlowControl, Network, Parity, SerialDevice, SerialSettings, TcpSettings, TcpTls, UdpSettings, UsbDevice,
 };
+use crate::extend::CustomReceiver;
 use crate::format::DecodeSettings;
 use crate::format::csv::CsvSettings;
 use crate::format::reference::{ReferenceContents, ReferenceSettings};
@@ -96,6 +97,8 @@ pub enum SourceKind {
     /// The gateway's own table `_status`.
     Status,
     File(Box<FileSourceSettings>),
+    /// A receiver that the program has added.
+    Custom(Box<CustomReceiver>),
 }
 
 #[derive(Clone, Debug, PartialEq)]

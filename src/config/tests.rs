@@ -75,7 +75,8 @@ type = "stdout"
 /// Every key that is read, as `source.*.topics`.
 fn known_keys() -> BTreeSet<String> {
     let files = Files::Memory(BTreeMap::from([(PathBuf::from("a"), EVERY_KIND.as_bytes().to_vec())]));
-    let environment = Environment { host_name: "pi".to_owned(), machine_id: None, variables: BTreeMap::new(), files };
+    let environment =
+        Environment { host_name: "pi".to_owned(), machine_id: None, variables: BTreeMap::new(), files, extensions: Default::default() };
     let mut context = Context::new(&environment);
     let merged = read_files(&mut context, &[PathBuf::from("a")]);
     assert!(!context.has_errors());

@@ -20,7 +20,7 @@ mod watchdog;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -237,7 +237,7 @@ impl Running {
         tell_started(&settings, &gateway);
         let (stopped_tell, stopped) = watch::channel(0);
         let (core_requests, requests) = mpsc::channel(core::REQUESTS_MAX);
-        let answerer = Arc::new(Answerer { core: core_requests, store: store_requests.downgrade(), began: Instant::now() });
+        let answerer = Arc::new(Answerer::new(core_requests, store_requests.downgrade(), &settings.gateway.data_dir));
         let core = Core {
             gateway,
             clock: clock.clone(),

@@ -2,6 +2,7 @@
 
 mod asked;
 mod columns;
+pub mod custom;
 mod file;
 mod mqtt;
 mod network;
@@ -28,6 +29,7 @@ use columns::{columns, dedup, event_time, table_column};
 use mqtt::Topics;
 pub use network::Network;
 pub use serial::{FlowControl, Parity, SerialDevice, SerialSettings, UsbDevice};
+pub use socket::check_ports;
 pub use socket::{Endpoint, TcpSettings, UdpSettings};
 pub use socket_tls::TcpTls;
 
@@ -54,9 +56,10 @@ enum SourceType {
     Udp,
     Simulate,
     File,
+    Custom,
 }
 
-const TYPES: [(&str, SourceType); 7] = [
+const TYPES: [(&str, SourceType); 8] = [
     ("mqtt", SourceType::Mqtt),
     ("stdin", SourceType::Stdin),
     ("serial", SourceType::Serial),
@@ -64,10 +67,13 @@ const TYPES: [(&str, SourceType); 7] = [
     ("udp", SourceType::Udp),
     ("simulate", SourceType::Simulate),
     ("file", SourceType::File),
+    ("custom", SourceType::Custom),
 ];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 56] = [
+const ELSEWHERE: [(&str, &str); 58] = [
+    ("receiver", "sources of type \"custom\""),
+    ("options", "sources of type \"custom\""),
     ("device", "sources of type \"serial\""),
     ("usb", "sources of type \"serial\""),
     ("baud", "sources of type \"serial\""),
@@ -132,7 +138,7 @@ pub struct Source {
     pub schema: TableSchema,
     /// The columns that tell rows apart where repeats are dropped; none: they are not.
     pub dedup: Vec<usize>,
-    /// Where its broker is named, for messages.
+    /// Where its broker is named, or the port on which it listens, for messages.
     pub place: Place,
 }
 
@@ -154,6 +160,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         SourceType::Tcp => (socket::tcp(context, &mut reader, payload_bytes_max), None),
         SourceType::Udp => (socket::udp(context, &mut reader, payload_bytes_max), None),
         SourceType::Simulate => (simulate::read(context, &mut reader), None),
+        SourceType::Custom => (custom::read(context, &mut reader), None),
         SourceType::File => (file::read(context, &mut reader, &mut format).map(|file| SourceKind::File(Box::new(file))), None),
     };
     if source_type == SourceType::Simulate && format != Format::Json {
@@ -168,7 +175,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let max_future = max_future(context, &mut reader);
     let silence_timeout = reader.duration(context, "silence_timeout", Duration::from_millis(100)..=DURATION_MAX);
     let rate_max = rate_max(context, &mut reader);
-    let place = reader.key_place("broker");
+    let place = reader.key_place(if reader.has("listen") { "listen" } else { "broker" });
     let no_event_time = !reader.has("event_time");
     if let Some(SourceKind::File(file)) = &kind
         && matches!(file.mode, FileMode::Read { speed: Some(_) })
