@@ -145,7 +145,7 @@ impl Replay {
                     Action::Acknowledge { source, connection, through_seq } => {
                         events.push_back(Event::Proven { source, connection, through_seq });
                     }
-                    Action::Deliver { .. } | Action::PauseSources | Action::ResumeSources | Action::Stopped => {}
+                    Action::Deliver { .. } | Action::PauseSources | Action::ResumeSources | Action::Stopped | Action::Held => {}
                 }
             }
         }

@@ -9,9 +9,10 @@
 //! | [`plan`] | the typed plan | | IO, clock |
 //! | [`java_regex`] | regular expressions in Java's syntax | | IO, clock |
 //! | [`script`] | Rhai: state functions, user functions | batch, plan | IO, clock |
-//! | [`config`] | TOML to validated settings | sql, script, format's and mqtt's settings | engine, store |
+//! | [`extend`] | receivers and formats that a program adds | format | |
+//! | [`config`] | TOML to validated settings | sql, script, extend, format's and mqtt's settings | engine, store |
 //! | [`mqtt`] | sans-IO sessions over rumqttc's codec; the driver | | config, engine, store |
-//! | [`source`] | inputs | mqtt, format, gateway's events | engine, store |
+//! | [`source`] | inputs | mqtt, format, extend, gateway's events | engine, store |
 //! | [`format`](mod@format) | decoders and encoders | batch | IO, clock |
 //! | [`sql`] | text to plan | plan | IO, clock |
 //! | [`engine`] | expressions, windows, aggregates, state | plan, batch, script | IO, clock, store |
@@ -23,7 +24,7 @@
 //! | [`control`] | the control socket: both ends | status | engine, gateway, store |
 //! | [`daemon`] | threads, wiring, shutdown | all | |
 //!
-//! Beside them: [`status`] (counters), [`logging`], [`sabotage`] (faults for the tests that must catch them).
+//! Beside them: [`status`] (counters), [`tls`] (certificates, for brokers and sockets), [`logging`], [`sabotage`] (faults for the tests that must catch them).
 
 pub mod batch;
 pub mod batch_query;
@@ -31,6 +32,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod engine;
+pub mod extend;
 pub mod format;
 pub mod gateway;
 pub mod java_regex;
@@ -44,5 +46,6 @@ pub mod source;
 pub mod sql;
 pub mod status;
 pub mod store;
+pub mod tls;
 pub mod types;
 pub mod uplink;

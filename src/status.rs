@@ -80,6 +80,8 @@ pub struct PeerStatus {
     pub refused: u64,
     /// Closed because nothing came, or a frame was not completed in time.
     pub timed_out: u64,
+    /// No TLS connection came about.
+    pub handshakes_failed: u64,
 }
 
 /// A reference table.

@@ -1,7 +1,6 @@
 //! Writes what a package has besides the program and comes from its command line: manual pages and completions for bash, zsh and fish.
 //! `cargo run --example package_files -- DIRECTORY`
 
-#[expect(dead_code, reason = "only the arguments' descriptions are of interest here")]
 #[path = "../../src/cli/arguments.rs"]
 mod arguments;
 

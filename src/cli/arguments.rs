@@ -28,6 +28,12 @@ pub enum Command {
     Run(RunArguments),
     /// Show how the running gateway is
     Status(StatusArguments),
+    /// Have the running gateway read its configuration again, as SIGHUP does
+    Reload(ReloadArguments),
+    /// Copy the store of a gateway, running or not, into a new directory
+    Backup(BackupArguments),
+    /// Make a data directory from a backup
+    Restore(RestoreArguments),
     /// Check the configuration and every file it names, without connecting
     Check(ConfigFiles),
     /// Show the plan of each query, or of one
@@ -84,6 +90,36 @@ pub struct StatusArguments {
     /// As one line of JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BackupArguments {
+    #[command(flatten)]
+    pub gateway: RunningGateway,
+    /// Directory to be made
+    #[arg(value_name = "DEST")]
+    pub to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    #[command(flatten)]
+    pub gateway: RunningGateway,
+    /// Directory that `tidemill backup` made
+    #[arg(value_name = "SRC")]
+    pub from: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ReloadArguments {
+    #[command(flatten)]
+    pub gateway: RunningGateway,
+    /// Begin this query with empty state, because its stored state does not fit any more; may be given several times
+    #[arg(long, value_name = "QUERY")]
+    pub discard_state: Vec<String>,
+    /// Throw away what waits for this sink, which the configuration does not name any more; may be given several times
+    #[arg(long, value_name = "SINK")]
+    pub discard_outbox: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error; that nobody reads either is no error.
 
 mod arguments;
+mod backup;
 mod check;
 mod progress;
 mod query;
@@ -11,6 +12,7 @@ mod test;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -65,6 +67,9 @@ fn run_command(command: Command) -> ExitCode {
     let result = match command {
         Command::Run(arguments) => run_gateway(&arguments),
         Command::Status(arguments) => running::status(&arguments),
+        Command::Reload(arguments) => running::reload(&arguments),
+        Command::Backup(arguments) => backup::backup(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Check(files) => check::run(&files),
         Command::Explain(arguments) => explain(&arguments),
         Command::Query(arguments) => query::run(&arguments),
@@ -88,7 +93,7 @@ fn run_gateway(arguments: &RunArguments) -> Result<(), CliError> {
         Ok(settings) => {
             settings.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.trim_end()));
             let discard = Discard { state: arguments.discard_state.clone(), outboxes: arguments.discard_outbox.clone() };
-            run_daemon(settings, discard)
+            run_daemon(settings, discard, &arguments.config)
         }
         Err(errors) if format == LogFormat::Json => {
             tracing::error!("{errors}");
@@ -98,8 +103,8 @@ fn run_gateway(arguments: &RunArguments) -> Result<(), CliError> {
     }
 }
 
-/// Runs the daemon until it is told to stop by SIGTERM or SIGINT, or can't go on.
-fn run_daemon(settings: Settings, discard: Discard) -> Result<(), CliError> {
+/// Runs the daemon until it is told to stop by SIGTERM or SIGINT, or can't go on. SIGHUP has it read `files` again.
+fn run_daemon(settings: Settings, discard: Discard, files: &ConfigFiles) -> Result<(), CliError> {
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!("{error}");
         CliError::Logged
@@ -108,13 +113,24 @@ fn run_daemon(settings: Settings, discard: Discard) -> Result<(), CliError> {
     let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (tell, reload_signals) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(async move {
+            // One that waits is as good as several.
+            while hangup.recv().await.is_some() {
+                let _ = tell.try_send(());
+            }
+        });
+        let files = files.config.clone();
+        let reload: daemon::Load = Arc::new(move || config::load(&files, &Environment::of_process()).map_err(|errors| errors.to_string()));
         let shutdown = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
         };
-        daemon::run(settings, Options { discard, ..Options::default() }, shutdown).await
+        let options = Options { discard, reload: Some(reload), reload_signals: Some(reload_signals), ..Options::default() };
+        daemon::run(settings, options, shutdown).await
     });
     // A file or stdout that a sink's thread waits for must not keep the process.
     runtime.shutdown_background();

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::arguments::{RunningGateway, StatusArguments};
+use super::arguments::{ReloadArguments, RunningGateway, StatusArguments};
 use super::{CliError, print};
 use tidemill::config::{self, Environment};
 use tidemill::control::client::{Client, ClientError};
@@ -38,6 +38,15 @@ pub fn status(arguments: &StatusArguments) -> Result<(), CliError> {
     }
 }
 
+/// `tidemill reload`: the gateway reads the files that it was started with.
+pub fn reload(arguments: &ReloadArguments) -> Result<(), CliError> {
+    let mut client = connect(&data_dir(&arguments.gateway)?)?;
+    let (discard_state, discard_outbox) = (arguments.discard_state.clone(), arguments.discard_outbox.clone());
+    let response = ask(&mut client, &Request::Reload { discard_state, discard_outbox })?;
+    print(&response.text);
+    Ok(())
+}
+
 /// The data directory that is meant.
 pub fn data_dir(gateway: &RunningGateway) -> Result<PathBuf, CliError> {
     match (&gateway.data, gateway.config.as_slice()) {
@@ -57,7 +66,7 @@ fn connect(data_dir: &Path) -> Result<Client, CliError> {
 }
 
 /// The gateway's answer, if it could do what it was asked.
-fn ask(client: &mut Client, request: &Request) -> Result<Response, CliError> {
+pub fn ask(client: &mut Client, request: &Request) -> Result<Response, CliError> {
     match client.ask(request) {
         Ok(response) if response.ok => Ok(response),
         Ok(response) => Err(failed(response.text)),
@@ -65,7 +74,7 @@ fn ask(client: &mut Client, request: &Request) -> Result<Response, CliError> {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> CliError {
+pub fn failed(error: impl std::fmt::Display) -> CliError {
     let text = error.to_string();
     CliError::Failed(if text.starts_with("error:") { text } else { format!("error: {text}") })
 }

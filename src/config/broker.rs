@@ -35,7 +35,7 @@ pub fn read(context: &mut Context, reader: &mut Reader, default_client_id: Strin
     let client_id = client_id(context, reader, default_client_id);
     let username = reader.secret(context, "username");
     let password = reader.secret(context, "password");
-    let ca_file = reader.text(context, "ca_file").map(|text| (ca_file(context, &text), text.place));
+    let ca_file = reader.text(context, "ca_file").map(|text| (certificates(context, &text), text.place));
     let seconds = |range: std::ops::RangeInclusive<u64>| Duration::from_secs(*range.start())..=Duration::from_secs(*range.end());
     let keep_alive = reader.duration(context, "keep_alive", seconds(5..=65_535));
     let connect_timeout = reader.duration(context, "connect_timeout", seconds(1..=300));
@@ -100,7 +100,7 @@ pub fn is_local(host: &str) -> bool {
 }
 
 /// The path; reported if it holds no certificates.
-fn ca_file(context: &mut Context, text: &Text) -> Option<PathBuf> {
+pub fn certificates(context: &mut Context, text: &Text) -> Option<PathBuf> {
     let path = context.resolve_path(text)?;
     match context.environment.files.read(&path, FILE_BYTES_MAX) {
         Ok(pem) => {

@@ -17,8 +17,37 @@ const NAMES_MAX: usize = 256;
 /// Configurations that one case lies over.
 const CONFIGURATIONS_MAX: usize = 16;
 
-/// Keys of a source that say how to connect, and how bytes become payloads.
-const CONNECTION_KEYS: [&str; 28] = [
+/// Keys of a source that say where it reads from, and how bytes become payloads.
+const CONNECTION_KEYS: [&str; 59] = [
+    "listen",
+    "connect",
+    "allow",
+    "receive_buffer",
+    "interface",
+    "max_connections",
+    "read_timeout",
+    "frame_timeout",
+    "path",
+    "mode",
+    "pace",
+    "speed",
+    "start_at",
+    "check_interval",
+    "multi_line",
+    "devices",
+    "interval",
+    "seed",
+    "rows",
+    "gaps",
+    "late",
+    "late_by",
+    "duplicates",
+    "fields",
+    "tls",
+    "client_ca_file",
+    "server_name",
+    "receiver",
+    "options",
     "device",
     "usb",
     "baud",
@@ -41,6 +70,8 @@ const CONNECTION_KEYS: [&str; 28] = [
     "username",
     "password",
     "ca_file",
+    "client_ca_file",
+    "tls",
     "cert_file",
     "key_file",
     "keep_alive",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::extend::Extensions;
 use crate::format::compressed::Decompressed;
 
 /// Surroundings in which a configuration is read.
@@ -15,6 +16,8 @@ pub struct Environment {
     pub machine_id: Option<String>,
     pub variables: BTreeMap<String, String>,
     pub files: Files,
+    /// Receivers and formats that the program has added.
+    pub extensions: Extensions,
 }
 
 /// Where files come from.
@@ -37,6 +40,7 @@ impl Environment {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             files,
+            extensions: Extensions::default(),
         }
     }
 
@@ -112,6 +116,7 @@ mod tests {
             machine_id: machine.map(str::to_owned),
             variables: BTreeMap::new(),
             files: Files::Memory(BTreeMap::new()),
+            extensions: Extensions::default(),
         };
         let id = |host, machine| environment(host, machine).default_gateway_id();
         assert_eq!(id("raspberrypi", Some("AB12ef00112233445566778899aabbcc")).as_deref(), Some("raspberrypi-ab12ef"));

@@ -100,6 +100,7 @@ mod tests {
             machine_id: None,
             variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             files: Files::Memory(files.map(|(path, text)| (path.into(), text.as_bytes().to_vec())).into_iter().collect::<BTreeMap<_, _>>()),
+            extensions: Default::default(),
         }
     }
 

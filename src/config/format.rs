@@ -9,7 +9,7 @@ use crate::format::{EnclosedSettings, Format, KeyValueSettings};
 const PATH_NAMES_MAX: usize = 16;
 
 /// Keys of one format, for those who give them with another.
-pub const ELSEWHERE: [(&str, &str); 12] = [
+pub const ELSEWHERE: [(&str, &str); 14] = [
     ("header", "sources of format \"csv\""),
     ("separator", "sources of format \"csv\""),
     ("quote", "sources of format \"csv\""),
@@ -21,6 +21,8 @@ pub const ELSEWHERE: [(&str, &str); 12] = [
     ("layout_in", "sources of format \"json\""),
     ("endian", "sources of format \"binary\", and of \"json\" with `layout_in`"),
     ("rest", "sources of format \"binary\", and of \"json\" with `layout_in`"),
+    ("decoder", "sources of format \"custom\""),
+    ("decoder_options", "sources of format \"custom\""),
     ("precision", "sources of format \"line_protocol\""),
 ];
 
@@ -37,9 +39,10 @@ enum Kind {
     SenmlJson,
     SenmlCbor,
     Nmea,
+    Custom,
 }
 
-const KINDS: [(&str, Kind); 11] = [
+const KINDS: [(&str, Kind); 12] = [
     ("json", Kind::Json),
     ("value", Kind::Value),
     ("cbor", Kind::Cbor),
@@ -51,6 +54,7 @@ const KINDS: [(&str, Kind); 11] = [
     ("senml", Kind::SenmlJson),
     ("senml_cbor", Kind::SenmlCbor),
     ("nmea", Kind::Nmea),
+    ("custom", Kind::Custom),
 ];
 
 /// The source's format; JSON where what is said is wrong, which has then been reported.
@@ -71,6 +75,7 @@ pub fn read(context: &mut Context, reader: &mut Reader) -> Format {
         Kind::SenmlJson => Format::SenmlJson,
         Kind::SenmlCbor => Format::SenmlCbor,
         Kind::Nmea => Format::Nmea,
+        Kind::Custom => super::source::custom::format(context, reader).unwrap_or(Format::Json),
     }
 }
 

@@ -3,7 +3,7 @@
 //! A getter answers `None` both for an absent key and for a wrong value; the latter has then been reported. Callers go on with a default, so that
 //! one reading shows every error; a result that came with errors is thrown away as a whole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -291,6 +291,21 @@ impl<'t> Reader<'t> {
             Value::Table(table) => Some(self.inner(table, key, key, entry.key)),
             _ => wrong_type(context, &entry.node, key, "a table"),
         }
+    }
+
+    /// A table of texts under any keys, empty if it is not there; `None` if it is wrong, which has then been reported.
+    pub fn parameters(&mut self, context: &mut Context, key: &'static str) -> Option<BTreeMap<String, String>> {
+        const PARAMETERS_MAX: usize = 256;
+        let Some(entry) = self.entry(context, key) else { return Some(BTreeMap::new()) };
+        let Value::Table(table) = &entry.node.value else {
+            return wrong_type(context, &entry.node, key, "a table of strings");
+        };
+        if table.entries.len() > PARAMETERS_MAX {
+            context.error(entry.key, format!("more than {PARAMETERS_MAX} keys in `{key}`"), "leave some out");
+            return None;
+        }
+        let text = |(name, entry): (&String, &Entry)| Some((name.clone(), expand_node(context, &entry.node, name, "a string")?.value));
+        table.entries.iter().map(text).collect()
     }
 
     /// A string, or else a table in this one.

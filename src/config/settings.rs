@@ -7,7 +7,10 @@ pub use super::crc_names::Crc;
 pub use super::framing::{
     ChecksumAlgorithm, ChecksumSettings, Framing, FramingSettings, LengthCounts, LengthPrefix, MARK_BYTES_MAX, Marks,
 };
-pub use super::source::{Asked, Endpoint, FlowControl, Network, Parity, SerialDevice, SerialSettings, TcpSettings, UdpSettings, UsbDevice};
+pub use super::source::{
+    Asked, Endpoint, FlowControl, Network, Parity, SerialDevice, SerialSettings, TcpSettings, TcpTls, UdpSettings, UsbDevice,
+};
+use crate::extend::CustomReceiver;
 use crate::format::DecodeSettings;
 use crate::format::csv::CsvSettings;
 use crate::format::reference::{ReferenceContents, ReferenceSettings};
@@ -51,6 +54,18 @@ pub struct GatewaySettings {
     pub free_space_min: u64,
     /// How long the sinks may go on delivering after SIGTERM.
     pub shutdown_timeout: Duration,
+    pub clock: ClockTrust,
+}
+
+/// When a wall clock that shows a date which can be counts as synchronised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockTrust {
+    /// When a time server has answered, or the machine is of a kind whose clock goes on while it is off.
+    Auto,
+    /// When a time server has answered.
+    Ntp,
+    /// Always.
+    Trusted,
 }
 
 #[derive(Clone, Debug)]
@@ -70,7 +85,7 @@ pub struct SourceSettings {
     pub rate_max: Option<f64>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
     Mqtt(Box<MqttSourceSettings>),
     /// Standard input, to its end.
@@ -82,9 +97,11 @@ pub enum SourceKind {
     /// The gateway's own table `_status`.
     Status,
     File(Box<FileSourceSettings>),
+    /// A receiver that the program has added.
+    Custom(Box<CustomReceiver>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FileSourceSettings {
     /// A file, a directory, or a pattern with `*` and `?`.
     pub path: PathBuf,
@@ -144,7 +161,7 @@ pub enum Shape {
     Counter,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MqttSourceSettings {
     pub broker: BrokerSettings,
     /// Filters as subscribed (captures replaced by `+` and `#`), in the configuration's order.
@@ -204,7 +221,7 @@ pub struct SinkSettings {
     pub outbox: OutboxSettings,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SinkKind {
     Mqtt(MqttSinkSettings),
     /// JSON lines, rotated.
@@ -217,7 +234,7 @@ pub enum SinkKind {
     Stdout,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MqttSinkSettings {
     pub broker: BrokerSettings,
     pub topic: TopicTemplate,

@@ -28,6 +28,10 @@ format = "key_value"
 type = "mqtt"
 format = "binary"
 layout = [{ type = "u8", bits = [{ name = "a", bit = 0 }] }, { name = "b", count = 1, fields = [{ name = "c", type = "u8" }] }, { skip = 1 }]
+[source.enclosed]
+type = "mqtt"
+layout_in = "frame"
+layout = [{ name = "a", type = "u8" }]
 [source.line_protocol]
 type = "mqtt"
 format = "line_protocol"
@@ -40,6 +44,10 @@ checksum = {}
 [source.serial]
 type = "serial"
 usb = {}
+[source.tcp]
+type = "tcp"
+[source.udp]
+type = "udp"
 [source.line]
 type = "stdin"
 framing = { type = "line" }
@@ -67,7 +75,8 @@ type = "stdout"
 /// Every key that is read, as `source.*.topics`.
 fn known_keys() -> BTreeSet<String> {
     let files = Files::Memory(BTreeMap::from([(PathBuf::from("a"), EVERY_KIND.as_bytes().to_vec())]));
-    let environment = Environment { host_name: "pi".to_owned(), machine_id: None, variables: BTreeMap::new(), files };
+    let environment =
+        Environment { host_name: "pi".to_owned(), machine_id: None, variables: BTreeMap::new(), files, extensions: Default::default() };
     let mut context = Context::new(&environment);
     let merged = read_files(&mut context, &[PathBuf::from("a")]);
     assert!(!context.has_errors());
@@ -83,6 +92,7 @@ fn documented_keys() -> BTreeSet<String> {
         ("### Files", "source.*"),
         ("### `framing`", "source.*.framing"),
         ("### Serial ports", "source.*"),
+        ("### Sockets", "source.*"),
         ("#### `usb`", "source.*.usb"),
         ("### `checksum`", "source.*.checksum"),
         ("### `layout`", "source.*.layout"),

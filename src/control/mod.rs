@@ -37,6 +37,15 @@ const SOCKET_NAME: &str = "control.sock";
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     Status,
+    /// To read the configuration again. Queries whose stored state is thrown away, and sinks that are no more whose results are.
+    Reload {
+        #[serde(default)]
+        discard_state: Vec<String>,
+        #[serde(default)]
+        discard_outbox: Vec<String>,
+    },
+    /// For a copy of the store as of its last commit. It stays until the connection ends or asks for something else.
+    Snapshot,
 }
 
 /// What it answers.
@@ -49,6 +58,9 @@ pub struct Response {
     /// To [`Request::Status`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<serde_json::Value>,
+    /// To [`Request::Snapshot`]: the store's `Snapshot`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<serde_json::Value>,
 }
 
 impl Response {
@@ -83,9 +95,12 @@ mod tests {
 
     #[test]
     fn requests_are_read_as_they_are_written_and_unknown_ones_are_not() {
-        let text = serde_json::to_string(&Request::Status).unwrap();
-        assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), Request::Status, "{text}");
-        for text in ["{}", "{\"command\":\"shutdown\"}", "[]", "\"status\""] {
+        let reload = Request::Reload { discard_state: vec!["q".to_owned()], discard_outbox: Vec::new() };
+        for request in [Request::Status, reload, Request::Snapshot] {
+            let text = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request, "{text}");
+        }
+        for text in ["{}", "{\"command\":\"shutdown\"}", "[]", "\"status\"", "{\"command\":\"reload\",\"force\":1}"] {
             assert!(serde_json::from_str::<Request>(text).is_err(), "{text}");
         }
     }

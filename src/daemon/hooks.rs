@@ -12,7 +12,7 @@ pub const ALIVE_INTERVAL_US: u64 = 1_000_000;
 pub struct Hooks;
 
 impl Hooks {
-    /// The store is open and the configuration applied; sources connect from now on. Also the end of a reload.
+    /// The store is open and the configuration applied; sources connect from now on.
     pub fn ready(&self) {
         tracing::info!("ready");
         notify(&[("READY", "1")]);
@@ -30,12 +30,17 @@ impl Hooks {
         notify(&[("STATUS", line)]);
     }
 
-    /// A new configuration is being read and applied; [`Hooks::ready`] ends it, whether it was taken or not.
+    /// A new configuration is being read and applied; [`Hooks::reloaded`] ends it, whether it was taken or not.
     pub fn reloading(&self) {
         // Type=notify-reload wants to know that this is the answer to its own signal, and not to an earlier one.
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let now_us = format!("{}", now.tv_sec * 1_000_000 + now.tv_nsec / 1_000);
         notify(&[("RELOADING", "1"), ("MONOTONIC_USEC", &now_us)]);
+    }
+
+    /// A reload has ended, well or not.
+    pub fn reloaded(&self) {
+        notify(&[("READY", "1")]);
     }
 
     pub fn stopping(&self) {

@@ -9,32 +9,39 @@ mod clock;
 mod core;
 mod hooks;
 mod rates;
+mod reload;
 mod report;
 mod summary;
+mod synchronised;
 mod tables;
+mod tasks;
 mod watchdog;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::ask::{Answerer, Socket};
 use self::clock::Clock;
-use self::core::{Core, EVENTS_MAX};
+use self::core::{Core, EVENTS_MAX, Slots, Ties};
+use self::reload::ReloadError;
+use self::tasks::{Ended, SinkTask, SourceTask};
 use self::watchdog::Watchdog;
-use crate::config::settings::{Settings, SinkSettings};
-use crate::control::server::Asked;
+use crate::config::SECTIONS_MAX;
+use crate::config::settings::{GatewaySettings, Settings, SinkSettings};
+use crate::control::server::{Answer, Asked};
+use crate::control::{Request, Response};
 use crate::gateway::{Discard, Event, Gateway, Seeds, StartError};
-use crate::source::{self, Outcome, SourceControl, Stored};
 use crate::status::Status;
 use crate::store::service::{self, Activity, REQUESTS_MAX, StoreNotice, StoreRequest};
 use crate::store::{CommitError, DiskStore, LogName, ReadError, SegmentMeta, StoreError, StoreSettings};
-use crate::uplink::{self, Control, Link};
 
 pub use self::hooks::Hooks;
+pub use self::reload::Load;
 
 /// How long the core may take to make its last batch durable when the store is well.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,57 +72,109 @@ pub enum DaemonError {
 }
 
 /// What a run is told besides its settings.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Options {
     /// Stored state and results that are thrown away.
     pub discard: Discard,
     pub hooks: Hooks,
     /// Where the status is left once a minute, for whoever shows it.
     pub status: Arc<Mutex<Status>>,
+    /// How the configuration is read again; without it the gateway can't reload.
+    pub reload: Option<Load>,
+    /// Each word asks for a reload, as by a signal.
+    pub reload_signals: Option<mpsc::Receiver<()>>,
 }
 
 /// Runs the gateway until `shutdown` completes. Must run inside a tokio runtime.
-pub async fn run(settings: Settings, options: Options, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
+pub async fn run(settings: Settings, mut options: Options, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
+    let (load, mut signals) = (options.reload.take(), options.reload_signals.take());
     let mut running = Running::start(settings, options)?;
+    let mut socket = Socket::open(&running.gateway.data_dir);
+    running.hooks.ready();
     let mut shutdown = std::pin::pin!(shutdown);
-    let mut input_ended = std::pin::pin!(running.input_ended());
     loop {
-        tokio::select! {
-            () = &mut shutdown => return running.stop().await,
-            () = &mut input_ended => {
+        let wanted = tokio::select! {
+            () = &mut shutdown => return running.stop(socket).await,
+            () = running.input_ended() => {
                 tracing::info!("all sources have come to their end");
-                return running.stop().await;
+                return running.stop(socket).await;
             }
-            happened = running.happened() => match happened {
-                Happened::Failed(error) => return Err(error),
-                Happened::Asked(asked) => running.answerer.answer(asked),
+            error = running.lifelines.failed() => return Err(error),
+            Some(Asked { request, answer }) = socket.asked.recv() => match request {
+                Request::Reload { discard_state: state, discard_outbox: outboxes } => (Discard { state, outboxes }, Some(answer)),
+                request => {
+                    running.answerer.answer(Asked { request, answer });
+                    continue;
+                }
             },
-        }
+            Some(()) = signalled(&mut signals) => (Discard::default(), None),
+        };
+        reload_or_refuse(&mut running, &mut socket, load.as_ref(), wanted).await?;
     }
 }
 
-/// What a running gateway has to deal with.
-enum Happened {
-    /// It can't go on.
-    Failed(DaemonError),
-    Asked(Asked),
+async fn signalled(signals: &mut Option<mpsc::Receiver<()>>) -> Option<()> {
+    signals.as_mut()?.recv().await
+}
+
+/// Reloads and says how that went, to the log and to who asked. Other questions are answered meanwhile.
+async fn reload_or_refuse(
+    running: &mut Running,
+    socket: &mut Socket,
+    load: Option<&Load>,
+    (discard, answer): (Discard, Option<oneshot::Sender<Answer>>),
+) -> Result<(), DaemonError> {
+    let (hooks, answerer) = (running.hooks, running.answerer.clone());
+    hooks.reloading();
+    let mut reloading = std::pin::pin!(async {
+        match load {
+            Some(load) => running.reload(load, &discard).await,
+            None => Err(ReloadError::Refused("this gateway was started without a way to read its configuration again".to_owned())),
+        }
+    });
+    let done = loop {
+        tokio::select! {
+            done = &mut reloading => break done,
+            Some(asked) = socket.asked.recv() => answerer.answer(asked),
+        }
+    };
+    hooks.reloaded();
+    let response = match done {
+        Ok(told) => {
+            tracing::info!("{told}");
+            Response::done(told + "\n")
+        }
+        Err(ReloadError::Refused(reason)) => {
+            tracing::error!("the configuration is not reloaded, and everything goes on as it was: {reason}");
+            Response::failed(reason)
+        }
+        Err(ReloadError::Fatal(error)) => return Err(error),
+    };
+    if let Some(answer) = answer {
+        // A client that is gone needs no answer.
+        let _ = answer.send(response.into());
+    }
+    Ok(())
 }
 
 struct Running {
     hooks: Hooks,
+    clock: Clock,
     answerer: Arc<Answerer>,
-    socket: Socket,
-    shutdown_timeout: Duration,
+    /// As of the last reload.
+    gateway: GatewaySettings,
     events: mpsc::Sender<Event>,
     stopped: watch::Receiver<u64>,
     lifelines: Lifelines,
     store_thread: std::thread::JoinHandle<()>,
-    source_controls: Vec<Arc<watch::Sender<SourceControl>>>,
-    sink_controls: Vec<Arc<watch::Sender<Control>>>,
-    /// How many sources there are, but for the gateway's own.
-    sources_from_outside: usize,
-    /// How many of the sources have come to their input's end.
-    sources_ended: watch::Receiver<usize>,
+    /// In the order of the settings.
+    sources: Vec<SourceTask>,
+    sinks: Vec<SinkTask>,
+    ended: Arc<Ended>,
+    /// The slot of the first table.
+    tables_from: usize,
+    /// The next that no task has had.
+    next_slot: usize,
 }
 
 /// All that must go on for the gateway to go on.
@@ -144,7 +203,7 @@ impl Lifelines {
 
 impl Running {
     fn start(settings: Settings, options: Options) -> Result<Running, DaemonError> {
-        let clock = Clock::start();
+        let clock = Clock::start(settings.gateway.clock);
         let stamp = clock.stamp();
         let opened_at_s = stamp.wall_us.div_euclid(1_000_000).max(0) as u64;
         let gateway_settings = &settings.gateway;
@@ -165,89 +224,79 @@ impl Running {
 
         let (events, core_events) = mpsc::channel(EVENTS_MAX);
         // Each sink has one read at a time, and an aborted one's may still lie there: the core's commit always finds room.
-        let (store_requests, requests) = mpsc::channel(REQUESTS_MAX + settings.sinks.len());
+        let (store_requests, requests) = mpsc::channel(REQUESTS_MAX + SECTIONS_MAX);
         let activity = Arc::new(Activity::default());
         let (store_thread, store_failed) = spawn_store(store, requests, activity.clone(), events.downgrade())?;
-        let mut sources = JoinSet::new();
-        let mut sinks = JoinSet::new();
-        let sources_from_outside = settings.sources_from_outside();
         let settings = Arc::new(settings);
-        let (ended, sources_ended) = watch::channel(0);
-        let source_controls = start_sources(&settings, &gateway, &events, &mut sources, ended);
-        let mut tables = JoinSet::new();
-        tables::watch(&settings, &events, &mut tables);
-        let sink_controls = start_sinks(&settings, &gateway, &events, &store_requests, &mut sinks);
+        let mut lifeline = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        let ended = Arc::new(Ended::new(BTreeSet::new()));
+        let sources = tasks::start_sources(&settings, &gateway, &events, &ended, &mut lifeline.0);
+        let sinks = tasks::start_sinks(&settings, &gateway, sources.len(), &events, &store_requests, &mut lifeline.1);
+        let tables_from = sources.len() + sinks.len();
+        tables::watch(&settings, tables_from, &events, &mut lifeline.2);
         tell_started(&settings, &gateway);
         let (stopped_tell, stopped) = watch::channel(0);
         let (core_requests, requests) = mpsc::channel(core::REQUESTS_MAX);
-        let answerer = Arc::new(Answerer { core: core_requests, store: store_requests.downgrade(), began: Instant::now() });
+        let answerer = Arc::new(Answerer::new(core_requests, store_requests.downgrade(), &settings.gateway.data_dir));
         let core = Core {
             gateway,
-            clock,
+            clock: clock.clone(),
             events: core_events,
             requests,
             store: store_requests,
-            sources: source_controls.clone(),
-            sinks: sink_controls.clone(),
+            ties: Ties::of(&sources, &sinks, Slots::of(&sources, &sinks, tables_from, settings.tables.len())),
+            holding: None,
             stopped: stopped_tell,
             hooks: options.hooks,
             watchdog: Watchdog::new(options.hooks, activity),
             status: options.status,
         };
         let core_ended = core::spawn(core)?;
-        let socket = Socket::open(&settings.gateway.data_dir);
-        options.hooks.ready();
+        let (source_tasks, sink_tasks, table_tasks) = lifeline;
         Ok(Running {
             hooks: options.hooks,
+            clock,
             answerer,
-            socket,
-            shutdown_timeout: settings.gateway.shutdown_timeout,
+            gateway: settings.gateway.clone(),
             events,
             stopped,
-            lifelines: Lifelines { core_ended, store_failed, sources, sinks, tables },
+            lifelines: Lifelines { core_ended, store_failed, sources: source_tasks, sinks: sink_tasks, tables: table_tasks },
             store_thread,
-            source_controls,
-            sink_controls,
-            sources_from_outside,
-            sources_ended,
+            sources,
+            sinks,
+            ended,
+            tables_from,
+            next_slot: tables_from + settings.tables.len(),
         })
-    }
-
-    /// Completes when there is something to deal with. Nothing is lost if it is dropped.
-    async fn happened(&mut self) -> Happened {
-        tokio::select! {
-            error = self.lifelines.failed() => Happened::Failed(error),
-            Some(asked) = self.socket.asked.recv() => Happened::Asked(asked),
-        }
     }
 
     /// Completes when there is no source left that could bring anything.
     fn input_ended(&self) -> impl Future<Output = ()> + use<> {
-        let (mut ended, sources) = (self.sources_ended.clone(), self.sources_from_outside);
+        let (mut ended, all_ended) = (self.ended.subscribe(), reload::all_ended(&self.sources));
         async move {
-            if ended.wait_for(|ended| *ended == sources).await.is_err() {
+            if ended.wait_for(all_ended).await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    async fn stop(mut self) -> Result<(), DaemonError> {
+    async fn stop(mut self, socket: Socket) -> Result<(), DaemonError> {
         self.hooks.stopping();
         self.lifelines.tables.shutdown().await;
         self.settle().await?;
-        self.source_controls.iter().for_each(|control| control.send_modify(|control| control.leave = true));
+        self.sources.iter().for_each(|task| task.control.send_modify(|control| control.leave = true));
         let leaving = async { while self.lifelines.sources.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(self.shutdown_timeout, leaving).await;
-        self.sink_controls.iter().for_each(|control| control.send_modify(|control| control.finish = true));
+        let _ = tokio::time::timeout(self.gateway.shutdown_timeout, leaving).await;
+        self.sinks.iter().for_each(|task| task.control.send_modify(|control| control.finish = true));
         let delivering = async { while self.lifelines.sinks.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.shutdown_timeout, delivering).await.is_err() {
+        if tokio::time::timeout(self.gateway.shutdown_timeout, delivering).await.is_err() {
             tracing::info!("not everything is delivered: the rest waits in the outbox for the next start");
         }
         self.lifelines.sources.shutdown().await;
         self.lifelines.sinks.shutdown().await;
         self.settle().await?;
         drop(self.events);
-        self.socket.close().await;
+        socket.close().await;
         let _ = self.lifelines.core_ended.await;
         let _ = tokio::task::spawn_blocking(move || self.store_thread.join()).await;
         tracing::info!("stopped");
@@ -284,48 +333,6 @@ async fn task_failure(tasks: &mut JoinSet<()>) -> tokio::task::JoinError {
             None => std::future::pending().await,
         }
     }
-}
-
-fn start_sources(
-    settings: &Arc<Settings>,
-    gateway: &Gateway,
-    events: &mpsc::Sender<Event>,
-    tasks: &mut JoinSet<()>,
-    ended: watch::Sender<usize>,
-) -> Vec<Arc<watch::Sender<SourceControl>>> {
-    let ended = Arc::new(ended);
-    let start = |source: usize| {
-        let (tell, control) = watch::channel(SourceControl::default());
-        let (settings, events, ended) = (settings.clone(), events.clone(), ended.clone());
-        let stored = Stored { filters: gateway.stored_filters(source).to_vec(), positions: gateway.stored_positions(source) };
-        tasks.spawn(async move {
-            let budget = settings.gateway.intake_bytes_max;
-            if source::run(source, &settings.sources[source], budget, stored, events, control).await == Outcome::Ended {
-                ended.send_modify(|ended| *ended += 1);
-            }
-        });
-        Arc::new(tell)
-    };
-    (0..settings.sources.len()).map(start).collect()
-}
-
-fn start_sinks(
-    settings: &Arc<Settings>,
-    gateway: &Gateway,
-    events: &mpsc::Sender<Event>,
-    store: &mpsc::Sender<StoreRequest>,
-    tasks: &mut JoinSet<()>,
-) -> Vec<Arc<watch::Sender<Control>>> {
-    let start = |sink: usize| {
-        let (cursor, end) = gateway.delivery_start(sink);
-        let (tell, control) = watch::channel(Control { start: cursor.offset, end, finish: false });
-        let log = LogName::outbox(&settings.sinks[sink].name);
-        let link = Link { sink, log, cursor, control, store: store.clone(), events: events.clone() };
-        let settings = settings.clone();
-        tasks.spawn(async move { uplink::run(&settings.gateway.id, &settings.sinks[sink], link).await });
-        Arc::new(tell)
-    };
-    (0..settings.sinks.len()).map(start).collect()
 }
 
 /// Has the core know what waits for the sinks that keep the latest of each key.

@@ -40,6 +40,7 @@ impl Report {
             input_dropped = counts.input_dropped,
             refused_connections = counts.refused_connections,
             timed_out_connections = counts.timed_out_connections,
+            failed_handshakes = counts.failed_handshakes,
             disconnected = counts.disconnected,
             "last minute"
         );
@@ -78,7 +79,7 @@ fn tell_full(query: &QueryStatus, before: u64) {
 /// One line of what went through since the start.
 pub fn tell_all(status: &Status) {
     let Counts { messages, results, delivered, waiting_bytes, late, rejected, dropped, input_dropped, .. } = Counts::of(status);
-    let Counts { refused_connections, timed_out_connections, .. } = Counts::of(status);
+    let Counts { refused_connections, timed_out_connections, failed_handshakes, .. } = Counts::of(status);
     let repeats: u64 = status.sources.iter().map(|source| source.repeats).sum();
     let commits = status.commits;
     tracing::info!(
@@ -94,6 +95,7 @@ pub fn tell_all(status: &Status) {
         input_dropped,
         refused_connections,
         timed_out_connections,
+        failed_handshakes,
         "since the start"
     );
 }
@@ -111,6 +113,7 @@ struct Counts {
     input_dropped: u64,
     refused_connections: u64,
     timed_out_connections: u64,
+    failed_handshakes: u64,
     disconnected: u64,
 }
 
@@ -124,6 +127,7 @@ impl Counts {
             let peers = source.peers.unwrap_or_default();
             counts.refused_connections += peers.refused;
             counts.timed_out_connections += peers.timed_out;
+            counts.failed_handshakes += peers.handshakes_failed;
             counts.disconnected += u64::from(!source.connected);
         }
         for query in &status.queries {

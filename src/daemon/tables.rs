@@ -25,11 +25,11 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// Looks at a file that keeps changing after which that is said.
 const UNSETTLED_MAX: u32 = 60;
 
-/// Starts a task for each table.
-pub(super) fn watch(settings: &Arc<Settings>, events: &mpsc::Sender<Event>, tasks: &mut JoinSet<()>) {
+/// Starts a task for each table; their events have the numbers from `from` on.
+pub(super) fn watch(settings: &Arc<Settings>, from: usize, events: &mpsc::Sender<Event>, tasks: &mut JoinSet<()>) {
     for table in 0..settings.tables.len() {
         let (settings, events) = (settings.clone(), events.clone());
-        tasks.spawn(async move { run(table, Watcher::new(&settings.tables[table]), events).await });
+        tasks.spawn(async move { run(from + table, Watcher::new(&settings.tables[table]), events).await });
     }
 }
 

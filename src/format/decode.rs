@@ -45,6 +45,8 @@ pub enum FormatError {
     EventTime,
     #[error("separator, quote and escape must be different ASCII characters and no line ends (escape may be the quote)")]
     CsvCharacters,
+    #[error("the format `{name}`: {problem}")]
+    Custom { name: String, problem: String },
     #[error("the pattern: {problem}")]
     Pattern { problem: String },
 }
@@ -187,7 +189,7 @@ impl Decoder {
         }
         let mut decoded = Decoded::default();
         let mut result = self.read(message, table, &mut decoded);
-        if let Err(BadRecord::Malformed { .. }) = result
+        if let Err(BadRecord::Malformed { .. } | BadRecord::Custom { .. }) = result
             && self.bad_records == BadRecords::NullRow
         {
             table.truncate(rows_before);

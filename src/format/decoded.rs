@@ -51,6 +51,9 @@ pub enum BadRecord {
     Malformed { what: &'static str, at: usize },
     #[error("the payload expands to more than max_expanded, {limit} bytes")]
     Expanded { limit: usize },
+    /// A format of the user's own says so.
+    #[error("{reason}")]
+    Custom { reason: String },
     #[error("the topic matches none of the source's topics")]
     Topic,
     #[error("the payload has more rows or text than a batch holds")]

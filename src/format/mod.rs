@@ -7,6 +7,7 @@ mod base64;
 pub mod compressed;
 mod convert;
 pub mod csv;
+mod custom;
 mod decode;
 mod decoded;
 mod dictionary;
@@ -26,6 +27,7 @@ mod transcoded;
 mod value;
 mod words;
 
+pub use custom::{CustomFormat, PayloadError, PayloadFormat, Row, Rows};
 pub use decode::{Decoder, FormatError, Message, PAYLOAD_BYTES_MAX};
 pub use decoded::{BadRecord, Decoded, REFUSED_LISTED_MAX, RefusedReason, RefusedRow};
 pub use encode::{encode_result, encode_row, encode_row_within, write_interval, write_string, write_value};
@@ -109,7 +111,11 @@ pub enum Format {
     SenmlJson,
     SenmlCbor,
     Nmea,
+    Custom(Box<CustomFormat>),
 }
+
+/// What a format or receiver of the user's own is given: keys and texts.
+pub type Parameters = std::collections::BTreeMap<String, String>;
 
 impl Format {
     /// Whether all values are text, whatever they stand for.

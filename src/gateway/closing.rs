@@ -1,6 +1,7 @@
 //! When a batch closes, and what its change set holds.
 
 use super::dead_letters::DeadLetter;
+use super::handover::Hold;
 use super::intake::{Intake, Receipt};
 use super::restore::{SCHEMA, StoredStart};
 use super::{Action, CURSOR_DELAY_US, CURSOR_RECORDS_MAX, Committing, Gateway, TRIM_INTERVAL_US};
@@ -11,13 +12,16 @@ use crate::store::{ChangeSet, codec, keys};
 
 impl Gateway {
     pub(super) fn close_if_due(&mut self, stamp: Stamp, actions: &mut Vec<Action>) {
-        if self.committing.is_some() || self.stopped {
+        if self.committing.is_some() || self.stopped || self.hold == Hold::Held {
             return;
         }
-        let blocked = self.is_blocked();
-        self.tell_blocked(blocked);
-        let batch_due = !blocked && (self.stopping || self.batch_due_us(stamp).is_some_and(|due| due <= stamp.mono_us));
-        let bookkeeping_due = self.stopping || self.bookkeeping_due_us().is_some_and(|due| due <= stamp.mono_us);
+        let is_full = self.is_blocked();
+        self.tell_blocked(is_full);
+        // What is in the open batch was decoded for this configuration: it is closed even where that takes an outbox over its limit.
+        let blocked = is_full && self.hold == Hold::No;
+        let settling = self.stopping || self.hold == Hold::Wanted;
+        let batch_due = !blocked && (settling || self.batch_due_us(stamp).is_some_and(|due| due <= stamp.mono_us));
+        let bookkeeping_due = settling || self.bookkeeping_due_us().is_some_and(|due| due <= stamp.mono_us);
         let trim_due = self.last_trim_us + TRIM_INTERVAL_US <= stamp.mono_us;
         if batch_due {
             self.close_batch(stamp, actions);
@@ -26,12 +30,16 @@ impl Gateway {
             self.commit(changes, Vec::new(), stamp, actions);
         }
         // A batch that changed nothing needs no commit; what waited behind it has its turn at once.
-        while self.stopping && !blocked && self.committing.is_none() && self.intakes.iter().any(Intake::has_news) {
+        while settling && !blocked && self.committing.is_none() && self.intakes.iter().any(Intake::has_news) {
             self.close_batch(stamp, actions);
         }
         if self.stopping && self.committing.is_none() && !self.stopped {
             self.stopped = true;
             actions.push(Action::Stopped);
+        }
+        if self.hold == Hold::Wanted && self.committing.is_none() {
+            self.hold = Hold::Held;
+            actions.push(Action::Held);
         }
     }
 

@@ -109,6 +109,10 @@ pub enum Event {
     },
     /// A deadline of [`super::Gateway::wake_at_us`] has passed.
     Tick,
+    /// Commit what is there, then [`Action::Held`]: close no further batch until [`Event::Release`], or until another core has taken over. What arrives waits.
+    Hold,
+    /// Go on.
+    Release,
     /// Take no more input, commit what is there, acknowledge it, then [`Action::Stopped`].
     Stop,
 }
@@ -134,4 +138,42 @@ pub enum Action {
     },
     /// Everything received is durable and acknowledged.
     Stopped,
+    /// Likewise, after [`Event::Hold`].
+    Held,
+}
+
+/// Whom an event is about: its index, to be looked at or changed.
+#[derive(Debug)]
+pub enum About<'e> {
+    Source(&'e mut usize),
+    Table(&'e mut usize),
+    Sink(&'e mut usize),
+    Core,
+}
+
+impl Event {
+    pub fn about(&mut self) -> About<'_> {
+        match self {
+            Event::Connected { source, .. }
+            | Event::Messages { source, .. }
+            | Event::Proven { source, .. }
+            | Event::Subscribed { source, .. }
+            | Event::Disconnected { source, .. }
+            | Event::Frames { source, .. }
+            | Event::Opened { source, .. }
+            | Event::Closed { source, .. }
+            | Event::Dropped { source, .. }
+            | Event::Peers { source, .. }
+            | Event::SourceTrouble { source, .. } => About::Source(source),
+            Event::TableRead { table, .. } | Event::TableRefused { table, .. } => About::Table(table),
+            Event::SinkConnected { sink, .. } | Event::Delivered { sink, .. } | Event::Refused { sink, .. } => About::Sink(sink),
+            Event::Committed { .. }
+            | Event::StoreDown { .. }
+            | Event::StoreUp
+            | Event::Tick
+            | Event::Hold
+            | Event::Release
+            | Event::Stop => About::Core,
+        }
+    }
 }

@@ -69,6 +69,8 @@ pub struct Intake {
     decoder: Decoder,
     open: OpenTable,
     pub(super) waiting: VecDeque<Unread>,
+    /// The open batch takes nothing more: the core is to be held.
+    pub(super) holding: bool,
     pub positions: Positions,
     pub silence: Silence,
     pub redelivery: Redelivery,
@@ -107,6 +109,7 @@ impl Intake {
             decoder,
             open,
             waiting: VecDeque::new(),
+            holding: false,
             positions: Positions::default(),
             silence: Silence::new(settings.silence_timeout.map(micros), stamp.mono_us),
             redelivery: Redelivery::default(),
@@ -299,7 +302,7 @@ impl Intake {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.open.rows() >= OPEN_ROWS_MAX
+        self.holding || self.open.rows() >= OPEN_ROWS_MAX
     }
 
     /// Rows in the open batch.
@@ -367,6 +370,22 @@ impl Intake {
         self.status.acknowledged += receipt.acknowledgements;
         self.stall.acknowledged(stamp.mono_us);
         true
+    }
+
+    /// Goes on with the task of `old`, whose open batch is closed.
+    pub(super) fn take_over(&mut self, old: &mut Intake) {
+        self.waiting = std::mem::take(&mut old.waiting);
+        self.positions = std::mem::take(&mut old.positions);
+        self.redelivery = std::mem::take(&mut old.redelivery);
+        self.stall = std::mem::take(&mut old.stall);
+        self.filters = std::mem::take(&mut old.filters);
+        self.filters_changed = old.filters_changed;
+        self.connection = old.connection;
+        (self.received_seq, self.closed_seq, self.acknowledged_seq) = (old.received_seq, old.closed_seq, old.acknowledged_seq);
+        (self.unacknowledged, self.open_unacknowledged) = (old.unacknowledged, old.open_unacknowledged);
+        (self.last_message_us, self.idle_told) = (old.last_message_us, old.idle_told);
+        self.silence.take_over(&old.silence);
+        self.status = std::mem::take(&mut old.status);
     }
 
     pub fn status(&self) -> SourceStatus {

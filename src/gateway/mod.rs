@@ -15,6 +15,7 @@ mod dead_letters;
 mod event;
 mod frame;
 mod frames;
+mod handover;
 mod intake;
 mod latest;
 mod notes;
@@ -27,8 +28,9 @@ mod stall;
 mod stream_time;
 mod tables;
 
-pub use event::{Action, Event};
+pub use event::{About, Action, Event};
 pub use frame::{Frame, FrameContent, POSITION_NAME_BYTES_MAX, POSITIONS_MAX, Position};
+pub use handover::{Heir, Heirs};
 pub use outbox::{Cursor, DropReason, Tombstone};
 pub use restore::{Discard, Seeds, StartError, engine_settings};
 pub use sinks::SinkRecord;
@@ -40,6 +42,7 @@ use crate::script::ScriptWatch;
 use crate::status::{DeadLetterStatus, QueryStatus, Status};
 use crate::store::{LogName, StoredChunk};
 use dead_letters::DeadLetters;
+use handover::Hold;
 use intake::{Intake, Receipt};
 use notes::SourceState;
 use outbox::Outbox;
@@ -92,6 +95,7 @@ pub struct Gateway {
     started: bool,
     stopping: bool,
     stopped: bool,
+    hold: Hold,
     blocked_told: bool,
     commits: u64,
     committed: u64,
@@ -152,7 +156,12 @@ impl Gateway {
             Event::Delivered { sink, cursor, count } => self.sinks[sink].delivered(cursor, count, stamp),
             Event::Refused { sink, topic, payload, reason } => self.refused(sink, topic, &payload, reason, stamp),
             Event::Tick => {}
-            Event::Stop => (self.stopping, self.stopped) = (true, false),
+            Event::Stop => {
+                self.release(stamp);
+                (self.stopping, self.stopped) = (true, false);
+            }
+            Event::Hold => self.hold(),
+            Event::Release => self.release(stamp),
         }
         self.note_silences(stamp);
         self.close_if_due(stamp, &mut actions);
@@ -192,7 +201,7 @@ impl Gateway {
 
     /// When [`Event::Tick`] is to come if nothing else does, µs on the monotonic clock.
     pub fn wake_at_us(&self, stamp: Stamp) -> Option<u64> {
-        if self.committing.is_some() || self.stopped {
+        if self.committing.is_some() || self.stopped || self.hold == Hold::Held {
             return None;
         }
         let bookkeeping = self.bookkeeping_due_us();

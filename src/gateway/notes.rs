@@ -82,6 +82,11 @@ impl Silence {
         self.last_us = now_us;
     }
 
+    /// Goes on from `old`, by its own timeout.
+    pub fn take_over(&mut self, old: &Silence) {
+        (self.last_us, self.told) = (old.last_us, old.told && self.timeout_us.is_some());
+    }
+
     pub fn is_silent(&self) -> bool {
         self.told
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Gateway;
 use super::dead_letters::DeadLetters;
+use super::handover::Hold;
 use super::intake::Intake;
 use super::outbox::{Cursor, Outbox};
 use super::positions::Positions;
@@ -156,6 +157,7 @@ impl Gateway {
             started: false,
             stopping: false,
             stopped: false,
+            hold: Hold::No,
             blocked_told: false,
             commits: 0,
             committed: loaded.number,

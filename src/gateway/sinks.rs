@@ -118,6 +118,13 @@ impl SinkBooks {
         self.outbox.append(records, created_ms, changes);
     }
 
+    /// Goes on with what was delivered since the last commit.
+    pub(super) fn take_over(&mut self, old: &SinkBooks) {
+        self.outbox.delivered(old.outbox.cursor());
+        self.moved = old.moved;
+        self.status.clone_from(&old.status);
+    }
+
     pub fn delivered(&mut self, cursor: Cursor, count: u64, stamp: Stamp) {
         self.outbox.delivered(cursor);
         self.status.delivered += count;

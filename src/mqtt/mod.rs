@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 /// How to reach a broker and as whom.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerSettings {
     pub host: String,
     pub port: u16,
@@ -28,7 +28,7 @@ pub struct BrokerSettings {
     pub connect_timeout: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
     /// PEM; the system's roots if absent.
     pub ca_file: Option<PathBuf>,
@@ -48,7 +48,7 @@ pub struct Subscription {
 }
 
 /// A text that is not shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
 
 impl std::fmt::Debug for Secret {

@@ -36,6 +36,7 @@ pub struct Link {
     /// Bytes handed over and not durable; the last number and the cost of each hand-over.
     taken: usize,
     open: VecDeque<(u64, usize)>,
+    durable_seq: u64,
     paused: bool,
     leaving: bool,
     notices: Notices,
@@ -67,6 +68,7 @@ impl Link {
             seq: 0,
             taken: 0,
             open: VecDeque::new(),
+            durable_seq: 0,
             paused: false,
             leaving: false,
             notices: Notices::default(),
@@ -206,6 +208,20 @@ impl Link {
         }
     }
 
+    /// The number of the last frame that is durable with all before it; frames of one hand-over become so together.
+    pub fn durable_seq(&self) -> u64 {
+        self.durable_seq
+    }
+
+    /// Completes when the frame of this number is durable; at once where none of it is handed over.
+    pub async fn durable(&mut self, seq: u64) -> Result<(), Leave> {
+        let seq = seq.min(self.seq);
+        while self.durable_seq < seq {
+            self.heard().await?;
+        }
+        Ok(())
+    }
+
     /// Waits, unless the source has to leave.
     pub async fn sleep(&mut self, duration: Duration) -> Result<(), Leave> {
         match tokio::time::timeout(duration, self.left()).await {
@@ -274,6 +290,7 @@ impl Link {
             && seq <= through_seq
         {
             self.taken -= cost;
+            self.durable_seq = seq;
             self.open.pop_front();
         }
     }

@@ -1,6 +1,7 @@
 //! Inputs: one file a kind of source. A source hands what it reads to the core and acknowledges what the core has made durable.
 
-mod file;
+mod custom;
+pub mod file;
 pub mod framing;
 mod link;
 mod mqtt;
@@ -62,6 +63,7 @@ pub async fn run(
         SourceKind::Tcp(settings) => tcp::run(settings, link(events, control)).await,
         SourceKind::Udp(settings) => udp::run(settings, link(events, control)).await,
         SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
+        SourceKind::Custom(receiver) => custom::run(receiver, settings.payload_bytes_max, link(events, control)).await,
         SourceKind::Status => Err(link(events, control).left().await),
     };
     if done.is_ok() { Outcome::Ended } else { Outcome::Left }

@@ -15,7 +15,8 @@ use super::error::is_full;
 use super::lock::Lock;
 use super::open::{self, Opened};
 use super::segment::{FileError, Logs, check_log_name};
-use super::service::Usage;
+use super::service::{Limits, Usage};
+use super::snapshot::{self, Snapshot};
 use super::state::{ApplyError, OpenFailure, State};
 use super::witness::Witness;
 use super::{Append, ChangeSet, CommitError, Loaded, LogName, ReadError, StoreError, StoredChunk, chunk, codec, keys};
@@ -166,6 +167,38 @@ impl DiskStore {
     pub fn usage(&self) -> Usage {
         let free = self.device.free_bytes(&self.settings.data_dir).unwrap_or(0);
         Usage { used: self.used_bytes(), max: self.settings.bytes_max, free }
+    }
+
+    /// All that it holds, as of the last commit. The reason for people where that can't be read.
+    pub fn load(&self) -> Result<Loaded, String> {
+        let dir = open::state_dir(&self.settings.data_dir);
+        let state = self.state.as_ref().ok_or("the store has no room and is closed until there is some")?;
+        let contents = state.read_back(&dir).map_err(|failure| match failure {
+            OpenFailure::Damaged(reason) => format!("the state in {} can't be read back: {reason}", dir.display()),
+            OpenFailure::Refused(error) => error.to_string(),
+        })?;
+        Ok(Loaded { number: contents.number, entries: contents.entries, segments: self.logs.segments(), ..Loaded::default() })
+    }
+
+    /// Makes a snapshot of the last commit beside the store, in place of an older one. The reason for people where that can't be done.
+    pub fn snapshot(&self) -> Result<Snapshot, String> {
+        if !matches!(self.health, Health::Sound) {
+            return Err("the store has no room, or its disk has failed: see the log".to_owned());
+        }
+        let (data_dir, needed) = (&self.settings.data_dir, snapshot::copied_bytes(&self.settings.data_dir));
+        let free = self.device.free_bytes(data_dir).map_err(|error| format!("cannot measure {}: {error}", data_dir.display()))?;
+        let usable = free.saturating_sub(self.settings.free_space_min);
+        if usable < needed {
+            return Err(format!("no room for a copy of the state in {}: it has {needed} bytes, {usable} may be used", data_dir.display()));
+        }
+        let segments = self.logs.segments();
+        snapshot::take(data_dir, self.number, &segments)
+            .map_err(|error| format!("cannot {} {}: {}", error.what, error.path.display(), error.source))
+    }
+
+    /// Changes what it may take and must leave.
+    pub fn limit(&mut self, limits: Limits) {
+        (self.settings.bytes_max, self.settings.free_space_min) = (limits.bytes_max, limits.free_space_min);
     }
 
     /// Closes the store. Nothing is lost without: every commit was durable when it returned.

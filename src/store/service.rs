@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{ChangeSet, CommitError, DiskStore, LogName, ReadError, StoredChunk};
+use super::snapshot::Snapshot;
+use super::{ChangeSet, CommitError, DiskStore, Loaded, LogName, ReadError, StoredChunk};
 
 /// Requests that may wait.
 pub const REQUESTS_MAX: usize = 256;
@@ -30,6 +31,23 @@ pub enum StoreRequest {
     Usage {
         reply: oneshot::Sender<Usage>,
     },
+    /// All that the store holds, as of the last commit; the reason for people where it can't be read.
+    Load {
+        reply: oneshot::Sender<Result<Loaded, String>>,
+    },
+    /// Its limits from now on.
+    Limit(Limits),
+    /// A copy beside it, as of the last commit.
+    Snapshot {
+        reply: oneshot::Sender<Result<Snapshot, String>>,
+    },
+}
+
+/// What the store may take and must leave, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub bytes_max: u64,
+    pub free_space_min: u64,
 }
 
 /// What the store takes, in bytes.
@@ -96,18 +114,21 @@ pub fn serve(mut store: DiskStore, mut requests: mpsc::Receiver<StoreRequest>, a
                 Some(Err(error)) => return tell(StoreNotice::Failed(error)),
                 None => return,
             },
-            other => activity.during(|| answer(&store, other)),
+            other => activity.during(|| answer(&mut store, other)),
         }
     }
     store.close();
 }
 
-/// Answers what changes nothing.
-fn answer(store: &DiskStore, request: StoreRequest) {
+/// Deals with what changes nothing on the disk.
+fn answer(store: &mut DiskStore, request: StoreRequest) {
     // One who asked and is gone needs no answer.
     match request {
         StoreRequest::Read { log, from, bytes_max, reply } => _ = reply.send(store.read_log(&log, from, bytes_max)),
         StoreRequest::Usage { reply } => _ = reply.send(store.usage()),
+        StoreRequest::Load { reply } => _ = reply.send(store.load()),
+        StoreRequest::Limit(limits) => store.limit(limits),
+        StoreRequest::Snapshot { reply } => _ = reply.send(store.snapshot()),
         StoreRequest::Commit(_) => debug_assert!(false, "one commit is in flight"),
     }
 }

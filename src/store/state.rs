@@ -80,7 +80,19 @@ impl State {
             state.load(dir, keep_entries)
         }));
         match loaded {
-            Ok(contents) => contents.map(|contents| (state, contents)),
+            Ok(Ok((contents, index))) => {
+                state.index = index;
+                Ok((state, contents))
+            }
+            Ok(Err(failure)) => Err(failure),
+            Err(panic) => Err(from_panic(dir, panic.as_ref())),
+        }
+    }
+
+    /// Reads all of it back as it is now, every checksum checked.
+    pub fn read_back(&self, dir: &Path) -> Result<Contents, OpenFailure> {
+        match catch_unwind(AssertUnwindSafe(|| self.load(dir, true))) {
+            Ok(loaded) => loaded.map(|(contents, _)| contents),
             Err(panic) => Err(from_panic(dir, panic.as_ref())),
         }
     }
@@ -175,50 +187,55 @@ impl State {
         self.device.sync_dir(dir)
     }
 
-    fn load(&mut self, dir: &Path, keep_entries: bool) -> Result<Contents, OpenFailure> {
+    fn load(&self, dir: &Path, keep_entries: bool) -> Result<(Contents, Index), OpenFailure> {
         let db = self.db().clone();
+        let mut index = Index::default();
         let number = db.get(stored::NUMBER).map_err(|error| from_sled(dir, error))?;
         let Some(number) = number else {
             let empty = db.iter().next().is_none();
             let contents = Contents { new: true, ..Contents::default() };
-            return if empty { Ok(contents) } else { Err(OpenFailure::Damaged("the record of the last commit is missing".to_owned())) };
+            return if empty {
+                Ok((contents, index))
+            } else {
+                Err(OpenFailure::Damaged("the record of the last commit is missing".to_owned()))
+            };
         };
         let (number, sum) = parse_number(codec::unseal(stored::NUMBER, &number).map_err(damaged)?)?;
         let mut contents = Contents { number, ..Contents::default() };
         for pair in db.scan_prefix(stored::SEGMENTS) {
             let (key, value) = pair.map_err(|error| from_sled(dir, error))?;
             contents.segments.push(parse_segment(&key, &value).map_err(OpenFailure::Damaged)?);
-            self.index.set(key.to_vec(), Held { crc: codec::sealed_crc(&value).map_err(damaged)?, parts: 1 });
+            index.set(key.to_vec(), Held { crc: codec::sealed_crc(&value).map_err(damaged)?, parts: 1 });
         }
         for pair in db.scan_prefix(stored::ENTRIES) {
             let (key, first) = pair.map_err(|error| from_sled(dir, error))?;
             let key = key[stored::ENTRIES.len()..].to_vec();
-            let value = self.assemble(dir, &db, &key, &first)?;
+            let value = assemble(dir, &db, &mut index, &key, &first)?;
             if keep_entries {
                 contents.entries.push((key, value));
             }
         }
-        if self.index.sum() != sum {
+        if index.sum() != sum {
             return Err(OpenFailure::Damaged("some records are not those of the last commit".to_owned()));
         }
-        Ok(contents)
+        Ok((contents, index))
     }
+}
 
-    /// Puts an entry's parts together, checks and indexes it.
-    fn assemble(&mut self, dir: &Path, db: &sled::Db, key: &[u8], first: &[u8]) -> Result<Vec<u8>, OpenFailure> {
-        let len = codec::ENVELOPE_BYTES + codec::sealed_len(first).map_err(damaged)?;
-        let count = len.div_ceil(PART_BYTES) as u16;
-        self.index.set(stored::entry(key), Held { crc: codec::sealed_crc(first).map_err(damaged)?, parts: count });
-        if count == 1 {
-            return codec::unseal(key, first).map(<[u8]>::to_vec).map_err(damaged);
-        }
-        let mut sealed = first.to_vec();
-        for index in 1..count {
-            let part = db.get(stored::part(key, index)).map_err(|error| from_sled(dir, error))?;
-            sealed.extend_from_slice(&part.ok_or_else(|| OpenFailure::Damaged("a part of a value is missing".to_owned()))?);
-        }
-        codec::unseal(key, &sealed).map(<[u8]>::to_vec).map_err(damaged)
+/// Puts an entry's parts together, checks and indexes it.
+fn assemble(dir: &Path, db: &sled::Db, index: &mut Index, key: &[u8], first: &[u8]) -> Result<Vec<u8>, OpenFailure> {
+    let len = codec::ENVELOPE_BYTES + codec::sealed_len(first).map_err(damaged)?;
+    let count = len.div_ceil(PART_BYTES) as u16;
+    index.set(stored::entry(key), Held { crc: codec::sealed_crc(first).map_err(damaged)?, parts: count });
+    if count == 1 {
+        return codec::unseal(key, first).map(<[u8]>::to_vec).map_err(damaged);
     }
+    let mut sealed = first.to_vec();
+    for part in 1..count {
+        let part = db.get(stored::part(key, part)).map_err(|error| from_sled(dir, error))?;
+        sealed.extend_from_slice(&part.ok_or_else(|| OpenFailure::Damaged("a part of a value is missing".to_owned()))?);
+    }
+    codec::unseal(key, &sealed).map(<[u8]>::to_vec).map_err(damaged)
 }
 
 impl Drop for State {

@@ -49,7 +49,17 @@ impl Feed {
         self.delivery.available(control.start, control.end);
     }
 
-    /// Whether the sink was told to finish and has delivered everything, or the core is gone.
+    /// Whether the task is to end, whatever waits.
+    pub fn is_leaving(&self) -> bool {
+        self.link.control.borrow().leave
+    }
+
+    /// Completes when the task is to end.
+    pub async fn left(&mut self) {
+        while !self.is_leaving() && self.changed().await {}
+    }
+
+    /// Whether the sink is to leave, or was told to finish and has delivered everything, or the core is gone.
     pub fn is_finished(&self) -> bool {
         let told = match self.link.control.has_changed() {
             // With the word to finish may have come that there is more to deliver.
@@ -57,7 +67,7 @@ impl Feed {
             Ok(false) => self.link.control.borrow().finish,
             Err(_) => true,
         };
-        told && self.delivery.is_done()
+        self.is_leaving() || told && self.delivery.is_done()
     }
 
     /// Reads on while the window wants records and the log has them.
@@ -123,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_came_with_the_word_to_finish_is_still_delivered() {
-        let (tell, control) = watch::channel(Control { start: 0, end: 0, finish: false });
+        let (tell, control) = watch::channel(Control::default());
         let (store, _requests) = mpsc::channel(1);
         let (events, _core) = mpsc::channel(1);
         let link = Link { sink: 0, log: LogName::outbox("a"), cursor: Cursor::default(), control, store, events };

@@ -27,6 +27,9 @@ pub async fn run(output: Output, mut feed: Feed) {
     let mut failure_told = String::new();
     loop {
         feed.refill().await;
+        if feed.is_leaving() {
+            return;
+        }
         let now_us = feed.now_us();
         let mut tokens = Vec::new();
         let mut lines = Vec::new();
@@ -58,7 +61,8 @@ pub async fn run(output: Output, mut feed: Feed) {
                     tracing::error!(sink = %feed.name, "{failure}: trying again");
                     failure_told = failure;
                 }
-                tokio::time::sleep(pause).await;
+                // Woken by the word to leave, too.
+                let _ = tokio::time::timeout(pause, feed.left()).await;
                 pause = (pause * 2).min(RETRY_MAX);
             }
         }

@@ -23,6 +23,8 @@ pub struct Control {
     pub end: u64,
     /// Deliver what is there, then end.
     pub finish: bool,
+    /// End now: what is in flight is delivered by another task.
+    pub leave: bool,
 }
 
 /// A sink's ties to the rest of the gateway.

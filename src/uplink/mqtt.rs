@@ -100,20 +100,27 @@ impl Driver<'_> {
                 return Left::Closed(reason.to_string());
             }
             self.feed.report().await;
+            if self.feed.is_leaving() {
+                return self.goodbye(wire).await;
+            }
             if self.publisher.is_open() {
                 self.feed.refill().await;
                 self.publish().await;
                 self.feed.report().await;
                 if self.feed.is_finished() {
-                    self.publisher.disconnect();
-                    wire.close(self.publisher.output(), GOODBYE).await;
-                    return Left::Finished;
+                    return self.goodbye(wire).await;
                 }
             }
             if let Err(reason) = self.turn(&mut wire).await {
                 return Left::Closed(reason);
             }
         }
+    }
+
+    async fn goodbye(&mut self, wire: Wire) -> Left {
+        self.publisher.disconnect();
+        wire.close(self.publisher.output(), GOODBYE).await;
+        Left::Finished
     }
 
     /// Hands the publisher as much as both windows allow.

@@ -35,6 +35,7 @@ fn environment(configs: &[(&str, &str)]) -> Environment {
         machine_id: Some("0a1b2c3d4e5f60718293a4b5c6d7e8f9".to_owned()),
         variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         files: Files::Memory(files),
+        extensions: Default::default(),
     }
 }
 

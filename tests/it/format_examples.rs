@@ -60,7 +60,8 @@ fn outcome(example: &Example) -> Result<String, String> {
         example.settings
     );
     let files = Files::Memory(BTreeMap::from([(PathBuf::from("a"), text.into_bytes())]));
-    let environment = Environment { host_name: "pi".to_owned(), machine_id: None, variables: BTreeMap::new(), files };
+    let environment =
+        Environment { host_name: "pi".to_owned(), machine_id: None, variables: BTreeMap::new(), files, extensions: Default::default() };
     let config =
         tidemill::config::load(&[Path::new("a").to_path_buf()], &environment).map_err(|error| format!("configuration: {error}"))?;
     let settings = &config.sources[0].decode;

@@ -11,6 +11,7 @@ mod cli_query_state;
 mod clock;
 mod config;
 mod core;
+mod custom_source;
 mod daemon;
 mod demo;
 mod device_configs;

@@ -28,6 +28,17 @@ impl Certificates {
         Certificates { directory }
     }
 
+    /// A client's certificate by the same authority, and its key.
+    pub fn client(&self) -> (PathBuf, PathBuf) {
+        let directory = self.directory.path();
+        openssl(
+            directory,
+            "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=logger -keyout client.key -out client.csr",
+        );
+        openssl(directory, "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out client.pem");
+        (directory.join("client.pem"), directory.join("client.key"))
+    }
+
     /// The authority's certificate, PEM: what a client trusts.
     pub fn ca_file(&self) -> PathBuf {
         self.directory.path().join("ca.pem")

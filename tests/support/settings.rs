@@ -13,6 +13,7 @@ pub fn from_text(text: &str) -> Settings {
         machine_id: None,
         variables: BTreeMap::new(),
         files: Files::Memory(BTreeMap::from([(path.clone(), text.as_bytes().to_vec())])),
+        extensions: Default::default(),
     };
     config::load(&[path], &environment).unwrap_or_else(|errors| panic!("{errors}"))
 }

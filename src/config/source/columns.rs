@@ -33,6 +33,7 @@ fn hidden_columns(source_type: SourceType) -> Vec<ColumnLayout> {
         SourceType::Tcp | SourceType::Udp => &["_peer"],
         SourceType::Stdin | SourceType::Simulate => &[],
         SourceType::File => &["_file"],
+        SourceType::Custom => &["_peer"],
     };
     let has = |name: &str| ["_source", "_arrived"].contains(&name) || own.contains(&name);
     let layout = |(name, data_type, origin): (&str, DataType, Origin)| ColumnLayout { name: name.to_owned(), data_type, origin };

@@ -2,12 +2,14 @@
 
 mod asked;
 mod columns;
+pub mod custom;
 mod file;
 mod mqtt;
 mod network;
 mod serial;
 mod simulate;
 mod socket;
+mod socket_tls;
 pub mod status;
 
 use std::time::Duration;
@@ -27,7 +29,9 @@ use columns::{columns, dedup, event_time, table_column};
 use mqtt::Topics;
 pub use network::Network;
 pub use serial::{FlowControl, Parity, SerialDevice, SerialSettings, UsbDevice};
+pub use socket::check_ports;
 pub use socket::{Endpoint, TcpSettings, UdpSettings};
+pub use socket_tls::TcpTls;
 
 const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 const FUTURE_DEFAULT: Duration = Duration::from_secs(86_400);
@@ -52,9 +56,10 @@ enum SourceType {
     Udp,
     Simulate,
     File,
+    Custom,
 }
 
-const TYPES: [(&str, SourceType); 7] = [
+const TYPES: [(&str, SourceType); 8] = [
     ("mqtt", SourceType::Mqtt),
     ("stdin", SourceType::Stdin),
     ("serial", SourceType::Serial),
@@ -62,10 +67,13 @@ const TYPES: [(&str, SourceType); 7] = [
     ("udp", SourceType::Udp),
     ("simulate", SourceType::Simulate),
     ("file", SourceType::File),
+    ("custom", SourceType::Custom),
 ];
 
 /// Keys of one type, for those who give them with another.
-const ELSEWHERE: [(&str, &str); 51] = [
+const ELSEWHERE: [(&str, &str); 58] = [
+    ("receiver", "sources of type \"custom\""),
+    ("options", "sources of type \"custom\""),
     ("device", "sources of type \"serial\""),
     ("usb", "sources of type \"serial\""),
     ("baud", "sources of type \"serial\""),
@@ -96,7 +104,12 @@ const ELSEWHERE: [(&str, &str); 51] = [
     ("client_id", "sources of type \"mqtt\""),
     ("username", "sources of type \"mqtt\""),
     ("password", "sources of type \"mqtt\""),
-    ("ca_file", "sources of type \"mqtt\""),
+    ("ca_file", "sources of type \"mqtt\" and \"tcp\""),
+    ("tls", "sources of type \"tcp\""),
+    ("client_ca_file", "sources of type \"tcp\""),
+    ("cert_file", "sources of type \"tcp\""),
+    ("key_file", "sources of type \"tcp\""),
+    ("server_name", "sources of type \"tcp\""),
     ("keep_alive", "sources of type \"mqtt\""),
     ("session_expiry", "sources of type \"mqtt\""),
     ("connect_timeout", "sources of type \"mqtt\" and \"tcp\""),
@@ -125,7 +138,7 @@ pub struct Source {
     pub schema: TableSchema,
     /// The columns that tell rows apart where repeats are dropped; none: they are not.
     pub dedup: Vec<usize>,
-    /// Where its broker is named, for messages.
+    /// Where its broker is named, or the port on which it listens, for messages.
     pub place: Place,
 }
 
@@ -147,6 +160,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
         SourceType::Tcp => (socket::tcp(context, &mut reader, payload_bytes_max), None),
         SourceType::Udp => (socket::udp(context, &mut reader, payload_bytes_max), None),
         SourceType::Simulate => (simulate::read(context, &mut reader), None),
+        SourceType::Custom => (custom::read(context, &mut reader), None),
         SourceType::File => (file::read(context, &mut reader, &mut format).map(|file| SourceKind::File(Box::new(file))), None),
     };
     if source_type == SourceType::Simulate && format != Format::Json {
@@ -161,7 +175,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let max_future = max_future(context, &mut reader);
     let silence_timeout = reader.duration(context, "silence_timeout", Duration::from_millis(100)..=DURATION_MAX);
     let rate_max = rate_max(context, &mut reader);
-    let place = reader.key_place("broker");
+    let place = reader.key_place(if reader.has("listen") { "listen" } else { "broker" });
     let no_event_time = !reader.has("event_time");
     if let Some(SourceKind::File(file)) = &kind
         && matches!(file.mode, FileMode::Read { speed: Some(_) })

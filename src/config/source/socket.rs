@@ -11,8 +11,10 @@ use super::super::reader::{Context, Reader};
 use super::super::settings::SourceKind;
 use super::super::text::Text;
 use super::super::units::show_size;
+use super::Source;
 use super::asked::{self, Asked};
 use super::network::{self, Network};
+use super::socket_tls::{self, TcpTls};
 
 const CONNECTIONS_DEFAULT: i64 = 64;
 /// The system gives a process 1,024 files unless it is told otherwise.
@@ -33,7 +35,7 @@ pub enum Endpoint {
     Connect { host: String, port: u16 },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TcpSettings {
     pub endpoint: Endpoint,
     /// Who may connect; none: everyone.
@@ -48,11 +50,12 @@ pub struct TcpSettings {
     pub connect_timeout: Duration,
     /// Bytes that the kernel holds of each connection; none: as it likes.
     pub receive_buffer: Option<usize>,
+    pub tls: Option<TcpTls>,
     pub asked: Asked,
     pub framing: FramingSettings,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UdpSettings {
     pub endpoint: Endpoint,
     /// Whose datagrams are read; none: everyone's.
@@ -73,6 +76,7 @@ pub fn tcp(context: &mut Context, reader: &mut Reader, frame_bytes_max: usize) -
     let frame_timeout = reader.duration(context, "frame_timeout", TIMEOUTS).unwrap_or(FRAME_TIMEOUT_DEFAULT);
     let connect_timeout = reader.duration(context, "connect_timeout", CONNECT_TIMEOUTS).unwrap_or(CONNECT_TIMEOUT_DEFAULT);
     let receive_buffer = receive_buffer(context, reader);
+    let tls = socket_tls::read(context, reader, !reader.has("connect"));
     let asked = asked::read(context, reader);
     let framing = framing::read(context, reader, Medium::Stream, frame_bytes_max);
     let endpoint = endpoint?;
@@ -80,13 +84,14 @@ pub fn tcp(context: &mut Context, reader: &mut Reader, frame_bytes_max: usize) -
     match &endpoint {
         Endpoint::Listen(address) => {
             only_with(context, reader, "connect", &["connect_timeout"]);
-            warn_open(context, reader, *address, allow.is_empty());
+            let checks_clients = tls.as_ref().is_some_and(|tls| tls.ca_file.is_some());
+            warn_open(context, reader, *address, allow.is_empty() && !checks_clients);
             warn_memory(context, reader, connections_max, frame_bytes_max);
         }
         Endpoint::Connect { .. } => only_with(context, reader, "listen", &["allow", "max_connections"]),
     }
     let settings =
-        TcpSettings { endpoint, allow, connections_max, read_timeout, frame_timeout, connect_timeout, receive_buffer, asked, framing };
+        TcpSettings { endpoint, allow, connections_max, read_timeout, frame_timeout, connect_timeout, receive_buffer, tls, asked, framing };
     Some(SourceKind::Tcp(Box::new(settings)))
 }
 
@@ -152,7 +157,7 @@ fn receive_buffer(context: &mut Context, reader: &mut Reader) -> Option<usize> {
 }
 
 /// Reports those of `keys` that are there: they mean something only with `owner`.
-fn only_with(context: &mut Context, reader: &Reader, owner: &str, keys: &[&str]) {
+pub fn only_with(context: &mut Context, reader: &Reader, owner: &str, keys: &[&str]) {
     for key in keys.iter().filter(|key| reader.has(key)) {
         context.error(reader.key_place(key), format!("`{key}` needs `{owner}`"), "remove the key");
     }
@@ -162,7 +167,7 @@ fn only_with(context: &mut Context, reader: &Reader, owner: &str, keys: &[&str])
 fn warn_open(context: &mut Context, reader: &Reader, address: SocketAddr, is_open: bool) {
     if is_open && !is_local(&address.ip().to_string()) {
         let message = format!("everyone who can reach port {} of this machine can send rows", address.port());
-        let help = "say who may: allow = [\"192.168.1.0/24\"]";
+        let help = "say who may: allow = [\"192.168.1.0/24\"]; or, with TCP, let those in who have a certificate: tls and client_ca_file";
         context.report(Diagnostic::warning(reader.value_place("listen"), message).help(help));
     }
 }
@@ -173,5 +178,37 @@ fn warn_memory(context: &mut Context, reader: &Reader, connections_max: usize, f
         let key = if reader.has("max_connections") { "max_connections" } else { "max_payload" };
         let message = format!("{connections_max} connections with a begun frame each can take {} of memory", show_size(bytes));
         context.report(Diagnostic::warning(reader.key_place(key), message).help("lower `max_connections` or `max_payload`"));
+    }
+}
+
+/// Two sources cannot listen at one place: reports that.
+pub fn check_ports(context: &mut Context, sources: &[Source]) {
+    let listening = |source: &Source| match &source.settings.kind {
+        SourceKind::Tcp(tcp) => address_of(&tcp.endpoint).map(|address| (false, address)),
+        SourceKind::Udp(udp) => address_of(&udp.endpoint).map(|address| (true, address)),
+        _ => None,
+    };
+    for (index, source) in sources.iter().enumerate() {
+        let Some((is_udp, address)) = listening(source) else { continue };
+        let clashes = |other: &&Source| {
+            listening(other).is_some_and(|(other_is_udp, other)| {
+                let same_ip = address.ip() == other.ip() || address.ip().is_unspecified() || other.ip().is_unspecified();
+                let is_group = address.ip().is_multicast() || other.ip().is_multicast();
+                is_udp == other_is_udp && address.port() == other.port() && same_ip && !is_group
+            })
+        };
+        if let Some(first) = sources[..index].iter().find(clashes) {
+            let (name, other) = (&source.settings.name, &first.settings.name);
+            let message = format!("the sources `{name}` and `{other}` listen on the same port, {}", address.port());
+            let diagnostic = Diagnostic::error(source.place, message).related(first.place, format!("the source `{other}`"));
+            context.report(diagnostic.help("give each its own, or make them one source"));
+        }
+    }
+}
+
+fn address_of(endpoint: &Endpoint) -> Option<SocketAddr> {
+    match endpoint {
+        Endpoint::Listen(address) => Some(*address),
+        Endpoint::Connect { .. } => None,
     }
 }

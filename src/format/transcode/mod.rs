@@ -23,6 +23,8 @@ mod nmea;
 mod pattern;
 mod senml;
 
+use super::custom::Custom;
+use super::decoded::BadRecord;
 use super::json::scan::Fault;
 use super::records::Records;
 use super::{EnclosedSettings, Format, FormatError};
@@ -38,6 +40,7 @@ pub(super) enum Transcoder {
     LineProtocol(line_protocol::LineProtocol),
     Senml { cbor: bool },
     Nmea,
+    Custom(Custom),
 }
 
 impl Transcoder {
@@ -55,12 +58,17 @@ impl Transcoder {
             Format::SenmlJson => Transcoder::Senml { cbor: false },
             Format::SenmlCbor => Transcoder::Senml { cbor: true },
             Format::Nmea => Transcoder::Nmea,
+            Format::Custom(format) => {
+                let made = Custom::new(format);
+                Transcoder::Custom(made.map_err(|problem| FormatError::Custom { name: format.name().to_owned(), problem })?)
+            }
         }))
     }
 
     /// Appends the payload's rows; after an error what was appended is void.
-    pub fn read(&mut self, payload: &[u8], arrived_us: i64, records: &mut Records) -> Result<(), Fault> {
-        match self {
+    pub fn read(&mut self, payload: &[u8], arrived_us: i64, records: &mut Records) -> Result<(), BadRecord> {
+        let read = match self {
+            Transcoder::Custom(custom) => return custom.read(payload, records),
             Transcoder::Cbor => cbor::read(payload, records),
             Transcoder::Delimited(delimited) => delimited.read(utf8(payload)?, records),
             Transcoder::Pattern(pattern) => pattern.read(utf8(payload)?, records),
@@ -71,7 +79,8 @@ impl Transcoder {
             Transcoder::Senml { cbor: false } => senml::read_json(payload, arrived_us, records),
             Transcoder::Senml { cbor: true } => senml::read_cbor(payload, arrived_us, records),
             Transcoder::Nmea => nmea::read(utf8(payload)?, records),
-        }
+        };
+        Ok(read?)
     }
 }
 

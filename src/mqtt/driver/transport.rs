@@ -3,20 +3,18 @@
 //! The CA file is read anew for each connection, so that a replaced one counts without a restart. Limits: no client certificates yet.
 
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
-use crate::mqtt::{BrokerSettings, TlsSettings};
+use crate::mqtt::BrokerSettings;
+use crate::tls::{self, Other, TlsError};
 
 use super::socket::Socket;
 
@@ -27,10 +25,8 @@ pub enum ConnectError {
     Tcp { address: String, source: io::Error },
     #[error("cannot reach {address}: no answer within {seconds:.0} s")]
     Timeout { address: String, seconds: f64 },
-    #[error("cannot read ca_file {path}: {problem}")]
-    CaFile { path: PathBuf, problem: String },
-    #[error("the system has no root certificates: name the broker's in ca_file ({0})")]
-    NoRoots(String),
+    #[error(transparent)]
+    Settings(#[from] TlsError),
     #[error("{0:?} is no host name that a certificate could be for")]
     ServerName(String),
     #[error("TLS with {address} failed: {problem}")]
@@ -64,7 +60,7 @@ impl Transport {
 }
 
 async fn open(broker: &BrokerSettings, address: &str) -> Result<Transport, ConnectError> {
-    let tls = broker.tls.as_ref().map(|tls| client_config(tls).map(|config| (tls, config))).transpose()?;
+    let tls = broker.tls.as_ref().map(|tls| tls::client_config(tls.ca_file.as_deref(), None).map(|config| (tls, config))).transpose()?;
     let tcp_error = |source| ConnectError::Tcp { address: address.to_owned(), source };
     let stream = TcpStream::connect((broker.host.as_str(), broker.port)).await.map_err(tcp_error)?;
     stream.set_nodelay(true).map_err(tcp_error)?;
@@ -73,75 +69,11 @@ async fn open(broker: &BrokerSettings, address: &str) -> Result<Transport, Conne
     let name = ServerName::try_from(broker.host.clone()).map_err(|_| ConnectError::ServerName(broker.host.clone()))?;
     match TlsConnector::from(Arc::new(config)).connect(name, stream).await {
         Ok(stream) => Ok(Transport::Tls(Box::new(stream))),
-        Err(error) => Err(ConnectError::Tls { address: address.to_owned(), problem: tls_problem(&error, settings, &broker.host) }),
-    }
-}
-
-fn client_config(tls: &TlsSettings) -> Result<ClientConfig, ConnectError> {
-    let roots = match &tls.ca_file {
-        Some(path) => roots_of_file(path)?,
-        None => system_roots()?,
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring supports the default versions of TLS");
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
-}
-
-fn roots_of_file(path: &PathBuf) -> Result<RootCertStore, ConnectError> {
-    let failed = |problem: String| ConnectError::CaFile { path: path.clone(), problem };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))? {
-        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-        roots.add(certificate).map_err(|error| failed(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(failed("it holds no PEM certificate".to_owned()));
-    }
-    Ok(roots)
-}
-
-fn system_roots() -> Result<RootCertStore, ConnectError> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let problem = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
-        return Err(ConnectError::NoRoots(problem));
-    }
-    Ok(roots)
-}
-
-/// What went wrong in the handshake, and what to look at.
-fn tls_problem(error: &io::Error, tls: &TlsSettings, host: &str) -> String {
-    let signer = match &tls.ca_file {
-        Some(path) => format!("ca_file {}", path.display()),
-        None => "an authority that this system trusts; name the broker's own in ca_file".to_owned(),
-    };
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(certificate)) => match certificate {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                format!("the broker's certificate is not signed by {signer}")
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                format!("the broker's certificate is not for the host name {host}")
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "the broker's certificate has expired, or this machine's clock is wrong".to_owned()
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "the broker's certificate is not valid yet, or this machine's clock is wrong".to_owned()
-            }
-            other => format!("the broker's certificate is not accepted: {other}"),
-        },
-        Some(rustls::Error::InvalidMessage(_)) => "what answers there does not speak TLS: is it the port for mqtt:// ?".to_owned(),
-        Some(rustls::Error::AlertReceived(alert)) => format!("the broker broke it off ({alert:?}): it may ask for a client certificate"),
-        Some(other) => other.to_string(),
-        None if error.kind() == io::ErrorKind::UnexpectedEof || error.kind() == io::ErrorKind::ConnectionReset => {
-            "the broker closed the connection during the handshake: is it the port for mqtt:// ?".to_owned()
+        Err(error) => {
+            let other = Other { who: "the broker", host: &broker.host, is_plain: "is it the port for mqtt:// ?" };
+            let problem = tls::handshake_problem(&error, settings.ca_file.as_deref(), other);
+            Err(ConnectError::Tls { address: address.to_owned(), problem })
         }
-        None => error.to_string(),
     }
 }
 

@@ -1,12 +1,14 @@
 //! A sender that we connect to, again and again.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
 
 use super::connection::{Connection, End};
-use super::{Hub, News};
+use super::{Hub, News, tls};
 use crate::config::settings::TcpSettings;
 use crate::config::units::show_duration;
 use crate::mqtt::driver::Backoff;
@@ -20,14 +22,17 @@ pub async fn run(settings: &Arc<TcpSettings>, host: &str, port: u16, mut hub: Hu
         let opened = tokio::select! {
             biased;
             leave = hub.link.left() => return Err(leave),
-            opened = tokio::time::timeout(settings.connect_timeout, open(settings, host, port)) => opened,
+            opened = tokio::time::timeout(settings.connect_timeout, open(settings, host, port, &address)) => opened,
         };
         let reason = match opened {
-            Ok(Ok(stream)) => {
+            Ok(Ok((opened, peer))) => {
                 hub.link.opened(&format!("connected to {address}")).await?;
                 let began = Instant::now();
-                let peer = stream.peer_addr().map_or_else(|_| address.clone().into(), socket::shown);
-                hub.connections.spawn(Connection::new(settings, peer, hub.sender.clone()).run(stream));
+                let connection = Connection::new(settings, socket::shown(peer), hub.sender.clone());
+                match opened {
+                    Opened::Plain(stream) => hub.connections.spawn(connection.run(stream)),
+                    Opened::Tls(stream) => hub.connections.spawn(connection.run(stream)),
+                };
                 let end = to_its_end(&mut hub).await?;
                 backoff.lasted(began.elapsed());
                 if began.elapsed() >= socket::LASTING {
@@ -35,7 +40,7 @@ pub async fn run(settings: &Arc<TcpSettings>, host: &str, port: u16, mut hub: Hu
                 }
                 said(settings, &address, end)
             }
-            Ok(Err(error)) => format!("cannot reach {address}: {error}"),
+            Ok(Err(reason)) => reason,
             Err(_) => format!("cannot reach {address}: no answer within {}", show_duration(settings.connect_timeout)),
         };
         hub.link.closed(&reason).await?;
@@ -43,7 +48,26 @@ pub async fn run(settings: &Arc<TcpSettings>, host: &str, port: u16, mut hub: Hu
     }
 }
 
-async fn open(settings: &TcpSettings, host: &str, port: u16) -> std::io::Result<TcpStream> {
+enum Opened {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// The stream and whose it is; or why there is none, for people.
+async fn open(settings: &TcpSettings, host: &str, port: u16, address: &str) -> Result<(Opened, SocketAddr), String> {
+    let reached = reach(settings, host, port).await;
+    let (stream, peer) = reached.map_err(|error| format!("cannot reach {address}: {error}"))?;
+    let opened = match &settings.tls {
+        None => Opened::Plain(stream),
+        Some(tls) => {
+            let secured = tls::connect(tls, host, stream).await;
+            Opened::Tls(Box::new(secured.map_err(|problem| format!("TLS with {address} failed: {problem}"))?))
+        }
+    };
+    Ok((opened, peer))
+}
+
+async fn reach(settings: &TcpSettings, host: &str, port: u16) -> std::io::Result<(TcpStream, SocketAddr)> {
     let mut failed = None;
     for address in lookup_host((host, port)).await? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
@@ -53,7 +77,7 @@ async fn open(settings: &TcpSettings, host: &str, port: u16) -> std::io::Result<
         match socket.connect(address).await {
             Ok(stream) => {
                 super::prepare(&stream);
-                return Ok(stream);
+                return Ok((stream, address));
             }
             Err(error) => failed = Some(error),
         }
@@ -84,6 +108,7 @@ fn said(settings: &TcpSettings, address: &str, end: End) -> String {
             let timeout = settings.read_timeout.map(show_duration).unwrap_or_default();
             format!("nothing came from {address} within read_timeout, {timeout}")
         }
+        End::Handshake(problem) => format!("TLS with {address} failed: {problem}"),
         End::Stalled => format!("a frame from {address} was not complete within frame_timeout, {}", show_duration(settings.frame_timeout)),
     }
 }

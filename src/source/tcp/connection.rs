@@ -31,6 +31,8 @@ pub enum End {
     Silent,
     /// We closed it: a frame was not complete within `frame_timeout`.
     Stalled,
+    /// No TLS connection came about, and why.
+    Handshake(String),
 }
 
 pub struct Connection {

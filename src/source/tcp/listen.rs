@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use super::connection::{Connection, End};
+use super::tls::{self, Acceptor};
 use super::{Hub, News};
 use crate::config::settings::TcpSettings;
 use crate::mqtt::driver::Backoff;
@@ -32,8 +33,16 @@ pub async fn run(settings: &Arc<TcpSettings>, address: SocketAddr, mut hub: Hub)
         }
         hub.link.sleep(socket::retry_after(&mut backoff)).await?;
     };
+    let tls = loop {
+        match settings.tls.as_ref().map(Acceptor::new).transpose() {
+            Ok(acceptor) => break acceptor,
+            Err(error) => hub.link.closed(&error.to_string()).await?,
+        }
+        hub.link.sleep(socket::retry_after(&mut backoff)).await?;
+    };
     hub.link.opened(&format!("listening on {address}")).await?;
-    let mut door = Door { settings, peers: PeerStatus::default(), accept_at: None, told_full: false, told_stranger: false };
+    let peers = PeerStatus::default();
+    let mut door = Door { settings, tls, peers, accept_at: None, told_full: false, told_stranger: false, told_handshake: false };
     loop {
         tokio::select! {
             news = hub.news() => match news? {
@@ -61,10 +70,12 @@ fn bind(settings: &TcpSettings, address: SocketAddr, source: &str) -> io::Result
 /// Who comes in.
 struct Door<'s> {
     settings: &'s Arc<TcpSettings>,
+    tls: Option<Acceptor>,
     peers: PeerStatus,
     accept_at: Option<Instant>,
     told_full: bool,
     told_stranger: bool,
+    told_handshake: bool,
 }
 
 impl Door<'_> {
@@ -117,8 +128,11 @@ impl Door<'_> {
         let peer = socket::shown(peer);
         tracing::debug!(source, "{peer} has connected");
         self.peers.accepted += 1;
-        let connection = Connection::new(self.settings, peer, hub.sender.clone());
-        hub.connections.spawn(connection.run(stream));
+        let connection = Connection::new(self.settings, peer.clone(), hub.sender.clone());
+        match &mut self.tls {
+            None => hub.connections.spawn(connection.run(stream)),
+            Some(tls) => hub.connections.spawn(tls::accept(tls.config(source), connection, stream, peer)),
+        };
         self.peers.open = hub.connections.len() as u64;
     }
 
@@ -127,7 +141,13 @@ impl Door<'_> {
         self.peers.open = hub.connections.len() as u64;
         match end {
             End::Silent | End::Stalled => self.peers.timed_out += 1,
+            End::Handshake(_) => self.peers.handshakes_failed += 1,
             End::Closed | End::Broken(_) => {}
+        }
+        if let End::Handshake(problem) = end
+            && !std::mem::replace(&mut self.told_handshake, true)
+        {
+            tracing::warn!(source = hub.link.name(), "TLS with {problem}; further ones that fail are only counted");
         }
         tracing::debug!(source = hub.link.name(), ?end, "a connection has ended");
     }

@@ -12,11 +12,13 @@
 //! |---|---|
 //! | `listen` | senders that come |
 //! | `connect` | one that we go to |
+//! | `tls` | the handshakes of both |
 //! | `connection` | one connection: bytes to frames, timeouts, what is sent |
 
 mod connect;
 mod connection;
 mod listen;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,13 @@
 //! The whole daemon in a small world: a real local broker, a scripted central one, each behind a proxy; every reading is a result.
 
+mod backup;
 mod changed;
 mod input;
+mod late_clock;
 mod outbox;
 mod quarantine;
 mod refusals;
+mod reload;
 #[cfg(feature = "systemd")]
 mod service_manager;
 mod start;

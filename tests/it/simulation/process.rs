@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use tidemill::batch::Stamp;
 use tidemill::config::settings::{Settings, SinkKind, SourceKind, WhenFull};
-use tidemill::gateway::{Action, Discard, Event, Gateway, Seeds};
+use tidemill::gateway::{Action, Discard, Event, Gateway, Heir, Heirs, Seeds};
 use tidemill::mqtt::{Publisher, PublisherEvent, Session, SessionEvent, SessionSettings, Subscription};
 use tidemill::store::{ChangeSet, LogName};
 use tidemill::uplink::delivery::{Delivery, Outcome};
@@ -60,27 +60,39 @@ pub struct Process {
     pub paused: bool,
     /// How often everything received was durable after a [`Event::Stop`].
     pub stopped: u32,
+    /// From a [`Event::Hold`] on.
+    pub holding: bool,
+    pub held: bool,
+}
+
+/// A core from what the store holds, told what waits.
+fn core(settings: &Settings, store: &MemoryStore, seed: u64, stamp: Stamp) -> Gateway {
+    let loaded = store.load();
+    let seeds = Seeds { epoch: seed as u32, hash: seed };
+    let mut gateway = Gateway::start(settings, &loaded, seeds, &Discard::default(), stamp).expect("the store was written by this gateway");
+    for (sink, sink_settings) in settings.sinks.iter().enumerate() {
+        if let Some(from) = gateway.wants_waiting(sink) {
+            gateway.take_up(sink, store.read(&LogName::outbox(&sink_settings.name), from));
+        }
+    }
+    gateway
+}
+
+fn session(settings: &Settings, gateway: &Gateway) -> Session {
+    let SourceKind::Mqtt(source) = &settings.sources[0].kind else { panic!("not MQTT") };
+    Session::new(SessionSettings {
+        broker: source.broker.clone(),
+        subscriptions: source.filters.iter().map(|filter| Subscription { filter: filter.clone(), qos: 1 }).collect(),
+        stored_filters: gateway.stored_filters(0).to_vec(),
+        payload_bytes_max: settings.sources[0].payload_bytes_max,
+    })
 }
 
 impl Process {
     /// Starts from what the store holds.
     pub fn start(settings: &Settings, store: &MemoryStore, seed: u64, stamp: Stamp) -> Process {
-        let loaded = store.load();
-        let seeds = Seeds { epoch: seed as u32, hash: seed };
-        let mut gateway =
-            Gateway::start(settings, &loaded, seeds, &Discard::default(), stamp).expect("the store was written by this gateway");
-        for (sink, sink_settings) in settings.sinks.iter().enumerate() {
-            if let Some(from) = gateway.wants_waiting(sink) {
-                gateway.take_up(sink, store.read(&LogName::outbox(&sink_settings.name), from));
-            }
-        }
-        let SourceKind::Mqtt(source) = &settings.sources[0].kind else { panic!("not MQTT") };
-        let session = Session::new(SessionSettings {
-            broker: source.broker.clone(),
-            subscriptions: source.filters.iter().map(|filter| Subscription { filter: filter.clone(), qos: 1 }).collect(),
-            stored_filters: gateway.stored_filters(0).to_vec(),
-            payload_bytes_max: settings.sources[0].payload_bytes_max,
-        });
+        let gateway = core(settings, store, seed, stamp);
+        let session = session(settings, &gateway);
         let sinks = (0..settings.sinks.len()).map(|sink| SinkTask::start(settings, &gateway, sink)).collect();
         Process {
             gateway,
@@ -95,7 +107,28 @@ impl Process {
             may_block: settings.sinks.iter().any(|sink| sink.outbox.when_full == WhenFull::Block),
             paused: false,
             stopped: 0,
+            holding: false,
+            held: false,
         }
+    }
+
+    /// Another core takes over from the held one. `anew`: the source, and each sink, whose task is another from now on.
+    pub fn change_hands(&mut self, settings: &Settings, store: &MemoryStore, seed: u64, anew: (bool, &[bool]), now: Stamp) {
+        assert!(self.held && self.committing.is_none(), "held with a change set in flight");
+        let heir = |index: usize, anew: bool| if anew { Heir::Restarted(index) } else { Heir::Kept(index) };
+        let sinks = anew.1.iter().enumerate().map(|(sink, anew)| heir(sink, *anew));
+        let heirs = Heirs { sources: vec![heir(0, anew.0)], sinks: sinks.collect() };
+        let old = std::mem::replace(&mut self.gateway, core(settings, store, seed, now));
+        self.gateway.take_over(old, &heirs, now);
+        if anew.0 {
+            assert!(self.local.is_none(), "the old task has left");
+            // A new task numbers its connections from 1.
+            (self.session, self.connections) = (session(settings, &self.gateway), 0);
+        }
+        for sink in (0..anew.1.len()).filter(|sink| anew.1[*sink]) {
+            self.sinks[sink] = SinkTask::start(settings, &self.gateway, sink);
+        }
+        (self.holding, self.held) = (false, false);
     }
 
     pub fn connect_local(&mut self, now: Stamp) {
@@ -130,8 +163,15 @@ impl Process {
 
     /// Tells the core and carries out what it asks for.
     pub fn event(&mut self, event: Event, now: Stamp) {
-        let blocked =
-            self.may_block && !matches!(event, Event::Delivered { .. }) && self.gateway.status().sinks.iter().any(|sink| sink.outbox_full);
+        match event {
+            Event::Hold => self.holding = true,
+            Event::Release | Event::Stop => (self.holding, self.held) = (false, false),
+            _ => {}
+        }
+        let blocked = !self.holding
+            && self.may_block
+            && !matches!(event, Event::Delivered { .. })
+            && self.gateway.status().sinks.iter().any(|sink| sink.outbox_full);
         for action in self.gateway.on(event, now) {
             match action {
                 Action::Commit(changes) => {
@@ -152,6 +192,7 @@ impl Process {
                     self.sinks[sink].delivery.available(start, end);
                 }
                 Action::Stopped => self.stopped += 1,
+                Action::Held => self.held = true,
             }
         }
         let due = self.gateway.wake_at_us(now).is_some_and(|at| at <= now.mono_us);

@@ -1,7 +1,7 @@
 //! The world around one gateway: devices, brokers, disk and clocks, all moved by one seed.
 //!
 //! In every step the seed picks what happens next: a device publishes, some bytes arrive, time passes, the disk finishes a commit, a connection
-//! is cut with what was under way on it, the broker forgets, the process ends in order or dies. Then a calm in which everything must come to its end,
+//! is cut with what was under way on it, the broker forgets, the configuration is reloaded, the process ends in order or dies. Then a calm in which everything must come to its end,
 //! and the comparison with the model.
 
 use tidemill::batch::Stamp;
@@ -111,10 +111,12 @@ impl World {
                 986..988 => self.lose_session(),
                 988..992 => self.clock_steps(),
                 992..994 => self.tell_to_stop(),
+                994..997 => self.reload(),
                 _ => self.die(),
             }
             if self.random.below(10) == 0 {
                 self.go_on_stopping();
+                self.go_on_reloading();
             }
         }
     }
@@ -301,6 +303,33 @@ impl World {
         }
     }
 
+    fn reload(&mut self) {
+        if self.stops == 0 && !self.process.holding {
+            self.process.event(Event::Hold, self.now());
+        }
+    }
+
+    /// Once the core is held, another takes over with all or some of its tasks; or it goes on itself, as after a configuration that is no good.
+    fn go_on_reloading(&mut self) {
+        if !self.process.held || self.stops > 0 {
+            return;
+        }
+        if self.random.below(8) == 0 {
+            return self.process.event(Event::Release, self.now());
+        }
+        let source = self.random.below(3) == 0;
+        let sinks: Vec<bool> = (0..self.centrals.len()).map(|_| self.random.below(3) == 0).collect();
+        if source {
+            self.cut_local();
+        }
+        for sink in (0..sinks.len()).filter(|sink| sinks[*sink]) {
+            self.process.cut_sink(sink);
+        }
+        self.trace.push(format!("reloaded at {} µs, anew: {source} {sinks:?}", self.mono_us));
+        let (seed, now) = (self.random.next(), self.now());
+        self.process.change_hands(&self.scenario.settings, &self.store, seed, (source, &sinks), now);
+    }
+
     /// As the daemon ends: sources leave with what they have to say, then sinks, and the last cursors are made durable.
     fn go_on_stopping(&mut self) {
         let now = self.now();
@@ -356,6 +385,7 @@ impl World {
         let mut quiet = 0;
         for _ in 0..CALM_ROUNDS_MAX {
             self.go_on_stopping();
+            self.go_on_reloading();
             self.connect();
             if self.local.subscribed && !flushed {
                 flushed = true;

@@ -4,7 +4,7 @@ mod files;
 mod frames;
 mod framing;
 mod framing_examples;
-mod serial;
+pub mod serial;
 mod serial_load;
 mod simulate;
 mod sockets;

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod tcp;
+mod tls;
 mod udp;
 
 use std::path::Path;
