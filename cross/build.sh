@@ -68,7 +68,7 @@ build() {
         return
     fi
     env PATH="$path" "${environment[@]}" cargo-zigbuild zigbuild "${options[@]}" --bin tidemill --target "$named" >&2
-    local binary=target/$triple/$profile/tidemill
+    local binary=target/$triple/${profile/#dev/debug}/tidemill
     printf '%s %s bytes\n' "$binary" "$(stat -c %s "$binary")"
 }
 
