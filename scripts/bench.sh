@@ -34,6 +34,7 @@ run() {
         echo "DuckDB $duckdb_version cannot be installed: no comparison with it" >&2
     fi
     bench mqtt_path -- "${quick[@]}"
+    bench serial -- "${quick[@]}"
 }
 
 # The figures as a table: name, ours, theirs, ratio, aim.
@@ -63,6 +64,11 @@ table() {
             row("memory, peak at full speed, MB", "mqtt.fast.gateway_busy_mb", "", "")
             row("written per message at 1,000/s, windows of 10 s, bytes", "mqtt.written_bytes.windows_10_s", "", "")
             row("written per message at 1,000/s, windows of 1 min, bytes", "mqtt.written_bytes.windows_1_min", "", "")
+            row("serial, sender waits: frames/s", "serial.held_up.frames_per_s", "", "")
+            row("serial, sender waits: CPU us per frame", "serial.held_up.cpu_us", "", "")
+            row("serial, sender does not wait: CPU us per frame", "serial.free.cpu_us", "", "")
+            row("serial, sender does not wait: dropped of those sent", "serial.free.dropped", "serial.free.sent", "")
+            row("serial, port missing: CPU %", "serial.missing.cpu_percent", "", "")
         }' "$figures"
 }
 

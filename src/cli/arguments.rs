@@ -30,6 +30,10 @@ pub enum Command {
     Status(StatusArguments),
     /// Have the running gateway read its configuration again, as SIGHUP does
     Reload(ReloadArguments),
+    /// Copy the store of a gateway, running or not, into a new directory
+    Backup(BackupArguments),
+    /// Make a data directory from a backup
+    Restore(RestoreArguments),
     /// Check the configuration and every file it names, without connecting
     Check(ConfigFiles),
     /// Show the plan of each query, or of one
@@ -86,6 +90,24 @@ pub struct StatusArguments {
     /// As one line of JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BackupArguments {
+    #[command(flatten)]
+    pub gateway: RunningGateway,
+    /// Directory to be made
+    #[arg(value_name = "DEST")]
+    pub to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    #[command(flatten)]
+    pub gateway: RunningGateway,
+    /// Directory that `tidemill backup` made
+    #[arg(value_name = "SRC")]
+    pub from: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error; that nobody reads either is no error.
 
 mod arguments;
+mod backup;
 mod check;
 mod progress;
 mod query;
@@ -67,6 +68,8 @@ fn run_command(command: Command) -> ExitCode {
         Command::Run(arguments) => run_gateway(&arguments),
         Command::Status(arguments) => running::status(&arguments),
         Command::Reload(arguments) => running::reload(&arguments),
+        Command::Backup(arguments) => backup::backup(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Check(files) => check::run(&files),
         Command::Explain(arguments) => explain(&arguments),
         Command::Query(arguments) => query::run(&arguments),

@@ -66,7 +66,7 @@ fn connect(data_dir: &Path) -> Result<Client, CliError> {
 }
 
 /// The gateway's answer, if it could do what it was asked.
-fn ask(client: &mut Client, request: &Request) -> Result<Response, CliError> {
+pub fn ask(client: &mut Client, request: &Request) -> Result<Response, CliError> {
     match client.ask(request) {
         Ok(response) if response.ok => Ok(response),
         Ok(response) => Err(failed(response.text)),
@@ -74,7 +74,7 @@ fn ask(client: &mut Client, request: &Request) -> Result<Response, CliError> {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> CliError {
+pub fn failed(error: impl std::fmt::Display) -> CliError {
     let text = error.to_string();
     CliError::Failed(if text.starts_with("error:") { text } else { format!("error: {text}") })
 }

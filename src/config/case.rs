@@ -18,7 +18,7 @@ const NAMES_MAX: usize = 256;
 const CONFIGURATIONS_MAX: usize = 16;
 
 /// Keys of a source that say where it reads from, and how bytes become payloads.
-const CONNECTION_KEYS: [&str; 56] = [
+const CONNECTION_KEYS: [&str; 59] = [
     "listen",
     "connect",
     "allow",
@@ -43,6 +43,9 @@ const CONNECTION_KEYS: [&str; 56] = [
     "late_by",
     "duplicates",
     "fields",
+    "tls",
+    "client_ca_file",
+    "server_name",
     "receiver",
     "options",
     "device",

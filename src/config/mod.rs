@@ -115,6 +115,7 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
             None => _ = broken.insert(name.to_owned()),
         }
     }
+    source::check_ports(context, &sources);
     let kept_in = gateway.settings.data_dir.join(KEPT_TABLES);
     let tables = tables(context, reference_tables, &kept_in, &mut table_names, &mut broken);
     let functions = functions(context, function_tables);

@@ -44,6 +44,8 @@ pub enum Request {
         #[serde(default)]
         discard_outbox: Vec<String>,
     },
+    /// For a copy of the store as of its last commit. It stays until the connection ends or asks for something else.
+    Snapshot,
 }
 
 /// What it answers.
@@ -56,6 +58,9 @@ pub struct Response {
     /// To [`Request::Status`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<serde_json::Value>,
+    /// To [`Request::Snapshot`]: the store's `Snapshot`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<serde_json::Value>,
 }
 
 impl Response {
@@ -91,7 +96,7 @@ mod tests {
     #[test]
     fn requests_are_read_as_they_are_written_and_unknown_ones_are_not() {
         let reload = Request::Reload { discard_state: vec!["q".to_owned()], discard_outbox: Vec::new() };
-        for request in [Request::Status, reload] {
+        for request in [Request::Status, reload, Request::Snapshot] {
             let text = serde_json::to_string(&request).unwrap();
             assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request, "{text}");
         }

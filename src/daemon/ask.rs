@@ -1,10 +1,10 @@
 //! What the control socket asks, answered: each request on a task of its own, so that a slow store or client holds up nobody.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::core::CoreRequest;
 use crate::control::overview::{Overview, StoreUsage};
@@ -12,6 +12,7 @@ use crate::control::server::{Answer, Asked, Listener};
 use crate::control::{Request, Response};
 use crate::status::Status;
 use crate::store::service::{StoreRequest, Usage};
+use crate::store::snapshot;
 
 /// How long the core may take to say how it is.
 const CORE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,6 +27,23 @@ pub struct Answerer {
     pub core: mpsc::Sender<CoreRequest>,
     pub store: mpsc::WeakSender<StoreRequest>,
     pub began: Instant,
+    pub data_dir: PathBuf,
+    /// One snapshot at a time.
+    pub snapshots: Arc<Semaphore>,
+}
+
+/// A snapshot that somebody copies; removed when dropped.
+struct Held {
+    data_dir: PathBuf,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Err(error) = snapshot::remove(&self.data_dir) {
+            tracing::warn!(%error, "the snapshot in {} can't be removed; the next start tries again", self.data_dir.display());
+        }
+    }
 }
 
 /// The control socket's requests. A gateway without a socket runs all the same, and none come.
@@ -65,12 +83,17 @@ impl Socket {
 }
 
 impl Answerer {
+    pub fn new(core: mpsc::Sender<CoreRequest>, store: mpsc::WeakSender<StoreRequest>, data_dir: &Path) -> Answerer {
+        Answerer { core, store, began: Instant::now(), data_dir: data_dir.to_owned(), snapshots: Arc::new(Semaphore::new(1)) }
+    }
+
     /// Begins to answer.
     pub fn answer(self: &Arc<Answerer>, asked: Asked) {
         let this = self.clone();
         tokio::spawn(async move {
             let answer = match asked.request {
                 Request::Status => this.status().await,
+                Request::Snapshot => this.snapshot().await,
                 // One at a time, and that is another's business.
                 Request::Reload { .. } => Response::failed("a reload is under way already").into(),
             };
@@ -91,6 +114,29 @@ impl Answerer {
         let overview = self.overview(status, self.usage().await);
         let value = serde_json::to_value(&overview).expect("an overview has only strings, numbers and lists");
         Response { status: Some(value), ..Response::done(overview.render()) }.into()
+    }
+
+    async fn snapshot(&self) -> Answer {
+        let Ok(place) = self.snapshots.clone().try_acquire_owned() else {
+            return Response::failed("a backup is under way already").into();
+        };
+        let held = Held { data_dir: self.data_dir.clone(), _place: place };
+        let began = Instant::now();
+        let (reply, taken) = oneshot::channel();
+        let asked = async { self.store.upgrade()?.send(StoreRequest::Snapshot { reply }).await.ok() };
+        if asked.await.is_none() {
+            return Response::failed("the gateway is ending").into();
+        }
+        match taken.await {
+            Ok(Ok(taken)) => {
+                tracing::info!(commit = taken.number, commits_waited_ms = began.elapsed().as_millis() as u64, "a snapshot for a backup");
+                let value = serde_json::to_value(&taken).expect("a snapshot has only strings and numbers");
+                let response = Response { snapshot: Some(value), ..Response::done("") };
+                Answer { response, held: Some(Box::new(held)) }
+            }
+            Ok(Err(reason)) => Response::failed(reason).into(),
+            Err(_) => Response::failed("the gateway is ending").into(),
+        }
     }
 
     fn overview(&self, status: Status, store: Option<StoreUsage>) -> Overview {

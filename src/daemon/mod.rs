@@ -12,6 +12,7 @@ mod rates;
 mod reload;
 mod report;
 mod summary;
+mod synchronised;
 mod tables;
 mod tasks;
 mod watchdog;
@@ -19,7 +20,7 @@ mod watchdog;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -202,7 +203,7 @@ impl Lifelines {
 
 impl Running {
     fn start(settings: Settings, options: Options) -> Result<Running, DaemonError> {
-        let clock = Clock::start();
+        let clock = Clock::start(settings.gateway.clock);
         let stamp = clock.stamp();
         let opened_at_s = stamp.wall_us.div_euclid(1_000_000).max(0) as u64;
         let gateway_settings = &settings.gateway;
@@ -236,10 +237,10 @@ impl Running {
         tell_started(&settings, &gateway);
         let (stopped_tell, stopped) = watch::channel(0);
         let (core_requests, requests) = mpsc::channel(core::REQUESTS_MAX);
-        let answerer = Arc::new(Answerer { core: core_requests, store: store_requests.downgrade(), began: Instant::now() });
+        let answerer = Arc::new(Answerer::new(core_requests, store_requests.downgrade(), &settings.gateway.data_dir));
         let core = Core {
             gateway,
-            clock,
+            clock: clock.clone(),
             events: core_events,
             requests,
             store: store_requests,

@@ -1,7 +1,7 @@
 //! Inputs: one file a kind of source. A source hands what it reads to the core and acknowledges what the core has made durable.
 
 mod custom;
-mod file;
+pub mod file;
 pub mod framing;
 mod link;
 mod mqtt;

@@ -16,6 +16,7 @@ use super::lock::Lock;
 use super::open::{self, Opened};
 use super::segment::{FileError, Logs, check_log_name};
 use super::service::{Limits, Usage};
+use super::snapshot::{self, Snapshot};
 use super::state::{ApplyError, OpenFailure, State};
 use super::witness::Witness;
 use super::{Append, ChangeSet, CommitError, Loaded, LogName, ReadError, StoreError, StoredChunk, chunk, codec, keys};
@@ -177,6 +178,22 @@ impl DiskStore {
             OpenFailure::Refused(error) => error.to_string(),
         })?;
         Ok(Loaded { number: contents.number, entries: contents.entries, segments: self.logs.segments(), ..Loaded::default() })
+    }
+
+    /// Makes a snapshot of the last commit beside the store, in place of an older one. The reason for people where that can't be done.
+    pub fn snapshot(&self) -> Result<Snapshot, String> {
+        if !matches!(self.health, Health::Sound) {
+            return Err("the store has no room, or its disk has failed: see the log".to_owned());
+        }
+        let (data_dir, needed) = (&self.settings.data_dir, snapshot::copied_bytes(&self.settings.data_dir));
+        let free = self.device.free_bytes(data_dir).map_err(|error| format!("cannot measure {}: {error}", data_dir.display()))?;
+        let usable = free.saturating_sub(self.settings.free_space_min);
+        if usable < needed {
+            return Err(format!("no room for a copy of the state in {}: it has {needed} bytes, {usable} may be used", data_dir.display()));
+        }
+        let segments = self.logs.segments();
+        snapshot::take(data_dir, self.number, &segments)
+            .map_err(|error| format!("cannot {} {}: {}", error.what, error.path.display(), error.source))
     }
 
     /// Changes what it may take and must leave.

@@ -9,6 +9,7 @@
 //! | [`disk`] | the store: commit, reopen, read |
 //! | `open` | opening: locks, versions, damage, quarantine |
 //! | [`service`] | the store's thread |
+//! | [`snapshot`], [`backup`] | a copy beside the store as of a commit; copies elsewhere, and back |
 //! | `state` | sled |
 //! | `index` | the checksum of every record, and their sum |
 //! | `segment` | segment files |
@@ -19,6 +20,7 @@
 //!
 //! `docs/format.md` describes what lies on the disk.
 
+pub mod backup;
 pub mod change;
 pub mod chunk;
 pub mod codec;
@@ -32,6 +34,7 @@ mod migrate;
 mod open;
 mod segment;
 pub mod service;
+pub mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;

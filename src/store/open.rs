@@ -37,6 +37,8 @@ pub(super) fn open(settings: &StoreSettings, device: &Device) -> Result<Opened, 
     create_data_dir(data_dir, device)?;
     let mut lock = Lock::take(data_dir)?;
     check_format_file(data_dir)?;
+    // Of a process that died: it keeps removed segments on the disk.
+    super::snapshot::remove(data_dir).map_err(|error| StoreError::from_io("remove", &super::snapshot::dir(data_dir), error))?;
     let free = device.free_bytes(data_dir).map_err(|error| StoreError::from_io("measure", data_dir, error))?;
     if free < OPEN_SPACE_BYTES {
         return Err(StoreError::NoSpace { path: data_dir.clone(), needed: OPEN_SPACE_BYTES, free });

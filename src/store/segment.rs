@@ -255,7 +255,7 @@ impl Logs {
     }
 
     fn path(&self, name: &LogName, base: u64) -> PathBuf {
-        self.root.join(name.as_str()).join(format!("{base:016x}{SUFFIX}"))
+        self.root.join(name.as_str()).join(file_name(base))
     }
 
     /// Opens the segment for appending, creating file and directory, both durable, where they are not there.
@@ -331,6 +331,11 @@ pub(super) fn check_log_name(name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("the name of the log {name:?} is not 1 to {LOG_NAME_BYTES_MAX} letters, digits, `_`, `-`, `.`"))
+}
+
+/// Of the segment that begins at this byte of its log.
+pub(super) fn file_name(base: u64) -> String {
+    format!("{base:016x}{SUFFIX}")
 }
 
 fn parse_file_name(name: &str) -> Option<u64> {

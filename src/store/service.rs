@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::snapshot::Snapshot;
 use super::{ChangeSet, CommitError, DiskStore, Loaded, LogName, ReadError, StoredChunk};
 
 /// Requests that may wait.
@@ -36,6 +37,10 @@ pub enum StoreRequest {
     },
     /// Its limits from now on.
     Limit(Limits),
+    /// A copy beside it, as of the last commit.
+    Snapshot {
+        reply: oneshot::Sender<Result<Snapshot, String>>,
+    },
 }
 
 /// What the store may take and must leave, in bytes.
@@ -123,6 +128,7 @@ fn answer(store: &mut DiskStore, request: StoreRequest) {
         StoreRequest::Usage { reply } => _ = reply.send(store.usage()),
         StoreRequest::Load { reply } => _ = reply.send(store.load()),
         StoreRequest::Limit(limits) => store.limit(limits),
+        StoreRequest::Snapshot { reply } => _ = reply.send(store.snapshot()),
         StoreRequest::Commit(_) => debug_assert!(false, "one commit is in flight"),
     }
 }

@@ -6,6 +6,7 @@
 
 mod bytes;
 mod engine;
+mod files;
 mod formats;
 mod framing;
 mod grammar;
@@ -56,6 +57,16 @@ fn payloads_and_files_are_read_or_refused() {
 #[test]
 fn streams_are_framed_whatever_the_cuts() {
     iterate("framing", framing::framing);
+}
+
+#[test]
+fn records_of_files_are_cut_however_the_bytes_come() {
+    iterate("cut", files::cut);
+}
+
+#[test]
+fn stored_positions_are_whole_or_refused() {
+    iterate("position", files::position);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::random::{Random, seed};
 
 /// Address space of the whole process; beyond it allocations fail, and the program aborts.
 const MEMORY_BYTES_MAX: u64 = 8 << 30;
-const TARGETS: u32 = 7;
+const TARGETS: u32 = 9;
 const SECONDS_DEFAULT: u64 = 7;
 /// An iteration that takes longer hangs.
 const HANG: Duration = Duration::from_secs(60);

@@ -29,6 +29,7 @@ use columns::{columns, dedup, event_time, table_column};
 use mqtt::Topics;
 pub use network::Network;
 pub use serial::{FlowControl, Parity, SerialDevice, SerialSettings, UsbDevice};
+pub use socket::check_ports;
 pub use socket::{Endpoint, TcpSettings, UdpSettings};
 pub use socket_tls::TcpTls;
 
@@ -137,7 +138,7 @@ pub struct Source {
     pub schema: TableSchema,
     /// The columns that tell rows apart where repeats are dropped; none: they are not.
     pub dedup: Vec<usize>,
-    /// Where its broker is named, for messages.
+    /// Where its broker is named, or the port on which it listens, for messages.
     pub place: Place,
 }
 
@@ -174,7 +175,7 @@ pub fn read(context: &mut Context, name: &str, mut reader: Reader, gateway: &str
     let max_future = max_future(context, &mut reader);
     let silence_timeout = reader.duration(context, "silence_timeout", Duration::from_millis(100)..=DURATION_MAX);
     let rate_max = rate_max(context, &mut reader);
-    let place = reader.key_place("broker");
+    let place = reader.key_place(if reader.has("listen") { "listen" } else { "broker" });
     let no_event_time = !reader.has("event_time");
     if let Some(SourceKind::File(file)) = &kind
         && matches!(file.mode, FileMode::Read { speed: Some(_) })

@@ -11,6 +11,7 @@ use super::super::reader::{Context, Reader};
 use super::super::settings::SourceKind;
 use super::super::text::Text;
 use super::super::units::show_size;
+use super::Source;
 use super::asked::{self, Asked};
 use super::network::{self, Network};
 use super::socket_tls::{self, TcpTls};
@@ -177,5 +178,37 @@ fn warn_memory(context: &mut Context, reader: &Reader, connections_max: usize, f
         let key = if reader.has("max_connections") { "max_connections" } else { "max_payload" };
         let message = format!("{connections_max} connections with a begun frame each can take {} of memory", show_size(bytes));
         context.report(Diagnostic::warning(reader.key_place(key), message).help("lower `max_connections` or `max_payload`"));
+    }
+}
+
+/// Two sources cannot listen at one place: reports that.
+pub fn check_ports(context: &mut Context, sources: &[Source]) {
+    let listening = |source: &Source| match &source.settings.kind {
+        SourceKind::Tcp(tcp) => address_of(&tcp.endpoint).map(|address| (false, address)),
+        SourceKind::Udp(udp) => address_of(&udp.endpoint).map(|address| (true, address)),
+        _ => None,
+    };
+    for (index, source) in sources.iter().enumerate() {
+        let Some((is_udp, address)) = listening(source) else { continue };
+        let clashes = |other: &&Source| {
+            listening(other).is_some_and(|(other_is_udp, other)| {
+                let same_ip = address.ip() == other.ip() || address.ip().is_unspecified() || other.ip().is_unspecified();
+                let is_group = address.ip().is_multicast() || other.ip().is_multicast();
+                is_udp == other_is_udp && address.port() == other.port() && same_ip && !is_group
+            })
+        };
+        if let Some(first) = sources[..index].iter().find(clashes) {
+            let (name, other) = (&source.settings.name, &first.settings.name);
+            let message = format!("the sources `{name}` and `{other}` listen on the same port, {}", address.port());
+            let diagnostic = Diagnostic::error(source.place, message).related(first.place, format!("the source `{other}`"));
+            context.report(diagnostic.help("give each its own, or make them one source"));
+        }
+    }
+}
+
+fn address_of(endpoint: &Endpoint) -> Option<SocketAddr> {
+    match endpoint {
+        Endpoint::Listen(address) => Some(*address),
+        Endpoint::Connect { .. } => None,
     }
 }

@@ -116,7 +116,9 @@ impl Cutter {
 
     /// A record that has ended; `None` for an empty line.
     fn record(&mut self, range: Range<usize>) -> Option<Result<Range<usize>, FrameContent>> {
-        if let Some((beginning, length)) = self.long.take() {
+        if let Some((mut beginning, length)) = self.long.take() {
+            let room = BEGINNING_BYTES_MAX.saturating_sub(beginning.len());
+            beginning.extend_from_slice(&self.pending[range.clone()][..range.len().min(room)]);
             return Some(Err(self.too_long(&beginning, length + range.len())));
         }
         if range.len() > self.record_bytes_max {
@@ -134,7 +136,8 @@ impl Cutter {
             self.scanned = self.pending.len();
             return Found::Unfinished;
         };
-        let Some(quotes) = self.quotes.as_mut().filter(|_| self.long.is_none()) else {
+        let is_long = self.long.is_some() || end - at > self.record_bytes_max;
+        let Some(quotes) = self.quotes.as_mut().filter(|_| !is_long) else {
             return Found::Record(at..end, next);
         };
         let first = (at..end, next);
@@ -228,10 +231,26 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_of_a_long_line_is_kept_however_it_comes() {
+        let text: Vec<u8> = (0..1_500_u32).map(|number| b'a' + (number % 26) as u8).chain(*b"\n").collect();
+        for step in [1, 9, 700, 1_000, 1_501] {
+            let (mut cutter, mut frames) = (Cutter::new(8, None, true), Vec::new());
+            for piece in text.chunks(step) {
+                cutter.buffer().extend_from_slice(piece);
+                cutter.cut(9, false, &mut frames);
+            }
+            let [FrameContent::Bad { length: 1_500, beginning, .. }] = &frames[..] else { panic!("{step}: {frames:?}") };
+            assert_eq!(&beginning[..], &text[..BEGINNING_BYTES_MAX], "{step}");
+        }
+    }
+
+    #[test]
     fn quoted_fields_go_on_in_the_next_line() {
         for step in 1..12 {
             let text = b"a,\"b\n\nc\",d\r\n\ne,\"\"\n\"x\ry\"";
             assert_eq!(cut(text, step, 64, true), ["a,\"b\n\nc\",d", "e,\"\"", "\"x\ry\""], "{step}");
+            let long = b"1234567890,\"b\n2,b\n";
+            assert_eq!(cut(long, step, 8, true), ["!13", "2,b"], "too long, whatever its quotes: {step}");
             // An open quote costs its line only.
             assert_eq!(cut(b"1,\"a\n2,b\n3,c\n4,d\n5,e\n", step, 12, true), ["!4", "2,b", "3,c", "4,d", "5,e"], "{step}");
             assert_eq!(cut(b"1,\"a\n2,b", step, 100, true), ["!4", "2,b"], "{step}");

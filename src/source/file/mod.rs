@@ -28,6 +28,10 @@ mod tail_model;
 mod told;
 mod whole;
 
+/// Pure, and open to the fuzz tests.
+pub use cut::Cutter;
+pub use position::{Meta, PositionError, Record, Sums};
+
 use std::sync::Arc;
 
 use tokio::sync::mpsc;

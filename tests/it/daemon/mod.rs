@@ -1,7 +1,9 @@
 //! The whole daemon in a small world: a real local broker, a scripted central one, each behind a proxy; every reading is a result.
 
+mod backup;
 mod changed;
 mod input;
+mod late_clock;
 mod outbox;
 mod quarantine;
 mod refusals;

@@ -1,6 +1,7 @@
 //! Files: rows with ids are written, and the ledger holds each exactly once, however often the gateway is killed.
 
 mod follow;
+mod permission;
 mod read;
 mod tail;
 mod waiting;
