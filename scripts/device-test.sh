@@ -11,7 +11,8 @@ readonly packages=systemd,systemd-sysv,dbus,mosquitto,mosquitto-clients,procps
 readonly work=target/device
 readonly cached=$work/root-$suite-1.tar
 readonly root=$PWD/$work/root
-readonly messages=6000
+# Readings sent until the end of each part.
+readonly messages=6000 reload_to=8000 upgrade_to=8500
 init="" nspawn="" failures=0 passed=0
 
 skip() {
@@ -196,7 +197,7 @@ test_install() {
     check "it runs as its own user" test "$(inside ps -o user= -p "$(property MainPID)")" = tidemill
     check "the state directory is its own" test "$(inside stat -c %U:%a /var/lib/tidemill)" = tidemill:750
     check "it is started with the system" inside systemctl is-enabled --quiet tidemill
-    check "it is exposed by 1.5 at most" inside systemd-analyze security --no-pager --threshold=15 tidemill.service
+    check "it is exposed by 1.5 at most" sh -c "nsenter -t $init -a systemd-analyze security --no-pager --threshold=15 tidemill.service >/dev/null"
 }
 
 test_work() {
@@ -236,17 +237,39 @@ test_kills() {
     check "nothing is counted twice" within 20 total_is "$messages"
 }
 
+test_reload() {
+    local config=$root/etc/tidemill/tidemill.toml before publisher
+    before=$(property MainPID)
+    publish "$messages" "$reload_to" &
+    publisher=$!
+    cp "$config" "$work/config.toml"
+    printf '\n[query.late]\nsql = "SELECT number AS late FROM readings"\n[sink.late]\ntype = "mqtt"\nbroker = "mqtt://127.0.0.1"\nusername = "gateway"\n' >>"$config"
+    printf 'password = "file:${CREDENTIALS_DIRECTORY}/secret_broker"\ntopic = "out/late"\nfrom = ["late"]\n' >>"$config"
+    check "it reloads under load" inside systemctl reload tidemill
+    check "the new query works" within 20 grep -q '"late":' "$work/results"
+    echo 'nonsense = 1' >>"$config"
+    check "a bad configuration is refused" sh -c "! nsenter -t $init -a systemctl reload tidemill 2>/dev/null"
+    check "the journal says where it is bad" sh -c "nsenter -t $init -a journalctl -q --no-pager -u tidemill -o cat | grep -q nonsense"
+    cp "$work/config.toml" "$config"
+    inside kill -HUP "$before"
+    check "SIGHUP reloads too" within 20 sh -c "[ \$(nsenter -t $init -a journalctl -q --no-pager -u tidemill -o cat | grep -c '^reloaded') -ge 2 ]"
+    wait "$publisher"
+    check "nothing is lost by reloading" within 60 all_arrived "$reload_to"
+    check "nothing is counted twice by reloading" within 20 total_is "$reload_to"
+    check "it was one process all the while" test "$(property MainPID)" = "$before"
+}
+
 test_upgrade() {
     local before
     before=$(property MainPID)
-    publish "$messages" $((messages + 500)) &
+    publish "$reload_to" "$upgrade_to" &
     local publisher=$!
     check "the upgrade installs" inside apt-get install -yq --no-install-recommends /srv/newer.deb
     check "the service is restarted" within 40 restarted_from "$before"
     check "the configuration is kept" grep -q secret_broker "$root/etc/tidemill/tidemill.toml"
     wait "$publisher"
-    check "nothing is lost by the upgrade" within 60 all_arrived $((messages + 500))
-    check "the state goes on" within 20 total_is $((messages + 500))
+    check "nothing is lost by the upgrade" within 60 all_arrived "$upgrade_to"
+    check "the state goes on" within 20 total_is "$upgrade_to"
 }
 
 test_removal() {
@@ -268,6 +291,7 @@ set_up_broker
 test_install
 test_work
 test_kills
+test_reload
 test_upgrade
 test_removal
 echo "test result: $([ "$failures" -eq 0 ] && echo ok || echo FAILED). $passed passed; $failures failed"

@@ -78,7 +78,7 @@ install_debian_library() {
 prepare() {
     install_debian mosquitto mosquitto && install_debian mosquitto-clients mosquitto_pub && install_debian openssl openssl &&
         install_debian util-linux setpriv &&
-        install_debian pkg-config pkg-config && install_debian_library libsystemd-dev libsystemd && cargo fetch --locked --quiet
+        install_debian faketime faketime && install_debian pkg-config pkg-config && install_debian_library libsystemd-dev libsystemd && cargo fetch --locked --quiet
 }
 
 # Unoptimised: it builds in a minute and runs in seconds.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::diagnostic::{Diagnostic, Place};
 use super::names::is_gateway_id;
 use super::reader::{Context, Reader, shown};
-use super::settings::{GatewaySettings, SinkSettings};
+use super::settings::{ClockTrust, GatewaySettings, SinkSettings};
 use super::units::show_size;
 use crate::batch::ROWS_MAX;
 
@@ -19,6 +19,7 @@ const DEAD_LETTER_BYTES_DEFAULT: u64 = 64_000_000;
 /// What the store takes besides outboxes and dead letters, if nothing is said.
 const STATE_BYTES_DEFAULT: u64 = 256_000_000;
 const FREE_SPACE_DEFAULT: u64 = 64_000_000;
+const CLOCKS: [(&str, ClockTrust); 3] = [("auto", ClockTrust::Auto), ("ntp", ClockTrust::Ntp), ("trusted", ClockTrust::Trusted)];
 const SHUTDOWN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// The section, and the place of `store_bytes_max` where it is given: it is checked once the sinks are known.
@@ -40,6 +41,7 @@ pub fn read(context: &mut Context, reader: Option<Reader>) -> Gateway {
             store_bytes_max: 0,
             free_space_min: FREE_SPACE_DEFAULT,
             shutdown_timeout: SHUTDOWN_TIMEOUT_DEFAULT,
+            clock: ClockTrust::Auto,
         };
         return Gateway { settings, store_bytes: None };
     };
@@ -58,6 +60,7 @@ pub fn read(context: &mut Context, reader: Option<Reader>) -> Gateway {
         store_bytes_max: 0,
         free_space_min: reader.size(context, "free_space_min", 0..=(1 << 50)).unwrap_or(FREE_SPACE_DEFAULT),
         shutdown_timeout: reader.duration(context, "shutdown_timeout", millis(0, 600_000)).unwrap_or(SHUTDOWN_TIMEOUT_DEFAULT),
+        clock: reader.choice(context, "clock", &CLOCKS).unwrap_or(ClockTrust::Auto),
     };
     reader.finish(context, &[]);
     Gateway { settings, store_bytes }

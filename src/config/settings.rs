@@ -54,6 +54,18 @@ pub struct GatewaySettings {
     pub free_space_min: u64,
     /// How long the sinks may go on delivering after SIGTERM.
     pub shutdown_timeout: Duration,
+    pub clock: ClockTrust,
+}
+
+/// When a wall clock that shows a date which can be counts as synchronised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockTrust {
+    /// When a time server has answered, or the machine is of a kind whose clock goes on while it is off.
+    Auto,
+    /// When a time server has answered.
+    Ntp,
+    /// Always.
+    Trusted,
 }
 
 #[derive(Clone, Debug)]

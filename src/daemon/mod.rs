@@ -12,6 +12,7 @@ mod rates;
 mod reload;
 mod report;
 mod summary;
+mod synchronised;
 mod tables;
 mod tasks;
 mod watchdog;
@@ -202,7 +203,7 @@ impl Lifelines {
 
 impl Running {
     fn start(settings: Settings, options: Options) -> Result<Running, DaemonError> {
-        let clock = Clock::start();
+        let clock = Clock::start(settings.gateway.clock);
         let stamp = clock.stamp();
         let opened_at_s = stamp.wall_us.div_euclid(1_000_000).max(0) as u64;
         let gateway_settings = &settings.gateway;
@@ -239,7 +240,7 @@ impl Running {
         let answerer = Arc::new(Answerer::new(core_requests, store_requests.downgrade(), &settings.gateway.data_dir));
         let core = Core {
             gateway,
-            clock,
+            clock: clock.clone(),
             events: core_events,
             requests,
             store: store_requests,

@@ -252,6 +252,9 @@ fn check_fixed(gateway: &GatewaySettings, sources: &[SourceTask], new: &Settings
         let (old, new) = (gateway.data_dir.display(), new.gateway.data_dir.display());
         return Err(format!("the data directory is {old}, and {new} in the new configuration; {restart}"));
     }
+    if gateway.clock != new.gateway.clock {
+        return Err(format!("`clock` of [gateway] is another in the new configuration; {restart}"));
+    }
     if let Some(table) = new.tables.iter().find_map(|table| Some((&table.name, table.trouble.as_ref()?))) {
         return Err(format!("the file of the table `{}` is bad: {}", table.0, table.1));
     }

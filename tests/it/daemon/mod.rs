@@ -3,6 +3,7 @@
 mod backup;
 mod changed;
 mod input;
+mod late_clock;
 mod outbox;
 mod quarantine;
 mod refusals;

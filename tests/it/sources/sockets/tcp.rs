@@ -220,7 +220,7 @@ fn a_server_that_goes_and_returns_is_read_on() {
 #[test]
 fn instruments_behind_a_converter_are_set_up_and_asked() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let keys = "init = \"*RST\\n\"\npoll = \"hex:52 3F 0A\"\npoll_interval = \"30ms\"\nread_timeout = \"1s\"";
+    let keys = "init = \"*RST\\n\"\npoll = \"hex:52 3F 0A\"\npoll_interval = \"30ms\"\nread_timeout = \"5s\"";
     let mut gateway = gateway_to(server.local_addr().unwrap(), keys);
     let (mut stream, _) = server.accept().unwrap();
     let mut asked = [0; 5];
@@ -234,7 +234,7 @@ fn instruments_behind_a_converter_are_set_up_and_asked() {
     }
     wait_for_numbers(&gateway, &[0, 1, 2, 3, 4]);
     // It answers no longer: another connection is made, and set up anew.
-    gateway.wait_for_log("within read_timeout, 1 s");
+    gateway.wait_for_log("within read_timeout, 5 s");
     let (mut stream, _) = server.accept().unwrap();
     stream.read_exact(&mut asked).unwrap();
     assert_eq!(&asked, b"*RST\n");
