@@ -48,6 +48,9 @@ usb = {}
 type = "tcp"
 [source.udp]
 type = "udp"
+[source.custom]
+type = "custom"
+format = "custom"
 [source.line]
 type = "stdin"
 framing = { type = "line" }
