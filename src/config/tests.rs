@@ -55,9 +55,6 @@ decoder_options = {}
 type = "tcp"
 [source.udp]
 type = "udp"
-[source.custom]
-type = "custom"
-format = "custom"
 [source.line]
 type = "stdin"
 framing = { type = "line" }
