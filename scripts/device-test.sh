@@ -202,15 +202,17 @@ test_install() {
 
 test_work() {
     configure
-    check "the configuration is right" inside env CREDENTIALS_DIRECTORY=/tmp/credentials sh -c \
-        'mkdir -p /tmp/credentials && cp /etc/tidemill/secrets/broker /tmp/credentials/secret_broker && tidemill check -c /etc/tidemill/tidemill.toml'
     check "it restarts" inside systemctl restart tidemill
+    check "root can check a configuration with secrets" inside env CREDENTIALS_DIRECTORY=/run/credentials/tidemill.service \
+        tidemill check -c /etc/tidemill/tidemill.toml
     subscribe
     publish 0 200
     check "readings come through, with the password from the credentials" within 30 all_arrived 200
     check "it reads what belongs to dialout" within 20 grep -q '"device":"file"' "$work/results"
     check "the journal knows the source by its field" sh -c "[ -n \"\$(nsenter -t $init -a journalctl -q -u tidemill SOURCE=readings -o cat)\" ]"
     check "the status line says how it is" within 15 status_tells
+    check "root sees how it is" sh -c "nsenter -t $init -a tidemill status | grep -q readings"
+    check "the manual is there" test -f "$root/usr/share/man/man1/tidemill-run.1.gz" -a -f "$root/usr/share/bash-completion/completions/tidemill"
     check "secrets are for root alone" test "$(inside stat -c %a /etc/tidemill/secrets)" = 700
 }
 

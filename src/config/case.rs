@@ -18,7 +18,7 @@ const NAMES_MAX: usize = 256;
 const CONFIGURATIONS_MAX: usize = 16;
 
 /// Keys of a source that say where it reads from, and how bytes become payloads.
-const CONNECTION_KEYS: [&str; 59] = [
+const CONNECTION_KEYS: [&str; 57] = [
     "listen",
     "connect",
     "allow",
@@ -70,8 +70,6 @@ const CONNECTION_KEYS: [&str; 59] = [
     "username",
     "password",
     "ca_file",
-    "client_ca_file",
-    "tls",
     "cert_file",
     "key_file",
     "keep_alive",

@@ -44,6 +44,13 @@ checksum = {}
 [source.serial]
 type = "serial"
 usb = {}
+[source.custom]
+type = "custom"
+receiver = "a"
+options = {}
+format = "custom"
+decoder = "a"
+decoder_options = {}
 [source.tcp]
 type = "tcp"
 [source.udp]

@@ -72,7 +72,8 @@ fn a_case_names_the_configuration_that_it_lies_over() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let whole = format!("{}[sink.out]\ntype = \"mqtt\"\nbroker = \"mqtt://central\"\nfrom = [\"counts\"]\ntopic = \"t\"\n", CASE);
-    let serial = "[source.readings]\ntype = \"serial\"\ndevice = \"/dev/ttyS0\"\nbaud = 300\nframing = \"cobs\"\n";
+    let serial = "[source.readings]\ntype = \"serial\"\ndevice = \"/dev/ttyS0\"\nbaud = 300\nframing = \"cobs\"\n\
+                  [query.ports]\nsql = \"SELECT _port AS port FROM readings\"\n";
     let socket =
         "[source.readings]\ntype = \"tcp\"\nlisten = \"0.0.0.0:4001\"\nallow = [\"10.0.0.0/8\"]\ntls = true\nread_timeout = \"off\"\n";
     let expected = "{\"device\":\"a\",\"start\":\"2026-01-01T00:00:00.000Z\",\"n\":1,\"s\":2.5}\n\
@@ -82,7 +83,10 @@ fn a_case_names_the_configuration_that_it_lies_over() {
         ("gateway.toml", whole.as_str()),
         ("port.toml", serial),
         ("socket.toml", socket),
-        ("cases/a/case.toml", "[test]\nconfig = [\"../../gateway.toml\", \"../../port.toml\", \"../../socket.toml\"]\n"),
+        (
+            "cases/a/case.toml",
+            "[test]\nqueries = [\"counts\"]\nconfig = [\"../../gateway.toml\", \"../../port.toml\", \"../../socket.toml\"]\n",
+        ),
         ("cases/a/steps/1/readings.jsonl", INPUT),
         ("cases/a/steps/1/expected.jsonl", expected),
         ("cases/a/steps/1/status.json", status),

@@ -25,8 +25,8 @@ const HIDDEN_COLUMNS: [(&str, DataType, Origin); 7] = [
     ("_retained", DataType::Boolean, Origin::Retained),
 ];
 
-/// Those of [`HIDDEN_COLUMNS`] that a source of this type has, in that order.
-fn hidden_columns(source_type: SourceType) -> Vec<ColumnLayout> {
+/// Those of [`HIDDEN_COLUMNS`] that a source of this type has, in that order. A query case does not say the type: its sources have all.
+fn hidden_columns(source_type: SourceType, for_test: bool) -> Vec<ColumnLayout> {
     let own: &[&str] = match source_type {
         SourceType::Mqtt => &["_topic", "_retained"],
         SourceType::Serial => &["_port"],
@@ -35,7 +35,7 @@ fn hidden_columns(source_type: SourceType) -> Vec<ColumnLayout> {
         SourceType::File => &["_file"],
         SourceType::Custom => &["_peer"],
     };
-    let has = |name: &str| ["_source", "_arrived"].contains(&name) || own.contains(&name);
+    let has = |name: &str| for_test || ["_source", "_arrived"].contains(&name) || own.contains(&name);
     let layout = |(name, data_type, origin): (&str, DataType, Origin)| ColumnLayout { name: name.to_owned(), data_type, origin };
     HIDDEN_COLUMNS.into_iter().filter(|(name, ..)| has(name)).map(layout).collect()
 }
@@ -89,7 +89,7 @@ pub fn columns(
     for (number, name) in captures {
         columns.push(ColumnLayout { name: name.clone(), data_type: DataType::String, origin: Origin::Topic(number) });
     }
-    columns.extend(hidden_columns(source_type));
+    columns.extend(hidden_columns(source_type, context.for_test));
     Some(columns)
 }
 
