@@ -1,8 +1,12 @@
-.PHONY: test fuzz demo bench
+.PHONY: test arm-test fuzz demo bench
 
 # Everything that must hold: format, lints, all tests, dependencies. Installs Debian's mosquitto and cargo-deny where they are missing.
 test:
 	@bash scripts/test.sh
+
+# Unit tests on 64- and 32-bit ARM, and the end-to-end tests with a gateway of each, by qemu-user (Debian's qemu-user-static): a quarter of an hour each.
+arm-test:
+	@bash cross/test.sh aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf
 
 # Random SQL, payloads, files and stored state, other ones each time, for MINUTES (10); prints the seed of what fails.
 MINUTES ?= 10
