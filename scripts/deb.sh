@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the Debian package and has lintian look at it: deb.sh [ARCHITECTURE] [VERSION]. Prints the package's path as its last line.
-# Environment: PROFILE  cargo's profile: release, or dev for tests, which builds in a tenth of the time.
+# Environment: PROFILE  cargo's profile: dist, or dev for tests, which builds in a tenth of the time.
 # Needs, and installs where it is root: libsystemd-dev, dpkg-dev, lintian. cargo-deb is built once into target/tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,7 +9,7 @@ readonly cargo_deb_version=3.8.0
 readonly cargo_deb=target/tools/bin/cargo-deb
 readonly architecture=${1:-$(dpkg --print-architecture)}
 version=${2:-$(sed -n 's/^version = "\(.*\)"/\1/p;T;q' Cargo.toml)-1}
-readonly version profile=${PROFILE:-release}
+readonly version profile=${PROFILE:-dist}
 readonly files=target/package
 
 case $architecture in
@@ -55,7 +55,7 @@ build() {
 }
 
 package() {
-    local built=target/release options=(--locked --no-build --quiet --deb-version "$version" --output target/debian/)
+    local built=target/$profile options=(--locked --no-build --quiet --deb-version "$version" --output target/debian/)
     if [ "$profile" = dev ]; then
         built=target/debug
         # The least that makes a package: it is unpacked minutes later.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::config::STATUS_TABLE;
 pub use crate::engine::OperatorStatus;
 
 /// A snapshot of the whole gateway.
@@ -32,6 +33,13 @@ pub struct DeadLetterStatus {
     pub not_kept: u64,
     /// Old ones that made room for new ones.
     pub dropped: u64,
+}
+
+impl Status {
+    /// The sources that users have: all but the gateway's own.
+    pub fn sources_from_outside(&self) -> impl Iterator<Item = &SourceStatus> {
+        self.sources.iter().filter(|source| source.name != STATUS_TABLE)
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize)]

@@ -39,7 +39,7 @@ impl Overview {
         put_table(
             &mut out,
             &["SOURCE", "STATE", "RECEIVED", "/S", "REPEATS", "REJECTED", "DROPPED", "UNACKED"],
-            self.status.sources.iter().map(source_row),
+            self.status.sources_from_outside().map(source_row),
         );
         if !self.status.tables.is_empty() {
             let rows = self.status.tables.iter().map(|table| {
@@ -177,6 +177,7 @@ fn duration(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::STATUS_TABLE;
 
     #[test]
     fn a_gateway_as_people_see_it() {
@@ -188,6 +189,7 @@ mod tests {
             ..SourceStatus::default()
         };
         let lost = SourceStatus { name: "boiler".to_owned(), trouble: Some("no such\nport".to_owned()), ..SourceStatus::default() };
+        let own = SourceStatus { name: STATUS_TABLE.to_owned(), ..SourceStatus::default() };
         let query = QueryStatus {
             name: "averages".to_owned(),
             watermark_us: Some(1_780_272_000_000_000),
@@ -203,7 +205,7 @@ mod tests {
         };
         let status = Status {
             gateway: "pi-1".to_owned(),
-            sources: vec![source, lost],
+            sources: vec![source, lost, own],
             queries: vec![query],
             sinks: vec![sink],
             ..Status::default()

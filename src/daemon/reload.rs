@@ -269,16 +269,16 @@ fn check_fixed(gateway: &GatewaySettings, sources: &[SourceTask], new: &Settings
 }
 
 fn describe(settings: &Settings, heirs: &Heirs) -> String {
-    let count = |heirs: &[Heir]| {
-        let kept = heirs.iter().filter(|heir| matches!(heir, Heir::Kept(_))).count();
-        format!("{kept} of {} went on as they were", heirs.len())
+    let count = |heirs: &[Heir], total: usize| {
+        let kept = heirs[..total].iter().filter(|heir| matches!(heir, Heir::Kept(_))).count();
+        format!("{kept} of {total} went on as they were")
     };
     format!(
         "reloaded: sources: {}; queries: {}; tables: {}; sinks: {}",
-        count(&heirs.sources),
+        count(&heirs.sources, settings.sources_from_outside()),
         settings.queries.len(),
         settings.tables.len(),
-        count(&heirs.sinks)
+        count(&heirs.sinks, heirs.sinks.len())
     )
 }
 

@@ -1,6 +1,5 @@
 //! The status in one line, as `systemctl status` shows it: "12 sources, 840 msg/s, outbox 3.1 MB, central down since 14:02".
 
-use crate::config::STATUS_TABLE;
 use crate::status::Status;
 
 /// How often the line may change.
@@ -29,8 +28,7 @@ impl Summary {
         let (before_us, before) = self.before.replace((mono_us, messages)).unwrap_or((mono_us, messages));
         let seconds = mono_us.saturating_sub(before_us) as f64 / 1e6;
         let rate = if seconds > 0.0 { (messages.saturating_sub(before)) as f64 / seconds } else { 0.0 };
-        let mut parts =
-            vec![counted(status.sources.iter().filter(|source| source.name != STATUS_TABLE).count(), "source"), format!("{rate:.0} msg/s")];
+        let mut parts = vec![counted(status.sources_from_outside().count(), "source"), format!("{rate:.0} msg/s")];
         let waiting: u64 = status.sinks.iter().map(|sink| sink.waiting_bytes).sum();
         parts.push(format!("outbox {}", size(waiting)));
         if status.store_down.is_some() {
@@ -45,7 +43,7 @@ impl Summary {
     }
 
     fn down(&mut self, status: &Status, time: &str) -> Vec<String> {
-        let sources = status.sources.iter().filter(|source| source.name != STATUS_TABLE).map(|source| (&source.name, source.connected));
+        let sources = status.sources_from_outside().map(|source| (&source.name, source.connected));
         let each: Vec<_> = sources.chain(status.sinks.iter().map(|sink| (&sink.name, sink.connected))).collect();
         self.down_since.resize(each.len(), None);
         let mut named = Vec::new();
