@@ -40,3 +40,4 @@ mod spark_over_frames;
 mod spark_relations;
 mod spark_types;
 mod sql_hostile;
+mod stored_layouts;
