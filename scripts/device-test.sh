@@ -83,8 +83,16 @@ booted() {
     inside systemctl is-system-running | grep -qE 'running|degraded'
 }
 
+# The subscriber goes first: a system that goes down stops all its processes for a moment, nsenter stops itself with its child, never sees that child's
+# end, and the container waits for that for ever.
 shut_down() {
-    [ -z "$nspawn" ] || { inside systemctl poweroff >/dev/null 2>&1; within 20 gone; kill -KILL "$nspawn"; } 2>/dev/null || true
+    [ -z "$nspawn" ] || {
+        inside pkill -KILL mosquitto_sub
+        inside systemctl poweroff
+        within 20 gone
+        kill -KILL "$nspawn"
+        [ -z "$init" ] || pkill -KILL -f "nsenter --target $init "
+    } >/dev/null 2>&1 || true
 }
 
 gone() {
