@@ -174,7 +174,7 @@ restarted_from() {
 }
 
 subscribe() {
-    inside mosquitto_sub -i ledger -c -q 1 -u gateway -P 'a secret' -t 'out/#' >"$work/results" &
+    inside mosquitto_sub -i ledger -c -q 1 -u gateway -P 'a secret' -t 'out/#' >"$work/results" 2>"$work/subscriber.log" &
 }
 
 # publish FROM TO: numbered messages at QoS 1, a few hundred a second.

@@ -135,7 +135,7 @@ export TIDEMILL_TEST_SEED="${TIDEMILL_TEST_SEED:-1}" PROPTEST_RNG_SEED="${PROPTE
 # What only packages have. After the tests above it builds this package alone.
 step "systemd" cargo test --locked --no-fail-fast --features systemd --lib --test it -- service_manager logging::
 # The package, with the same program, on a booted Debian.
-step "device" bash scripts/device-test.sh
+step "device" timeout --kill-after=10 1500 bash scripts/device-test.sh
 step "tests" cargo test --locked --no-fail-fast
 if step "install cargo-deny" install_cargo_deny; then
     passed=$((passed - 1))
