@@ -36,6 +36,7 @@ impl Rig {
                 r#"[gateway]
 id = "files"
 data_dir = {data_dir:?}
+shutdown_timeout = "5m"
 batch_interval = "20ms"
 batch_rows_max = 2000
 intake_bytes_max = "256 KiB"

@@ -10,7 +10,7 @@ fn killed_at_random_moments_every_row_is_read_once() {
     rig.place("3.jsonl.zst", &zstd(&json(60_000..90_000)));
     rig.place("4.jsonl", b"");
     let mut tries = 0;
-    let kills = rig.kill_while(600, || {
+    let kills = rig.kill_while(250, || {
         tries += 1;
         tries <= 20
     });
