@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::framing::Framer;
 use super::link::{Leave, Link};
+use super::passed::PassedSocket;
 use super::socket::{self, GATHER, GATHERED_BYTES, LASTING};
 use crate::config::settings::{Endpoint, UdpSettings};
 use crate::gateway::FrameContent;
@@ -32,14 +33,15 @@ const BATCH_BYTES: usize = 128 * 1_024;
 /// How soon a count of dropped datagrams is passed on when nothing comes any more.
 const TELL_DROPPED_AFTER: Duration = Duration::from_millis(200);
 
-pub async fn run(settings: &UdpSettings, mut link: Link) -> Result<(), Leave> {
+/// `passed`: the socket to read, in place of one of our own.
+pub async fn run(settings: &UdpSettings, passed: Option<&PassedSocket>, mut link: Link) -> Result<(), Leave> {
     let mut backoff = Backoff::default();
     let (mut answers, name) = (true, link.name().to_owned());
     loop {
         let opened = tokio::select! {
             biased;
             leave = link.left() => return Err(leave),
-            opened = open::open(settings, &name) => opened,
+            opened = open::open(settings, passed, &name) => opened,
         };
         let reason = match opened {
             Ok((socket, detail)) => {
