@@ -228,6 +228,20 @@ status_tells() {
     property StatusText | grep -q '^2 sources, .* msg/s, outbox '
 }
 
+# As the package does it where systemd is older than 250 and can't hand over a directory.
+test_old_systemd() {
+    local dropin=/etc/systemd/system/tidemill.service.d/before-systemd-250.conf
+    mkdir "$root/srv/old"
+    printf '#!/bin/sh\necho "systemd 247 (247.3-7)"\n' >"$root/srv/old/systemctl"
+    chmod +x "$root/srv/old/systemctl"
+    inside env PATH=/srv/old:/usr/sbin:/usr/bin:/sbin:/bin sh /var/lib/dpkg/info/tidemill.postinst configure
+    check "before systemd 250 each secret has its line" grep -qx 'LoadCredential=secret_broker:/etc/tidemill/secrets/broker' "$root$dropin"
+    inside systemctl daemon-reload
+    check "with those lines it has its secrets" inside systemctl restart tidemill
+    inside sh /var/lib/dpkg/info/tidemill.postinst configure
+    check "with a newer systemd they go" test ! -e "$root$dropin"
+}
+
 test_kills() {
     local kill before publisher
     publish 200 "$messages" &
@@ -349,6 +363,7 @@ boot
 set_up_broker
 test_install
 test_work
+test_old_systemd
 test_kills
 test_reload
 test_upgrade

@@ -23,10 +23,10 @@ pub struct KernelDrops {
 }
 
 impl KernelDrops {
-    pub fn new(socket: &UdpSocket) -> KernelDrops {
+    /// `is_passed`: the socket is older than the source, and what it dropped before is not the source's.
+    pub fn new(socket: &UdpSocket, is_passed: bool) -> KernelDrops {
         let inode = rustix::fs::fstat(socket).ok().map(|stat| stat.st_ino);
-        // A socket that was passed may have dropped some before we had it: those are not of this run.
-        let counted = inode.and_then(drops).unwrap_or(0);
+        let counted = inode.filter(|_| is_passed).and_then(drops).unwrap_or(0);
         KernelDrops { inode, counted, look_at: None, is_told: false }
     }
 

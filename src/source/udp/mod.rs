@@ -45,12 +45,13 @@ pub async fn run(settings: &UdpSettings, passed: Option<&PassedSocket>, mut link
         };
         let reason = match opened {
             Ok((socket, detail)) => {
+                let kernel = KernelDrops::new(&socket, passed.is_some());
                 // A peer that refused is there again when something comes from it.
                 if answers {
                     link.opened(&detail).await?;
                 }
                 let began = Instant::now();
-                let reason = Receiving::new(settings, &socket, &mut link).run(&socket, (!answers).then_some(&detail)).await?;
+                let reason = Receiving::new(settings, kernel, &mut link).run(&socket, (!answers).then_some(&detail)).await?;
                 answers = matches!(settings.endpoint, Endpoint::Listen(_));
                 backoff.lasted(began.elapsed());
                 if began.elapsed() >= LASTING {
@@ -86,10 +87,9 @@ struct Batch {
 }
 
 impl<'l> Receiving<'l> {
-    fn new(settings: &'l UdpSettings, socket: &UdpSocket, link: &'l mut Link) -> Receiving<'l> {
+    fn new(settings: &'l UdpSettings, kernel: KernelDrops, link: &'l mut Link) -> Receiving<'l> {
         let poll_at = settings.asked.poll.as_ref().map(|_| Instant::now());
-        let (framer, kernel) = (Framer::new(&settings.framing), KernelDrops::new(socket));
-        Receiving { settings, link, framer, peer: None, peers: PeerStatus::default(), kernel, poll_at }
+        Receiving { settings, link, framer: Framer::new(&settings.framing), peer: None, peers: PeerStatus::default(), kernel, poll_at }
     }
 
     /// Reads until the socket fails; why. `unsaid`: is said when something comes.
