@@ -318,13 +318,13 @@ allow  = ["127.0.0.0/8"]
 format = "value"
 schema = "line STRING"
 
-[query.lines]
+[query.spoken]
 sql = "SELECT line FROM lines"
 
 [sink.heard]
 type = "file"
 path = "/var/lib/tidemill/heard.jsonl"
-from = ["lines"]
+from = ["spoken"]
 TOML
     inside systemctl daemon-reload
     inside systemctl stop tidemill
