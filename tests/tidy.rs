@@ -84,7 +84,12 @@ fn log_lines_without_a_word_in_the_guide_are_caught() {
     let caught = |text: &str| said(|source| log_lines::unexplained(source, "The card is\nfull. \"off\""), "src/a.rs", text);
     let text = "fn f() { tracing::warn!(\n    at = \"x\",\n    \"{path} is bad: the card \\\n     is empty; again\"\n); }";
     assert_eq!(caught(text), ["src/a.rs:1: the guide does not explain the log line \"the card is empty\""]);
-    assert_none(&caught("fn f() { tracing::warn!(\"{path}: the {} card\", g(\"a\")); tracing::error!(\"{path}: {what}\"); }").into_iter().skip(1).collect::<Vec<_>>());
+    assert_none(
+        &caught("fn f() { tracing::warn!(\"{path}: the {} card\", g(\"a\")); tracing::error!(\"{path}: {what}\"); }")
+            .into_iter()
+            .skip(1)
+            .collect::<Vec<_>>(),
+    );
     assert_none(&caught("fn f() { tracing::error!(\"card is full ({error})\"); tracing::debug!(\"nothing\"); }"));
 }
 
