@@ -5,7 +5,7 @@
 //!
 //! Limits: all stored bytes are checked; memory is for the journal's cells once more.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::aggregate::Aggregate;
 use crate::engine::arrivals;
@@ -51,7 +51,7 @@ struct JournalCell<'e> {
 }
 
 /// Cells whose latest value is in the journal: the start of their pane, and the key.
-type Newer<'e> = HashSet<(i64, &'e [u8])>;
+type Newer<'e> = BTreeSet<(i64, &'e [u8])>;
 
 /// An entry's value that begins with `CELLS_VERSION` and a sequence number, or one of version 1, which has none.
 fn open_cells<'e>(name: &'e str, value: &'e [u8]) -> Result<Stored<'e>, Unfit> {
