@@ -228,6 +228,20 @@ status_tells() {
     property StatusText | grep -q '^2 sources, .* msg/s, outbox '
 }
 
+# As the package does it where systemd is older than 250 and can't hand over a directory.
+test_old_systemd() {
+    local dropin=/etc/systemd/system/tidemill.service.d/before-systemd-250.conf
+    mkdir "$root/srv/old"
+    printf '#!/bin/sh\necho "systemd 247 (247.3-7)"\n' >"$root/srv/old/systemctl"
+    chmod +x "$root/srv/old/systemctl"
+    inside env PATH=/srv/old:/usr/sbin:/usr/bin:/sbin:/bin sh /var/lib/dpkg/info/tidemill.postinst configure
+    check "before systemd 250 each secret has its line" grep -qx 'LoadCredential=secret_broker:/etc/tidemill/secrets/broker' "$root$dropin"
+    inside systemctl daemon-reload
+    check "with those lines it has its secrets" inside systemctl restart tidemill
+    inside sh /var/lib/dpkg/info/tidemill.postinst configure
+    check "with a newer systemd they go" test ! -e "$root$dropin"
+}
+
 test_kills() {
     local kill before publisher
     publish 200 "$messages" &
@@ -282,6 +296,55 @@ test_upgrade() {
     check "the state goes on" within 20 total_is "$upgrade_to"
 }
 
+# A sender's line to a port that systemd listens on.
+send_line() {
+    inside bash -c "exec 7<>/dev/tcp/127.0.0.1/502 && echo $1 >&7"
+}
+
+heard() {
+    inside grep -q "$1" /var/lib/tidemill/heard.jsonl
+}
+
+# The example's sockets, one of a port below 1024: senders wait in the kernel, and the first of them starts a gateway that is stopped.
+test_sockets() {
+    local before
+    cp "$root/usr/share/doc/tidemill/examples/tidemill.socket" "$root/etc/systemd/system/tidemill.socket"
+    cat >>"$root/etc/tidemill/tidemill.toml" <<'TOML'
+
+[source.lines]
+type   = "tcp"
+listen = "0.0.0.0:502"
+allow  = ["127.0.0.0/8"]
+format = "value"
+schema = "line STRING"
+
+[query.spoken]
+sql = "SELECT line FROM lines"
+
+[sink.heard]
+type = "file"
+path = "/var/lib/tidemill/heard.jsonl"
+from = ["spoken"]
+TOML
+    inside systemctl daemon-reload
+    inside systemctl stop tidemill
+    check "systemd opens the sockets" inside systemctl start tidemill.socket
+    send_line first
+    check "the first sender starts the service" within 40 heard first
+    check "the socket that no source takes is told" sh -c "nsenter -t $init -a journalctl -q --no-pager -u tidemill -o cat | grep -q 'no source takes .* (UDP, 0.0.0.0:514)'"
+    before=$(property MainPID)
+    inside kill -STOP "$before"
+    send_line second
+    inside kill -KILL "$before"
+    check "a sender waits while the service is started again" within 40 heard second
+    check "with the sockets it is well" test "$(inside systemctl is-active tidemill.socket)" = active
+    inside systemctl stop tidemill.socket tidemill
+    rm "$root/etc/systemd/system/tidemill.socket"
+    sed -i '/^\[source.lines\]/,$d' "$root/etc/tidemill/tidemill.toml"
+    inside systemctl daemon-reload
+    inside systemctl start tidemill
+}
+
 test_removal() {
     check "the package is removed" inside apt-get remove -yq tidemill
     check "state and configuration stay" test -d "$root/var/lib/tidemill" -a -f "$root/etc/tidemill/tidemill.toml"
@@ -300,9 +363,11 @@ boot
 set_up_broker
 test_install
 test_work
+test_old_systemd
 test_kills
 test_reload
 test_upgrade
+test_sockets
 test_removal
 echo "test result: $([ "$failures" -eq 0 ] && echo ok || echo FAILED). $passed passed; $failures failed"
 [ "$failures" -eq 0 ]

@@ -1,6 +1,8 @@
 //! Holds the layout rules of the source tree: who may import what, how long things are, what may not be written. Each rule is also shown a
 //! text that breaks it.
 
+#[path = "tidy/log_lines.rs"]
+mod log_lines;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/scan.rs"]
@@ -69,6 +71,26 @@ fn every_file_says_its_job() {
 #[test]
 fn nothing_panics_prints_or_hides() {
     assert_none(&sources().iter().flat_map(rules::calls).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_guide_explains_what_is_logged() {
+    let guide = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).unwrap();
+    assert_none(&sources().iter().flat_map(|source| log_lines::unexplained(source, &guide)).collect::<Vec<_>>());
+}
+
+#[test]
+fn log_lines_without_a_word_in_the_guide_are_caught() {
+    let caught = |text: &str| said(|source| log_lines::unexplained(source, "The card is\nfull. \"off\""), "src/a.rs", text);
+    let text = "fn f() { tracing::warn!(\n    at = \"x\",\n    \"{path} is bad: the card \\\n     is empty; again\"\n); }";
+    assert_eq!(caught(text), ["src/a.rs:1: the guide does not explain the log line \"the card is empty\""]);
+    assert_none(
+        &caught("fn f() { tracing::warn!(\"{path}: the {} card\", g(\"a\")); tracing::error!(\"{path}: {what}\"); }")
+            .into_iter()
+            .skip(1)
+            .collect::<Vec<_>>(),
+    );
+    assert_none(&caught("fn f() { tracing::error!(\"card is full ({error})\"); tracing::debug!(\"nothing\"); }"));
 }
 
 #[test]

@@ -23,6 +23,7 @@ use tidemill::daemon::{self, Options};
 use tidemill::gateway::Discard;
 use tidemill::logging::{self, LogFormat, LogSettings};
 use tidemill::script::STACK_BYTES_MIN;
+use tidemill::source::passed::Passed;
 
 /// What ended a command early.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +130,8 @@ fn run_daemon(settings: Settings, discard: Discard, files: &ConfigFiles) -> Resu
                 _ = interrupt.recv() => {}
             }
         };
-        let options = Options { discard, reload: Some(reload), reload_signals: Some(reload_signals), ..Options::default() };
+        let (reload, reload_signals) = (Some(reload), Some(reload_signals));
+        let options = Options { discard, reload, reload_signals, passed: Passed::of_process(), ..Options::default() };
         daemon::run(settings, options, shutdown).await
     });
     // A file or stdout that a sink's thread waits for must not keep the process.

@@ -36,6 +36,7 @@ use crate::config::settings::{GatewaySettings, Settings, SinkSettings};
 use crate::control::server::{Answer, Asked};
 use crate::control::{Request, Response};
 use crate::gateway::{Discard, Event, Gateway, Seeds, StartError};
+use crate::source::passed::Passed;
 use crate::status::Status;
 use crate::store::service::{self, Activity, REQUESTS_MAX, StoreNotice, StoreRequest};
 use crate::store::{CommitError, DiskStore, LogName, ReadError, SegmentMeta, StoreError, StoreSettings};
@@ -83,6 +84,8 @@ pub struct Options {
     pub reload: Option<Load>,
     /// Each word asks for a reload, as by a signal.
     pub reload_signals: Option<mpsc::Receiver<()>>,
+    /// Sockets from the service manager, for the sources that listen there.
+    pub passed: Passed,
 }
 
 /// Runs the gateway until `shutdown` completes. Must run inside a tokio runtime.
@@ -167,6 +170,7 @@ struct Running {
     stopped: watch::Receiver<u64>,
     lifelines: Lifelines,
     store_thread: std::thread::JoinHandle<()>,
+    passed: Passed,
     /// In the order of the settings.
     sources: Vec<SourceTask>,
     sinks: Vec<SinkTask>,
@@ -230,11 +234,12 @@ impl Running {
         let settings = Arc::new(settings);
         let mut lifeline = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let ended = Arc::new(Ended::new(BTreeSet::new()));
-        let sources = tasks::start_sources(&settings, &gateway, &events, &ended, &mut lifeline.0);
+        let sources = tasks::start_sources(&settings, &options.passed, &gateway, &events, &ended, &mut lifeline.0);
         let sinks = tasks::start_sinks(&settings, &gateway, sources.len(), &events, &store_requests, &mut lifeline.1);
         let tables_from = sources.len() + sinks.len();
         tables::watch(&settings, tables_from, &events, &mut lifeline.2);
         tell_started(&settings, &gateway);
+        options.passed.tell_unused(&settings.sources);
         let (stopped_tell, stopped) = watch::channel(0);
         let (core_requests, requests) = mpsc::channel(core::REQUESTS_MAX);
         let answerer = Arc::new(Answerer::new(core_requests, store_requests.downgrade(), &settings.gateway.data_dir));
@@ -262,6 +267,7 @@ impl Running {
             stopped,
             lifelines: Lifelines { core_ended, store_failed, sources: source_tasks, sinks: sink_tasks, tables: table_tasks },
             store_thread,
+            passed: options.passed,
             sources,
             sinks,
             ended,

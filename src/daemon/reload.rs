@@ -146,8 +146,9 @@ impl Running {
         let mut heirs = Heirs::default();
         let mut leaving: Vec<Leaving> = Vec::new();
         for source in &settings.sources {
+            let socket = self.passed.of_source(source, &settings.sources);
             let (heir, task) = match old_sources.remove(&source.name) {
-                Some((index, task)) if task.suits(source, bytes_max) => (Heir::Kept(index), Some(task)),
+                Some((index, task)) if task.suits(source, bytes_max, socket.as_ref()) => (Heir::Kept(index), Some(task)),
                 Some((index, task)) => {
                     leaving.push(Leaving::Source(task));
                     (Heir::Restarted(index), None)
@@ -155,7 +156,7 @@ impl Running {
                 None => (Heir::New, None),
             };
             heirs.sources.push(heir);
-            let task = task.unwrap_or_else(|| SourceTask::new(self.next_slot(), source, bytes_max));
+            let task = task.unwrap_or_else(|| SourceTask::new(self.next_slot(), source, bytes_max, socket));
             self.sources.push(task);
         }
         for sink in &settings.sinks {
@@ -180,6 +181,7 @@ impl Running {
         let ties = Ties::of(&self.sources, &self.sinks, slots);
         let (reply, starts) = oneshot::channel();
         let told = describe(&settings, &heirs);
+        self.passed.tell_unused(&settings.sources);
         self.request(CoreRequest::Swap(Box::new(Swap { gateway, heirs: heirs.clone(), ties, reply }))).await?;
         let starts = starts.await.map_err(|_| DaemonError::CoreGone)?;
         self.begin(settings, &heirs, starts).await?;
@@ -262,7 +264,7 @@ fn check_fixed(gateway: &GatewaySettings, sources: &[SourceTask], new: &Settings
     let stdin = |task: &&SourceTask| matches!(task.settings.kind, SourceKind::Stdin(_));
     if let Some(stdin) = sources.iter().find(stdin) {
         let name = &stdin.settings.name;
-        let goes_on = new.sources.iter().any(|source| stdin.suits(source, new.gateway.intake_bytes_max));
+        let goes_on = new.sources.iter().any(|source| stdin.suits(source, new.gateway.intake_bytes_max, None));
         return if goes_on { Ok(()) } else { Err(format!("the source `{name}` reads standard input; {restart}")) };
     }
     Ok(())

@@ -11,7 +11,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::core::stored;
 use crate::config::settings::{Settings, SinkSettings, SourceKind, SourceSettings};
 use crate::gateway::{Cursor, Event, Gateway};
-use crate::source::{self, Outcome, SourceControl, Stored};
+use crate::source::passed::{Passed, PassedSocket};
+use crate::source::{self, Beginning, Outcome, SourceControl, Stored};
 use crate::store::LogName;
 use crate::store::service::StoreRequest;
 use crate::uplink::{self, Control, Link};
@@ -26,14 +27,16 @@ pub struct SourceTask {
     pub slot: usize,
     pub settings: SourceSettings,
     intake_bytes_max: usize,
+    /// The service manager's, for it to listen on.
+    socket: Option<Arc<PassedSocket>>,
     pub control: Arc<watch::Sender<SourceControl>>,
     task: Option<AbortHandle>,
 }
 
 impl SourceTask {
-    pub fn new(slot: usize, settings: &SourceSettings, intake_bytes_max: usize) -> SourceTask {
+    pub fn new(slot: usize, settings: &SourceSettings, intake_bytes_max: usize, socket: Option<Arc<PassedSocket>>) -> SourceTask {
         let control = Arc::new(watch::Sender::new(SourceControl::default()));
-        SourceTask { slot, settings: settings.clone(), intake_bytes_max, control, task: None }
+        SourceTask { slot, settings: settings.clone(), intake_bytes_max, socket, control, task: None }
     }
 
     pub fn is_from_outside(&self) -> bool {
@@ -43,15 +46,16 @@ impl SourceTask {
     pub fn start(&mut self, stored: Stored, events: &mpsc::Sender<Event>, ended: &Arc<Ended>, tasks: &mut JoinSet<()>) {
         let (slot, settings, bytes_max) = (self.slot, self.settings.clone(), self.intake_bytes_max);
         let (events, ended, control) = (events.clone(), ended.clone(), self.control.subscribe());
+        let beginning = Beginning { stored, socket: self.socket.clone() };
         self.task = Some(tasks.spawn(async move {
-            if source::run(slot, &settings, bytes_max, stored, events, control).await == Outcome::Ended {
+            if source::run(slot, &settings, bytes_max, beginning, events, control).await == Outcome::Ended {
                 ended.send_modify(|ended| _ = ended.insert(slot));
             }
         }));
     }
 
     /// Whether the task may go on under these settings: what it does of them is the same. What only the core does may differ.
-    pub fn suits(&self, settings: &SourceSettings, intake_bytes_max: usize) -> bool {
+    pub fn suits(&self, settings: &SourceSettings, intake_bytes_max: usize, socket: Option<&Arc<PassedSocket>>) -> bool {
         let SourceSettings { name, kind, decode, payload_bytes_max, rate_max, .. } = settings;
         let own = &self.settings;
         // Files are read with the columns in mind.
@@ -61,6 +65,7 @@ impl SourceTask {
             && own.payload_bytes_max == *payload_bytes_max
             && own.rate_max == *rate_max
             && self.intake_bytes_max == intake_bytes_max
+            && self.socket.as_ref().map(Arc::as_ptr) == socket.map(Arc::as_ptr)
             && (!reads_columns || format!("{:?}", own.decode) == format!("{decode:?}"))
     }
 
@@ -114,13 +119,14 @@ impl SinkTask {
 /// The tasks of all sources, at a start: slots from 0 on.
 pub fn start_sources(
     settings: &Settings,
+    passed: &Passed,
     gateway: &Gateway,
     events: &mpsc::Sender<Event>,
     ended: &Arc<Ended>,
     tasks: &mut JoinSet<()>,
 ) -> Vec<SourceTask> {
     let start = |(slot, source): (usize, &SourceSettings)| {
-        let mut task = SourceTask::new(slot, source, settings.gateway.intake_bytes_max);
+        let mut task = SourceTask::new(slot, source, settings.gateway.intake_bytes_max, passed.of_source(source, &settings.sources));
         task.start(stored(gateway, slot), events, ended, tasks);
         task
     };

@@ -5,6 +5,7 @@ pub mod file;
 pub mod framing;
 mod link;
 mod mqtt;
+pub mod passed;
 mod sensors;
 mod serial;
 mod simulate;
@@ -15,6 +16,8 @@ mod udp;
 
 pub use crate::mqtt::driver::SourceControl;
 pub use link::{Leave, Link};
+
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
@@ -31,6 +34,14 @@ pub struct Stored {
     pub positions: Vec<(String, Vec<u8>)>,
 }
 
+/// What a source starts from.
+#[derive(Debug, Default)]
+pub struct Beginning {
+    pub stored: Stored,
+    /// The service manager's socket for it.
+    pub socket: Option<Arc<passed::PassedSocket>>,
+}
+
 /// Why a source's task has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -45,7 +56,7 @@ pub async fn run(
     source: usize,
     settings: &SourceSettings,
     intake_bytes_max: usize,
-    stored: Stored,
+    Beginning { stored, socket }: Beginning,
     events: mpsc::Sender<Event>,
     control: watch::Receiver<SourceControl>,
 ) -> Outcome {
@@ -60,8 +71,8 @@ pub async fn run(
         SourceKind::File(files) => file::run(settings, files, link(events, control)).await,
         SourceKind::Stdin(framing) => stdin::run(framing, link(events, control)).await,
         SourceKind::Serial(settings) => serial::run(settings, link(events, control)).await,
-        SourceKind::Tcp(settings) => tcp::run(settings, link(events, control)).await,
-        SourceKind::Udp(settings) => udp::run(settings, link(events, control)).await,
+        SourceKind::Tcp(settings) => tcp::run(settings, socket.as_deref(), link(events, control)).await,
+        SourceKind::Udp(settings) => udp::run(settings, socket.as_deref(), link(events, control)).await,
         SourceKind::Simulate(settings) => simulate::run(settings, link(events, control)).await,
         SourceKind::Custom(receiver) => custom::run(receiver, settings.payload_bytes_max, link(events, control)).await,
         SourceKind::Status => Err(link(events, control).left().await),

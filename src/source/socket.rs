@@ -2,9 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::sockopt;
+
+use super::passed::PassedSocket;
 use crate::config::settings::Network;
 use crate::mqtt::driver::{Backoff, random};
 
@@ -43,14 +47,33 @@ pub fn cannot_listen(address: SocketAddr, protocol: char, error: &io::Error) -> 
         ),
         io::ErrorKind::AddrNotAvailable => format!("this machine has no address {}: `ip address` shows those it has", address.ip()),
         io::ErrorKind::PermissionDenied => {
-            format!("port {port} is for root only: give one above 1023 in `listen`, or the service the capability CAP_NET_BIND_SERVICE")
+            format!(
+                "port {port} is for root only: give one above 1023 in `listen`, or have the service manager open it (a .socket unit), or give the \
+                 service the capability CAP_NET_BIND_SERVICE"
+            )
         }
         _ => format!("cannot listen on {address}: {error}"),
     }
 }
 
+/// What a source says that listens on `address`, or on the socket that was passed for it.
+pub fn listening(address: SocketAddr, passed: Option<&PassedSocket>) -> String {
+    match passed {
+        Some(socket) => format!("listening on {}, the service manager's socket `{}`", socket.address, socket.name),
+        None => format!("listening on {address}"),
+    }
+}
+
+/// Asks for a receive buffer, if there is a size for it.
+pub fn set_receive_buffer(bytes: Option<usize>, socket: impl AsFd, source: &str) {
+    if let Some(bytes) = bytes {
+        let set = sockopt::set_socket_recv_buffer_size(&socket, bytes).and_then(|()| sockopt::socket_recv_buffer_size(&socket));
+        check_receive_buffer(bytes, set.map_err(io::Error::from), source);
+    }
+}
+
 /// The kernel gives less than is asked for where the system's limit is lower.
-pub fn check_receive_buffer(wanted: usize, got: io::Result<usize>, source: &str) {
+fn check_receive_buffer(wanted: usize, got: io::Result<usize>, source: &str) {
     // It says twice what it was asked for: half is for its own books.
     if let Ok(got) = got
         && got < 2 * wanted

@@ -1,5 +1,6 @@
 //! A child process that never outlives its test: killed on drop, and by the kernel if the test process itself is killed.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -29,14 +30,33 @@ pub struct ChildGuard {
 impl ChildGuard {
     /// Starts `program` with both outputs appended to `log`. The kernel kills it when the thread that called this ends.
     pub fn spawn(program: &str, arguments: &[String], environment: &[(String, String)], log: &Path) -> ChildGuard {
-        let output = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("the log file opens");
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", program])
+        ChildGuard::spawn_passing(&[], program, arguments, environment, log)
+    }
+
+    /// The same, with up to three descriptors passed to it from number 3 on, as a service manager does; `LISTEN_PID` is its own.
+    pub fn spawn_passing(
+        passed: &[&OwnedFd],
+        program: &str,
+        arguments: &[String],
+        environment: &[(String, String)],
+        log: &Path,
+    ) -> ChildGuard {
+        assert!(passed.len() <= 3, "they travel as standard input, output and error");
+        let output = || std::fs::OpenOptions::new().create(true).append(true).open(log).expect("the log file opens");
+        let stdio = |number: usize| passed.get(number).map(|descriptor| Stdio::from(descriptor.try_clone().expect("a descriptor is left")));
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]);
+        if !passed.is_empty() {
+            const SCRIPT: &str = "exec 3<&0 4>&1 5>&2 </dev/null >>\"$LOG\" 2>&1; LISTEN_PID=$$ exec \"$@\"";
+            command.env("LOG", log).env("LISTEN_FDS", passed.len().to_string()).args(["sh", "-c", SCRIPT, "sh"]);
+        }
+        let child = command
+            .arg(program)
             .args(arguments)
             .envs(environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().expect("a descriptor is left"))
-            .stderr(output)
+            .stdin(stdio(0).unwrap_or_else(Stdio::null))
+            .stdout(stdio(1).unwrap_or_else(|| output().into()))
+            .stderr(stdio(2).unwrap_or_else(|| output().into()))
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {program} by setpriv (util-linux): {error}"));
         ChildGuard { child, name: program.to_owned() }

@@ -1,5 +1,6 @@
 //! The gateway as its own process: own directory, started, killed, terminated and started again on the same data.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -48,6 +49,19 @@ impl Gateway {
         let arguments: Vec<String> = ["run", "-c", &config, "--log-format", "json"].iter().chain(more).map(ToString::to_string).collect();
         self.log_before_bytes = self.log().len();
         self.child = Some(ChildGuard::spawn(super::program::path(), &arguments, &self.environment, &self.log_file()));
+    }
+
+    /// Starts it with sockets passed as by a service manager, and their names.
+    pub fn start_passing(&mut self, sockets: &[(&str, &OwnedFd)]) {
+        assert!(self.child.is_none(), "the gateway runs already");
+        let config = self.config_file().display().to_string();
+        let arguments = ["run", "-c", &config, "--log-format", "json"].map(ToOwned::to_owned);
+        let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
+        let mut environment = self.environment.clone();
+        environment.push(("LISTEN_FDNAMES".to_owned(), names.join(":")));
+        let descriptors: Vec<&OwnedFd> = sockets.iter().map(|(_, socket)| *socket).collect();
+        self.log_before_bytes = self.log().len();
+        self.child = Some(ChildGuard::spawn_passing(&descriptors, super::program::path(), &arguments, &environment, &self.log_file()));
     }
 
     /// Waits until the running process says that it is ready.

@@ -16,6 +16,7 @@ use super::{Hub, News};
 use crate::config::settings::TcpSettings;
 use crate::mqtt::driver::Backoff;
 use crate::source::link::Leave;
+use crate::source::passed::{Carries, PassedSocket};
 use crate::source::socket;
 use crate::status::PeerStatus;
 
@@ -24,12 +25,16 @@ const BACKLOG: u32 = 128;
 /// Before the next connection is accepted, where there was no file left for one.
 const NO_FILE_PAUSE: Duration = Duration::from_secs(1);
 
-pub async fn run(settings: &Arc<TcpSettings>, address: SocketAddr, mut hub: Hub) -> Result<(), Leave> {
+pub async fn run(settings: &Arc<TcpSettings>, address: SocketAddr, passed: Option<&PassedSocket>, mut hub: Hub) -> Result<(), Leave> {
     let mut backoff = Backoff::default();
     let listener = loop {
-        match bind(settings, address, hub.link.name()) {
+        let opened = match passed {
+            Some(passed) => take(settings, passed, hub.link.name()),
+            None => bind(settings, address, hub.link.name()).map_err(|error| socket::cannot_listen(address, 't', &error)),
+        };
+        match opened {
             Ok(listener) => break listener,
-            Err(error) => hub.link.closed(&socket::cannot_listen(address, 't', &error)).await?,
+            Err(reason) => hub.link.closed(&reason).await?,
         }
         hub.link.sleep(socket::retry_after(&mut backoff)).await?;
     };
@@ -40,7 +45,7 @@ pub async fn run(settings: &Arc<TcpSettings>, address: SocketAddr, mut hub: Hub)
         }
         hub.link.sleep(socket::retry_after(&mut backoff)).await?;
     };
-    hub.link.opened(&format!("listening on {address}")).await?;
+    hub.link.opened(&socket::listening(address, passed)).await?;
     let peers = PeerStatus::default();
     let mut door = Door { settings, tls, peers, accept_at: None, told_full: false, told_stranger: false, told_handshake: false };
     loop {
@@ -59,12 +64,16 @@ fn bind(settings: &TcpSettings, address: SocketAddr, source: &str) -> io::Result
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Else a port could not be listened on for a minute after its last connection.
     socket.set_reuseaddr(true)?;
-    if let Some(bytes) = settings.receive_buffer {
-        socket.set_recv_buffer_size(u32::try_from(bytes).unwrap_or(u32::MAX))?;
-        socket::check_receive_buffer(bytes, socket.recv_buffer_size().map(|bytes| bytes as usize), source);
-    }
+    socket::set_receive_buffer(settings.receive_buffer, &socket, source);
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// The service manager's socket. Connections have the receive buffer of the socket that they came over.
+fn take(settings: &TcpSettings, passed: &PassedSocket, source: &str) -> Result<TcpListener, String> {
+    let descriptor = passed.duplicate(Carries::Connections)?;
+    socket::set_receive_buffer(settings.receive_buffer, &descriptor, source);
+    TcpListener::from_std(descriptor.into()).map_err(|error| format!("the service manager's {passed} can't be used: {error}"))
 }
 
 /// Who comes in.

@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::link::{Leave, Link};
+use super::passed::PassedSocket;
 use crate::config::settings::{Endpoint, TcpSettings};
 use connection::{Chunk, End};
 
@@ -37,11 +38,12 @@ const KEEP_IDLE: Duration = Duration::from_secs(60);
 const KEEP_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_PROBES: u32 = 6;
 
-pub async fn run(settings: &TcpSettings, link: Link) -> Result<(), Leave> {
+/// `passed`: the socket to listen on, in place of one of our own.
+pub async fn run(settings: &TcpSettings, passed: Option<&PassedSocket>, link: Link) -> Result<(), Leave> {
     let settings = Arc::new(settings.clone());
     let hub = Hub::new(link);
     match &settings.endpoint {
-        Endpoint::Listen(address) => listen::run(&settings, *address, hub).await,
+        Endpoint::Listen(address) => listen::run(&settings, *address, passed, hub).await,
         Endpoint::Connect { host, port } => connect::run(&settings, host, *port, hub).await,
     }
 }

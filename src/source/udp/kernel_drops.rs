@@ -23,9 +23,11 @@ pub struct KernelDrops {
 }
 
 impl KernelDrops {
-    pub fn new(socket: &UdpSocket) -> KernelDrops {
+    /// `is_passed`: the socket is older than the source, and what it dropped before is not the source's.
+    pub fn new(socket: &UdpSocket, is_passed: bool) -> KernelDrops {
         let inode = rustix::fs::fstat(socket).ok().map(|stat| stat.st_ino);
-        KernelDrops { inode, counted: 0, look_at: None, is_told: false }
+        let counted = inode.filter(|_| is_passed).and_then(drops).unwrap_or(0);
+        KernelDrops { inode, counted, look_at: None, is_told: false }
     }
 
     /// Something has come.
@@ -41,7 +43,7 @@ impl KernelDrops {
     pub fn look(&mut self, source: &str, receive_buffer: Option<usize>) -> Option<u64> {
         let inode = self.inode.filter(|_| self.look_at.is_some_and(|at| at <= Instant::now()))?;
         self.look_at = None;
-        let drops = TABLES.iter().find_map(|table| find(&std::fs::read_to_string(table).ok()?, inode))?;
+        let drops = drops(inode)?;
         let new = drops.wrapping_sub(self.counted);
         self.counted = drops;
         if new > 0 && !std::mem::replace(&mut self.is_told, true) {
@@ -53,6 +55,10 @@ impl KernelDrops {
         }
         (new > 0).then_some(new.into())
     }
+}
+
+fn drops(inode: u64) -> Option<u32> {
+    TABLES.iter().find_map(|table| find(&std::fs::read_to_string(table).ok()?, inode))
 }
 
 /// The drops of the socket with that inode.

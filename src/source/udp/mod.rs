@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::framing::Framer;
 use super::link::{Leave, Link};
+use super::passed::PassedSocket;
 use super::socket::{self, GATHER, GATHERED_BYTES, LASTING};
 use crate::config::settings::{Endpoint, UdpSettings};
 use crate::gateway::FrameContent;
@@ -32,23 +33,25 @@ const BATCH_BYTES: usize = 128 * 1_024;
 /// How soon a count of dropped datagrams is passed on when nothing comes any more.
 const TELL_DROPPED_AFTER: Duration = Duration::from_millis(200);
 
-pub async fn run(settings: &UdpSettings, mut link: Link) -> Result<(), Leave> {
+/// `passed`: the socket to read, in place of one of our own.
+pub async fn run(settings: &UdpSettings, passed: Option<&PassedSocket>, mut link: Link) -> Result<(), Leave> {
     let mut backoff = Backoff::default();
     let (mut answers, name) = (true, link.name().to_owned());
     loop {
         let opened = tokio::select! {
             biased;
             leave = link.left() => return Err(leave),
-            opened = open::open(settings, &name) => opened,
+            opened = open::open(settings, passed, &name) => opened,
         };
         let reason = match opened {
             Ok((socket, detail)) => {
+                let kernel = KernelDrops::new(&socket, passed.is_some());
                 // A peer that refused is there again when something comes from it.
                 if answers {
                     link.opened(&detail).await?;
                 }
                 let began = Instant::now();
-                let reason = Receiving::new(settings, &socket, &mut link).run(&socket, (!answers).then_some(&detail)).await?;
+                let reason = Receiving::new(settings, kernel, &mut link).run(&socket, (!answers).then_some(&detail)).await?;
                 answers = matches!(settings.endpoint, Endpoint::Listen(_));
                 backoff.lasted(began.elapsed());
                 if began.elapsed() >= LASTING {
@@ -84,10 +87,9 @@ struct Batch {
 }
 
 impl<'l> Receiving<'l> {
-    fn new(settings: &'l UdpSettings, socket: &UdpSocket, link: &'l mut Link) -> Receiving<'l> {
+    fn new(settings: &'l UdpSettings, kernel: KernelDrops, link: &'l mut Link) -> Receiving<'l> {
         let poll_at = settings.asked.poll.as_ref().map(|_| Instant::now());
-        let (framer, kernel) = (Framer::new(&settings.framing), KernelDrops::new(socket));
-        Receiving { settings, link, framer, peer: None, peers: PeerStatus::default(), kernel, poll_at }
+        Receiving { settings, link, framer: Framer::new(&settings.framing), peer: None, peers: PeerStatus::default(), kernel, poll_at }
     }
 
     /// Reads until the socket fails; why. `unsaid`: is said when something comes.

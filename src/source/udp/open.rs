@@ -7,27 +7,36 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, sockopt};
 use tokio::net::{UdpSocket, lookup_host};
 
 use crate::config::settings::{Endpoint, UdpSettings};
+use crate::source::passed::{Carries, PassedSocket};
 use crate::source::socket;
 
 /// The socket and what it does; or why there is none, for people.
-pub async fn open(settings: &UdpSettings, source: &str) -> Result<(UdpSocket, String), String> {
+pub async fn open(settings: &UdpSettings, passed: Option<&PassedSocket>, source: &str) -> Result<(UdpSocket, String), String> {
     let (opened, detail) = match &settings.endpoint {
-        Endpoint::Listen(address) if address.ip().is_multicast() => join(*address, settings.interface.as_deref())?,
-        Endpoint::Listen(address) => {
-            let bound = std::net::UdpSocket::bind(address).map_err(|error| socket::cannot_listen(*address, 'u', &error))?;
-            (bound, format!("listening on {address}"))
-        }
+        Endpoint::Listen(address) => listen(*address, settings.interface.as_deref(), passed)?,
         Endpoint::Connect { host, port } => {
             let opened = connect(host, *port).await.map_err(|error| format!("cannot reach port {port} of {host}: {error}"))?;
             (opened, format!("reading datagrams from port {port} of {host}"))
         }
     };
-    if let Some(bytes) = settings.receive_buffer {
-        let set = sockopt::set_socket_recv_buffer_size(&opened, bytes).and_then(|()| sockopt::socket_recv_buffer_size(&opened));
-        socket::check_receive_buffer(bytes, set.map_err(io::Error::from), source);
-    }
+    socket::set_receive_buffer(settings.receive_buffer, &opened, source);
     let registered = opened.set_nonblocking(true).and_then(|()| UdpSocket::from_std(opened));
     registered.map(|socket| (socket, detail)).map_err(|error| format!("no socket can be had: {error}"))
+}
+
+fn listen(address: SocketAddr, interface: Option<&str>, passed: Option<&PassedSocket>) -> Result<(std::net::UdpSocket, String), String> {
+    let is_group = address.ip().is_multicast();
+    let opened = match passed {
+        Some(passed) => passed.duplicate(Carries::Datagrams)?.into(),
+        None if is_group => bind_to_group(address)?,
+        None => std::net::UdpSocket::bind(address).map_err(|error| socket::cannot_listen(address, 'u', &error))?,
+    };
+    let mut detail = socket::listening(address, passed);
+    if is_group {
+        join(&opened, address.ip(), interface)?;
+        detail += &interface.map_or_else(|| ", a multicast group".to_owned(), |name| format!(", a multicast group on {name}"));
+    }
+    Ok((opened, detail))
 }
 
 async fn connect(host: &str, port: u16) -> io::Result<std::net::UdpSocket> {
@@ -39,23 +48,32 @@ async fn connect(host: &str, port: u16) -> io::Result<std::net::UdpSocket> {
 }
 
 /// Bound to the group's own address, so that datagrams to others on that port are not read; other programs may read the group too.
-fn join(group: SocketAddr, interface: Option<&str>) -> Result<(std::net::UdpSocket, String), String> {
+fn bind_to_group(group: SocketAddr) -> Result<std::net::UdpSocket, String> {
     let family = if group.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let failed = |error: rustix::io::Errno| socket::cannot_listen(group, 'u', &error.into());
     let opened = rustix::net::socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None).map_err(failed)?;
     sockopt::set_socket_reuseaddr(&opened, true).map_err(failed)?;
+    rustix::net::bind(&opened, &group).map_err(failed)?;
+    Ok(opened.into())
+}
+
+/// A socket that is in the group already, since an earlier source had it, stays there.
+fn join(opened: &std::net::UdpSocket, group: IpAddr, interface: Option<&str>) -> Result<(), String> {
     let index = match interface {
-        Some(name) => netdevice::name_to_index(&opened, name).map_err(|_| no_interface(name))?,
+        Some(name) => netdevice::name_to_index(opened, name).map_err(|_| no_interface(name))?,
         None => 0,
     };
-    rustix::net::bind(&opened, &group).map_err(failed)?;
-    let joined = match group.ip() {
-        IpAddr::V4(ip) => sockopt::set_ip_add_membership_with_ifindex(&opened, &ip, &Ipv4Addr::UNSPECIFIED, index),
-        IpAddr::V6(ip) => sockopt::set_ipv6_add_membership(&opened, &ip, index),
+    let joined = match group {
+        IpAddr::V4(ip) => sockopt::set_ip_add_membership_with_ifindex(opened, &ip, &Ipv4Addr::UNSPECIFIED, index),
+        IpAddr::V6(ip) => sockopt::set_ipv6_add_membership(opened, &ip, index),
     };
-    let on = interface.map_or_else(String::new, |name| format!(" on {name}"));
-    joined.map_err(|error| format!("cannot join the multicast group {}{on}: {}", group.ip(), io::Error::from(error)))?;
-    Ok((opened.into(), format!("listening on {group}, a multicast group{on}")))
+    match joined {
+        Ok(()) | Err(rustix::io::Errno::ADDRINUSE) => Ok(()),
+        Err(error) => {
+            let on = interface.map_or_else(String::new, |name| format!(" on {name}"));
+            Err(format!("cannot join the multicast group {group}{on}: {}", io::Error::from(error)))
+        }
+    }
 }
 
 fn no_interface(name: &str) -> String {

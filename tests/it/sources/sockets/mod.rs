@@ -1,6 +1,7 @@
 //! TCP and UDP: real sockets into the running gateway.
 
 mod hostile;
+mod passed;
 mod tcp;
 mod tls;
 mod udp;
