@@ -46,7 +46,17 @@ pub struct Work<'w> {
 
 impl Work<'_> {
     pub fn new(messages: u64, pace: Pace) -> Work<'static> {
-        Work { messages, pace, devices: 100, window: "10 seconds", queries: 1, batch_interval: "1s", warm_up: 0, idle: Duration::ZERO, volume: None }
+        Work {
+            messages,
+            pace,
+            devices: 100,
+            window: "10 seconds",
+            queries: 1,
+            batch_interval: "1s",
+            warm_up: 0,
+            idle: Duration::ZERO,
+            volume: None,
+        }
     }
 }
 
