@@ -1,22 +1,69 @@
 #!/usr/bin/env bash
-# Runs tests on ARM programs by qemu-user: unit tests of another architecture, then the end-to-end tests of this one, with their real Mosquitto, on a gateway of
-# the other. Needs Debian's qemu-user-static.
+# Runs tests on ARM programs by qemu-user: unit tests of another architecture, the end-to-end tests of this one, with their real Mosquitto, on a gateway of
+# the other, and the Debian package with that gateway. Ends with "test result: …" as Rust's test harness does.
+# The programs are built once for each target, with the feature systemd, in cargo's profile `emulated`.
+# Needs, and installs where it is root: qemu-user-static, python3-venv, and what scripts/deb.sh needs.
 #
 #   cross/test.sh TARGET...         TARGET: aarch64-unknown-linux-gnu, armv7-unknown-linux-gnueabihf
 # Environment: TIDEMILL_CROSS_UNIT, TIDEMILL_CROSS_END_TO_END   other filters of tests than those below
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# What depends on the machine: sizes of numbers, alignment, atomics, stored bytes; an emulator is too slow for all.
-readonly unit=${TIDEMILL_CROSS_UNIT:-store:: mqtt:: format:: gateway:: types:: batch:: uplink:: script:: source::}
-readonly end_to_end=${TIDEMILL_CROSS_END_TO_END:-ledger::scenarios::undisturbed ledger::kills daemon::input demo:: cli::}
+# What depends on the machine: sizes of numbers, alignment, atomics, stored bytes, sums of floating-point numbers, system calls. An emulator is too slow
+# for all; what is pure SQL is tested on this machine.
+readonly unit=${TIDEMILL_CROSS_UNIT:-store:: mqtt:: format:: gateway:: types:: batch:: uplink:: source:: daemon:: engine::}
+# Killed and started again, with the books balanced; sockets; what a gateway says on the command line; stores of released layouts.
+readonly end_to_end=${TIDEMILL_CROSS_END_TO_END:-ledger::scenarios::undisturbed ledger::kills daemon::input daemon::backup stored_layouts:: cli:: shipped::}
+# The oldest C library that the programs must run on: that of Raspberry Pi OS 11.
+readonly oldest_glibc=2.31
+failures=0 passed=0
+
+skip() {
+    echo "skipped: $1"
+    [ -z "${TIDEMILL_SKIPPED_FILE:-}" ] || echo "programs for ARM: $1" >>"$TIDEMILL_SKIPPED_FILE"
+    exit 0
+}
+
+# check TEXT COMMAND...: counts whether the command succeeds.
+check() {
+    local text=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok: $text"
+    else
+        failures=$((failures + 1))
+        echo "FAILED: $text"
+    fi
+}
+
+prepare() {
+    local package missing=()
+    for package in qemu-user-static python3-venv; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" -eq 0 ] || skip "${missing[*]} must be installed first, which needs root"
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${missing[@]}"; } >&2 ||
+        skip "${missing[*]} cannot be installed"
+}
+
+# architecture TARGET: Debian's name of it.
+architecture() {
+    case $1 in
+        aarch64-*) echo arm64 ;;
+        armv7-*) echo armhf ;;
+        *) echo "cross/test.sh: no emulator is known for $1" >&2 && return 2 ;;
+    esac
+}
 
 # emulator TARGET: the command that runs its programs.
 emulator() {
+    local root
+    root=$(cross/debian-root.sh "$(architecture "$1")" libc6 libgcc-s1 libsystemd-dev libsystemd0 libcap2 libgcrypt20 libgpg-error0 liblz4-1 liblzma5 libzstd1)
     case $1 in
-        aarch64-*) echo "qemu-aarch64-static -L $(cross/debian-root.sh arm64 libc6 libgcc-s1)" ;;
-        armv7-*) echo "qemu-arm-static -L $(cross/debian-root.sh armhf libc6 libgcc-s1)" ;;
-        *) echo "cross/test.sh: no emulator is known for $1" >&2 && return 2 ;;
+        aarch64-*) echo "qemu-aarch64-static -L $root" ;;
+        armv7-*) echo "qemu-arm-static -L $root" ;;
     esac
 }
 
@@ -29,14 +76,58 @@ wrapper() {
     echo "$path"
 }
 
-for target in "$@"; do
-    echo "== unit tests on $target"
-    run=$(emulator "$target")
-    tests=$(cross/build.sh --profile dev --lib-tests "$target")
-    # shellcheck disable=SC2086 # both are lists of words
-    $run $tests $unit
-    echo "== end-to-end tests with a gateway of $target"
-    program=$(cross/build.sh --profile dev "$target" | cut -d' ' -f1)
+# timed NAME COMMAND...: says how long it took.
+timed() {
+    local name=$1 start=$SECONDS status=0
+    shift
+    echo "== $name" >&2
+    "$@" || status=$?
+    echo "== $name: $((SECONDS - start)) s" >&2
+    return "$status"
+}
+
+# The newest version of the C library that a program asks for.
+glibc_needed() {
+    readelf --version-info --wide "$1" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1 | cut -d_ -f2
+}
+
+runs_on_oldest() {
+    local needed
+    needed=$(glibc_needed "$1")
+    echo "it needs glibc $needed"
+    [ -n "$needed" ] && [ "$(printf '%s\n' "$needed" "$oldest_glibc" | sort -V | tail -1)" = "$oldest_glibc" ]
+}
+
+# test_package TARGET PROGRAM: the package with that program.
+test_package() {
+    local target=$1 unpacked=target/cross/package-$1 deb
+    deb=$(PROFILE=emulated BINARY=$2 bash scripts/deb.sh "$(architecture "$target")" | tail -1)
+    check "a package is made, and lintian finds no error" test -f "$deb"
+    rm -rf "$unpacked"
+    dpkg-deb -x "$deb" "$unpacked"
+    check "it is for $(architecture "$target")" test "$(dpkg-deb -f "$deb" Architecture)" = "$(architecture "$target")"
+    dpkg-deb -f "$deb" Depends
+    check "it depends on the libraries that its program needs" sh -c "dpkg-deb -f '$deb' Depends | grep -Eq 'libc6 \(>= 2\.[0-9.]+\), libsystemd0 \(>= [0-9]+\), systemd'"
+    check "Debian 11's C library is enough" runs_on_oldest "$unpacked/usr/bin/tidemill"
+    # shellcheck disable=SC2046 # a list of words
+    check "its program takes the configuration that comes with it" $(emulator "$target") "$unpacked/usr/bin/tidemill" check -c "$unpacked/etc/tidemill/tidemill.toml"
+}
+
+# test_target TARGET
+test_target() {
+    local target=$1 built tests program
+    built=target/cross/built-$target
+    timed "build for $target" cross/build.sh --systemd --profile emulated --tests "$target" >"$built"
+    { read -r tests && read -r program; } <"$built"
+    # shellcheck disable=SC2046,SC2086 # lists of words
+    timed "unit tests on $target" $(emulator "$target") "$tests" --quiet $unit || failures=$((failures + 1))
     # shellcheck disable=SC2086
-    TIDEMILL_TEST_PROGRAM=$(wrapper "$target" "$program") cargo test --locked --quiet --test it -- $end_to_end
-done
+    TIDEMILL_TEST_PROGRAM=$(wrapper "$target" "$program") timed "end-to-end tests with a gateway of $target" \
+        cargo test --locked --quiet --test it -- $end_to_end || failures=$((failures + 1))
+    timed "the package for $target" test_package "$target" "$program"
+}
+
+prepare
+for target in "$@"; do test_target "$target"; done
+echo "test result: $([ "$failures" -eq 0 ] && echo ok || echo FAILED). $passed passed; $failures failed"
+[ "$failures" -eq 0 ]

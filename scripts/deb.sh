@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Builds the Debian package and has lintian look at it: deb.sh [ARCHITECTURE] [VERSION]. Prints the package's path as its last line.
-# Environment: PROFILE  cargo's profile: dist, or dev for tests, which builds in a tenth of the time.
-# Needs, and installs where it is root: libsystemd-dev, dpkg-dev, lintian. cargo-deb is built once into target/tools.
+# ARCHITECTURE: amd64, arm64 or armhf, by default this machine's. Another one's is built by cross/build.sh, to run on Debian 11's C library.
+# Environment: PROFILE  cargo's profile: dist, or dev for tests, which builds in a tenth of the time;
+#              BINARY   a program that is built already, with the feature systemd, for that architecture.
+# Needs, and installs where it is root: libsystemd-dev, dpkg-dev, lintian, another architecture's binutils. cargo-deb is built once into target/tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,10 +20,7 @@ arm64) readonly target=aarch64-unknown-linux-gnu ;;
 armhf) readonly target=armv7-unknown-linux-gnueabihf ;;
 *) echo "deb.sh: no such architecture: $architecture (amd64, arm64, armhf)" >&2 && exit 2 ;;
 esac
-if [ "$architecture" != "$(dpkg --print-architecture)" ]; then
-    echo "deb.sh: a package for $architecture can be built on $architecture only" >&2
-    exit 2
-fi
+if [ "$architecture" = "$(dpkg --print-architecture)" ]; then readonly native=1; else readonly native=0; fi
 
 # install COMMAND PACKAGE...: the packages unless the command works.
 install() {
@@ -48,25 +47,49 @@ write_files() {
     } >"$files/changelog.Debian"
 }
 
+# build: the path of the program.
 build() {
     local arguments=(--locked --features systemd --bin tidemill)
-    [ "$profile" = dev ] || arguments+=(--profile "$profile")
-    cargo build "${arguments[@]}"
-}
-
-package() {
-    local built=target/$profile options=(--locked --no-build --quiet --deb-version "$version" --output target/debian/)
-    if [ "$profile" = dev ]; then
-        built=target/debug
-        # The least that makes a package: it is unpacked minutes later.
-        options+=(--fast)
+    if [ -n "${BINARY:-}" ]; then
+        echo "$BINARY"
+    elif [ "$native" -eq 0 ]; then
+        cross/build.sh --systemd --profile "$profile" "$target" | cut -d' ' -f1
+    else
+        [ "$profile" = dev ] || arguments+=(--profile "$profile")
+        cargo build "${arguments[@]}" >&2
+        echo "target/${profile/#dev/debug}/tidemill"
     fi
-    cp "$built/tidemill" "$files/tidemill"
-    strip "$files/tidemill"
-    "$cargo_deb" "${options[@]}"
 }
 
-install "pkg-config --exists libsystemd" pkg-config libsystemd-dev
+# A dpkg-shlibdeps for cargo-deb that looks at another architecture's libraries and at what packages they came from. Prints its directory.
+shlibdeps() {
+    local root multiarch=$1 directory=target/cross/shlibdeps-$architecture
+    root=$(cross/debian-root.sh "$architecture" libc6 libgcc-s1 libsystemd-dev libsystemd0)
+    mkdir -p "$directory"
+    printf '#!/bin/sh\nexec %s --admindir=%s -l%s -l%s "$@"\n' \
+        "$(command -v dpkg-shlibdeps)" "$root/var/lib/dpkg" "$root/lib/$multiarch" "$root/usr/lib/$multiarch" >"$directory/dpkg-shlibdeps"
+    chmod +x "$directory/dpkg-shlibdeps"
+    echo "$PWD/$directory"
+}
+
+# package PROGRAM: the path of the package.
+package() {
+    local options=(--locked --no-build --quiet --deb-version "$version" --output target/debian/) tools=$PATH strip=strip multiarch
+    # The least that makes a package: it is unpacked minutes later.
+    [ "$profile" = dist ] || options+=(--fast)
+    if [ "$native" -eq 0 ]; then
+        multiarch=$(dpkg-architecture -a "$architecture" -q DEB_HOST_MULTIARCH 2>/dev/null)
+        strip=$multiarch-strip
+        install "$strip --version" "binutils-$multiarch"
+        tools=$(shlibdeps "$multiarch"):$PATH
+        options+=(--target "$target")
+    fi
+    cp "$1" "$files/tidemill"
+    "$strip" "$files/tidemill"
+    PATH=$tools "$cargo_deb" "${options[@]}"
+}
+
+if [ "$native" -eq 1 ]; then install "pkg-config --exists libsystemd" pkg-config libsystemd-dev; else install "pkg-config --version" pkg-config; fi
 install "dpkg-shlibdeps --version" dpkg-dev
 install "lintian --version" lintian
 if ! "$cargo_deb" --version 2>/dev/null | grep -qF "$cargo_deb_version"; then
@@ -74,8 +97,8 @@ if ! "$cargo_deb" --version 2>/dev/null | grep -qF "$cargo_deb_version"; then
     rm -rf target/tools/build
 fi
 write_files >&2
-build >&2
-deb=$(package)
+program=$(build)
+deb=$(package "$program")
 # Unstripped or odd things would be warnings; errors fail.
 lintian --fail-on error --suppress-tags-from-file packaging/lintian-suppressed "$deb" >&2
 echo "$deb"
