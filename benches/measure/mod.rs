@@ -83,6 +83,16 @@ impl Process {
         self.kilobytes("VmRSS:")
     }
 
+    /// Resident and the process's own: heap, stacks, what it has written to; MB.
+    pub fn own_mb(&self) -> f64 {
+        self.kilobytes("RssAnon:")
+    }
+
+    /// Resident of files, which is the program itself and the C library: pages that the kernel can drop and read again; MB.
+    pub fn program_mb(&self) -> f64 {
+        self.kilobytes("RssFile:")
+    }
+
     /// The most that was ever resident, MB.
     pub fn peak_mb(&self) -> f64 {
         self.kilobytes("VmHWM:")
@@ -92,7 +102,7 @@ impl Process {
         self.number_after("status", name) * 1_024.0 / 1e6
     }
 
-    /// Bytes that the process has sent towards the disk.
+    /// Bytes of the pages that the process has made dirty on file systems that have a disk. A file system's own records are not in it, see `Volume`.
     pub fn written_bytes(&self) -> f64 {
         self.number_after("io", "write_bytes:")
     }

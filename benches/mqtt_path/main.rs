@@ -1,6 +1,6 @@
 //! MQTT to MQTT through real Mosquittos at QoS 1: the gateway against a bare subscriber that only acknowledges.
 //!
-//! `cargo bench --bench mqtt_path [-- --quick] [--only paced|fast|many|footprint]`. 100 devices, windows per device, results to a second broker; at 1,000 messages/s and as fast as
+//! `cargo bench --bench mqtt_path [-- --quick] [--only paced|fast|many|footprint] [--seconds N]`. 100 devices, windows per device, results to a second broker; at 1,000 messages/s and as fast as
 //! the broker goes. Prints CPU microseconds per message of both, and the gateway's memory and bytes written. Each run has its own brokers,
 //! with the limits of `configs/mosquitto.conf`; the gateway's count is checked against what was sent. A bare subscriber is this program
 //! itself in a process of its own, so both sides are measured alike.
@@ -15,6 +15,7 @@ mod runs;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod volume;
 
 use measure::{Call, figure};
 use producer::Pace;
@@ -39,7 +40,7 @@ fn main() {
     }
     let extent = match call.is_quick() {
         true => Extent { paced_messages: RATE_PER_S, fast_messages: 5_000, footprint_seconds: 1 },
-        false => Extent { paced_messages: 25 * RATE_PER_S, fast_messages: 300_000, footprint_seconds: 90 },
+        false => Extent { paced_messages: 25 * RATE_PER_S, fast_messages: 300_000, footprint_seconds: 120 },
     };
     let only = call.value("--only");
     if only.is_none_or(|only| only == "paced") {
@@ -52,7 +53,7 @@ fn main() {
         many(&extent);
     }
     if only == Some("footprint") || (only.is_none() && call.is_quick()) {
-        footprint::run(extent.footprint_seconds);
+        footprint::run(call.number("--seconds").unwrap_or(extent.footprint_seconds));
     }
 }
 

@@ -12,11 +12,12 @@ use super::support::client::Client;
 use super::support::mosquitto::{Mosquitto, MosquittoOptions};
 use super::support::packet::{Incoming, Version};
 use super::support::program;
+use super::volume::Volume;
 
 /// For a gateway to start, and for results to come after the last reading.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// After which a connected gateway without messages counts as idle.
-const IDLE: Duration = Duration::from_secs(3);
+const SETTLED: Duration = Duration::from_secs(3);
 const CLOSE_INTERVAL: Duration = Duration::from_millis(500);
 
 pub struct BareRun {
@@ -35,11 +36,27 @@ pub struct Work<'w> {
     /// How many read the source; the results of one are counted, those of the others go to a file.
     pub queries: usize,
     pub batch_interval: &'w str,
+    /// Messages at full speed before anything is measured, so that the store has files with room to use again, as it has after its first hours.
+    pub warm_up: u64,
+    /// For how long it is watched without messages before they come.
+    pub idle: Duration,
+    /// Where it keeps its data, in place of a temporary directory.
+    pub volume: Option<&'w Volume>,
 }
 
 impl Work<'_> {
     pub fn new(messages: u64, pace: Pace) -> Work<'static> {
-        Work { messages, pace, devices: 100, window: "10 seconds", queries: 1, batch_interval: "1s" }
+        Work {
+            messages,
+            pace,
+            devices: 100,
+            window: "10 seconds",
+            queries: 1,
+            batch_interval: "1s",
+            warm_up: 0,
+            idle: Duration::ZERO,
+            volume: None,
+        }
     }
 }
 
@@ -51,6 +68,43 @@ pub struct GatewayRun {
     pub idle_mb: f64,
     pub peak_mb: f64,
     pub written_bytes: f64,
+    /// Before the first message came, and when the last was sent.
+    pub idle: Memory,
+    pub busy: Memory,
+    pub written_idle: Written,
+    pub written_busy: Written,
+}
+
+/// What is resident, MB.
+pub struct Memory {
+    pub own_mb: f64,
+    pub program_mb: f64,
+}
+
+impl Memory {
+    fn of(gateway: &Process) -> Memory {
+        Memory { own_mb: gateway.own_mb(), program_mb: gateway.program_mb() }
+    }
+}
+
+/// Bytes that went towards the disk.
+#[derive(Clone, Copy)]
+pub struct Written {
+    /// By the count of the process.
+    pub process: f64,
+    /// By that of the volume's device.
+    pub device: Option<f64>,
+}
+
+impl Written {
+    fn until_now(gateway: &Process, volume: Option<&Volume>) -> Written {
+        let device = volume.map(|volume| volume.written_bytes().expect("the volume is there"));
+        Written { process: gateway.written_bytes(), device }
+    }
+
+    fn since(self, before: Written) -> Written {
+        Written { process: self.process - before.process, device: self.device.zip(before.device).map(|(now, before)| now - before) }
+    }
 }
 
 /// A broker with the limits that the package's configuration sets.
@@ -78,7 +132,8 @@ pub fn gateway(work: &Work<'_>) -> GatewayRun {
     let (local, central) = (broker(), broker());
     let directory = tempfile::tempdir().expect("a directory");
     let config = directory.path().join("gateway.toml");
-    std::fs::write(&config, config_text(&local, &central, directory.path(), work)).expect("written");
+    let data = tempfile::tempdir_in(work.volume.map_or(directory.path(), |volume| &volume.directory)).expect("a directory");
+    std::fs::write(&config, config_text(&local, &central, data.path(), work)).expect("written");
     let mut results = Client::connect(central.address(), Version::V5, "consumer", true).expect("connected");
     results.subscribe("results/#", 1).expect("subscribed");
     let arguments = ["run", "-c", &config.display().to_string(), "--log-format", "json"].map(str::to_owned);
@@ -87,25 +142,49 @@ pub fn gateway(work: &Work<'_>) -> GatewayRun {
     let mut child = ChildGuard::spawn(program::path(), &arguments, &[], &log);
     local.wait_for_subscription(bare::FILTER);
     let startup_ms = started.elapsed().as_secs_f64() * 1e3;
-    std::thread::sleep(IDLE);
     let gateway = Process::numbered(child.pid());
-    let (idle_mb, cpu_before_us, written_before) = (gateway.resident_mb(), gateway.cpu_us(), gateway.written_bytes());
+    if work.warm_up > 0 {
+        producer::run(local.address(), work.warm_up, Pace::Full, work.devices);
+        settle(&data.path().join("data"), work.warm_up);
+    }
+    std::thread::sleep(SETTLED);
+    let written_start = Written::until_now(&gateway, work.volume);
+    std::thread::sleep(work.idle);
+    let (idle_mb, idle, cpu_before_us) = (gateway.resident_mb(), Memory::of(&gateway), gateway.cpu_us());
+    let written_before = Written::until_now(&gateway, work.volume);
     let began = Instant::now();
     producer::run(local.address(), messages, work.pace, work.devices);
-    let counted = count_results(&mut results, &local, messages);
+    let (busy, written_after) = (Memory::of(&gateway), Written::until_now(&gateway, work.volume));
+    let sent = work.warm_up + messages;
+    let counted = count_results(&mut results, &local, sent);
     let log = || std::fs::read_to_string(&log).unwrap_or_default();
-    assert_eq!(counted, messages, "the results count what was sent:\n{}", log());
+    assert_eq!(counted, sent, "the results count what was sent:\n{}", log());
     let run = GatewayRun {
         startup_ms,
         cpu_us: gateway.cpu_us() - cpu_before_us,
         seconds: began.elapsed().as_secs_f64(),
         idle_mb,
         peak_mb: gateway.peak_mb(),
-        written_bytes: gateway.written_bytes() - written_before,
+        written_bytes: gateway.written_bytes() - written_before.process,
+        idle,
+        busy,
+        written_idle: written_before.since(written_start),
+        written_busy: written_after.since(written_before),
     };
     child.terminate();
     assert!(child.wait(PATIENCE).is_some_and(|status| status.success()), "the gateway does not stop:\n{}", log());
     run
+}
+
+/// Waits until the gateway has acknowledged all that was sent; the broker may hold much of it.
+fn settle(data: &Path, sent: u64) {
+    let settled = wait_until(PATIENCE, || {
+        let output = Command::new(program::path()).args(["status", "--json", "--data"]).arg(data).output().expect("started");
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        std::thread::sleep(SETTLED);
+        status["sources"][0]["acknowledged"].as_u64().is_some_and(|acknowledged| acknowledged >= sent)
+    });
+    assert!(settled, "the gateway has not acknowledged what was sent");
 }
 
 /// Closes the windows and sums their counts until all are there, or no more come.

@@ -63,7 +63,13 @@ fn variable(inner: &str, environment: &Environment) -> Result<String, (String, S
         (_, Some(default)) => Ok(default.to_owned()),
         (None, None) => {
             let near = nearest(name, environment.variables.keys().map(String::as_str)).map(|near| format!("; did you mean `{near}`?"));
-            let help = format!("set it, or give a default: ${{{name}:-default}}{}", near.unwrap_or_default());
+            let help = if name == "CREDENTIALS_DIRECTORY" {
+                "systemd sets it for the service alone. While the service runs, root can check with CREDENTIALS_DIRECTORY=/run/credentials/tidemill.service \
+                 before the command"
+                    .to_owned()
+            } else {
+                format!("set it, or give a default: ${{{name}:-default}}{}", near.unwrap_or_default())
+            };
             Err((format!("the environment variable `{name}` is not set"), help))
         }
     }
@@ -132,6 +138,8 @@ mod tests {
         assert_eq!(error.message, "the environment variable `NAMES` is not set");
         assert_eq!(error.help.as_deref(), Some("set it, or give a default: ${NAMES:-default}; did you mean `NAME`?"));
         assert_eq!(error.place, Some(Place { file: 0, start: 104, end: 112 }));
+        let error = expand(&text("${CREDENTIALS_DIRECTORY}/secret_a"), &environment()).unwrap_err();
+        assert!(error.help.unwrap().contains("CREDENTIALS_DIRECTORY=/run/credentials/tidemill.service"));
         assert_eq!(expand(&text("a ${NAME"), &environment()).unwrap_err().message, "`${` without its `}`");
         assert_eq!(expand(&text("${a b}"), &environment()).unwrap_err().message, "`a b` is not the name of a variable");
         assert!(expand(&text(&"${BIG}".repeat(20)), &environment()).unwrap_err().message.contains("longer than"));

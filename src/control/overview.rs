@@ -36,6 +36,12 @@ impl Overview {
     pub fn render(&self) -> String {
         let mut out = String::new();
         self.put_gateway(&mut out);
+        // A reason is long: in the table it would make all lines so.
+        for source in self.status.sources_from_outside().filter(|source| !source.connected) {
+            if let Some(trouble) = &source.trouble {
+                _ = writeln!(out, "{} is not connected: {}", source.name, one_line(trouble));
+            }
+        }
         put_table(
             &mut out,
             &["SOURCE", "STATE", "RECEIVED", "/S", "REPEATS", "REJECTED", "DROPPED", "UNACKED"],
@@ -84,11 +90,7 @@ impl Overview {
 }
 
 fn source_row(source: &SourceStatus) -> Vec<String> {
-    let mut state = match &source.trouble {
-        _ if source.connected => "connected".to_owned(),
-        Some(trouble) => format!("not connected: {}", one_line(trouble)),
-        None => "not connected".to_owned(),
-    };
+    let mut state = if source.connected { "connected" } else { "not connected" }.to_owned();
     for (is, word) in [(source.silent, ", silent"), (source.idle && !source.silent, ", idle")] {
         state.push_str(if is { word } else { "" });
     }
@@ -98,7 +100,8 @@ fn source_row(source: &SourceStatus) -> Vec<String> {
 }
 
 fn query_row(query: &QueryStatus) -> Vec<String> {
-    let watermark = query.watermark_us.and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
+    // A query that goes by no event time has the watermark that Spark begins with.
+    let watermark = query.watermark_us.filter(|us| *us != 0).and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
     vec![
         query.name.clone(),
         watermark.map_or("-".to_owned(), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
@@ -196,6 +199,7 @@ mod tests {
             state_bytes: 4_096,
             ..QueryStatus::default()
         };
+        let untimed = QueryStatus { name: "untimed".to_owned(), watermark_us: Some(0), ..QueryStatus::default() };
         let sink = SinkStatus {
             name: "central".to_owned(),
             waiting_bytes: 3_100_000,
@@ -206,7 +210,7 @@ mod tests {
         let status = Status {
             gateway: "pi-1".to_owned(),
             sources: vec![source, lost, own],
-            queries: vec![query],
+            queries: vec![query, untimed],
             sinks: vec![sink],
             ..Status::default()
         };
@@ -217,13 +221,15 @@ mod tests {
             "gateway pi-1: tidemill 1.2.3, process 7, up 1h 2min, epoch 0000000000000000\n\
              store: 5.0 MB of 1.0 GB, 999 B free on the disk, 0 commits\n\
              dead letters: 0\n\
+             boiler is not connected: no such port\n\
              \n\
-             SOURCE    STATE                        RECEIVED    /S  REPEATS  REJECTED  DROPPED  UNACKED\n\
-             readings  connected                        1234  20.0        0         0        0        0\n\
-             boiler    not connected: no such port         0   0.0        0         0        0        0\n\
+             SOURCE    STATE          RECEIVED    /S  REPEATS  REJECTED  DROPPED  UNACKED\n\
+             readings  connected          1234  20.0        0         0        0        0\n\
+             boiler    not connected         0   0.0        0         0        0        0\n\
              \n\
              QUERY     WATERMARK             RESULTS   /S  LATE  REJECTED  KEYS   STATE\n\
              averages  2026-06-01T00:00:00Z        0  0.0     0         0     0  4.1 kB\n\
+             untimed   -                           0  0.0     0         0     0     0 B\n\
              \n\
              SINK     STATE          DELIVERED   /S  WAITING  ROWS    OLDEST  DROPPED  REFUSED\n\
              central  not connected          0  0.0   3.1 MB   900  1min 30s        0        0\n"

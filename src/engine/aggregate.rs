@@ -233,9 +233,8 @@ impl Aggregate {
         if self.spec.emission == Emission::AtEnd {
             return;
         }
-        let mut flags = self.buckets.flags();
-        pane.for_each_touched(|_, key| flags[self.buckets.bucket(self.keys.bucket_hash(key)) as usize] = true);
-        self.buckets.mark(self.buckets.ring(self.spec.time.ring_number(start)), &flags);
+        let ring = self.buckets.ring(self.spec.time.ring_number(start));
+        self.buckets.mark(ring, &self.keys, |mark| pane.for_each_touched(|_, key| mark(key)));
     }
 
     /// The one group of an aggregate without keys counts as changed.
@@ -276,7 +275,7 @@ impl Aggregate {
         let mut bytes = self.bytes() + PANE_OVERHEAD_BYTES;
         for rows in scratch.rows.chunks(ROWS_AT_ONCE) {
             let first = scratch.slots.len();
-            scratch.slots.extend(rows.iter().map(|row| pane.slot(keyer.cached(&self.keys, *row))));
+            keyer.put_slots(&self.keys, pane, rows, &mut scratch.slots);
             for (row, slot) in rows.iter().zip(&mut scratch.slots[first..]).filter(|(_, slot)| **slot == NO_SLOT) {
                 match self.find_slot_slowly(pane, *row, &keyer, &mut scratch.key, &mut bytes) {
                     Ok(found) => *slot = found,

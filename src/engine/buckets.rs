@@ -22,6 +22,42 @@ pub(super) const BITS_MAX: u32 = 16;
 /// Rings where panes go.
 const RINGS_MAX: u64 = 1024;
 
+/// Some of the entries: buckets by ring, a bit each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks(BTreeMap<i64, Vec<u64>>);
+
+impl Marks {
+    pub fn is_empty(&self) -> bool {
+        self.0.values().flatten().all(|word| *word == 0)
+    }
+
+    /// The buckets of a ring, for [`Marks::set_among`].
+    pub fn of_ring(&mut self, ring: i64) -> &mut Vec<u64> {
+        self.0.entry(ring).or_default()
+    }
+
+    pub fn set_among(words: &mut Vec<u64>, bucket: u32) {
+        let (word, bit) = ((bucket / 64) as usize, bucket % 64);
+        if words.len() <= word {
+            words.resize(word + 1, 0);
+        }
+        words[word] |= 1 << bit;
+    }
+
+    pub fn rings(&self) -> impl Iterator<Item = i64> {
+        self.0.keys().copied()
+    }
+
+    /// By ring, then by bucket.
+    pub fn iter(&self) -> impl Iterator<Item = (i64, u32)> {
+        let of_word = |(index, word): (usize, &u64)| {
+            let word = *word;
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index as u32 * 64 + bit)
+        };
+        self.0.iter().flat_map(move |(ring, words)| words.iter().enumerate().flat_map(of_word).map(move |bucket| (*ring, bucket)))
+    }
+}
+
 /// Which entries there are, which keys belong to which, and which have changed.
 pub(super) struct Buckets {
     bits: u32,
@@ -29,18 +65,25 @@ pub(super) struct Buckets {
     rings: u64,
     /// Of each bucket, by number.
     members: Vec<Vec<KeyId>>,
-    /// (ring, bucket)
-    dirty: BTreeSet<(i64, u32)>,
+    dirty: Marks,
     /// Buckets were split since the last checkpoint: everything is written anew.
     split: bool,
     stored: bool,
-    /// By ring, the buckets whose entries the store has, a bit each; only where panes go.
-    written: BTreeMap<i64, Vec<u64>>,
+    /// Entries that the store has; only where panes go.
+    written: Marks,
 }
 
 impl Buckets {
     pub fn new(rings: u64) -> Buckets {
-        Buckets { bits: 0, rings, members: vec![Vec::new()], dirty: BTreeSet::new(), split: false, stored: false, written: BTreeMap::new() }
+        Buckets {
+            bits: 0,
+            rings,
+            members: vec![Vec::new()],
+            dirty: Marks::default(),
+            split: false,
+            stored: false,
+            written: Marks::default(),
+        }
     }
 
     /// As stored. False where the numbers are out of range.
@@ -72,6 +115,11 @@ impl Buckets {
         hash & ((1 << self.bits) - 1)
     }
 
+    /// Whether there is such a bucket.
+    pub fn has(&self, bucket: u32) -> bool {
+        (bucket as usize) < self.members.len()
+    }
+
     /// Keys of a bucket, by number.
     pub fn members(&self, bucket: u32) -> &[KeyId] {
         &self.members[bucket as usize]
@@ -91,22 +139,18 @@ impl Buckets {
         }
     }
 
-    /// One flag a bucket, for [`Buckets::mark`].
-    pub fn flags(&self) -> Vec<bool> {
-        vec![false; self.members.len()]
-    }
-
-    /// The flagged buckets of `ring` have changed.
-    pub fn mark(&mut self, ring: i64, flags: &[bool]) {
+    /// The buckets of these keys have changed in `ring`.
+    pub fn mark(&mut self, ring: i64, keys: &Keys, changed: impl FnOnce(&mut dyn FnMut(KeyId))) {
         if planted(Fault::UnmarkedEntry) && ring % 2 == 0 {
             return;
         }
-        self.dirty.extend(flags.iter().enumerate().filter(|(_, flag)| **flag).map(|(bucket, _)| (ring, bucket as u32)));
+        let (words, mask) = (self.dirty.of_ring(ring), (1 << self.bits) - 1);
+        changed(&mut |key| Marks::set_among(words, keys.bucket_hash(key) & mask));
     }
 
     /// One bucket of `ring` has changed.
     pub fn mark_one(&mut self, ring: i64, bucket: u32) {
-        self.dirty.insert((ring, bucket));
+        Marks::set_among(self.dirty.of_ring(ring), bucket);
     }
 
     /// The store has this entry, or will have it with the step. False where there can be no such entry.
@@ -117,24 +161,13 @@ impl Buckets {
         if !(0..self.rings as i64).contains(&ring) || bucket >> BITS_MAX != 0 {
             return false;
         }
-        let (word, bit) = ((bucket / 64) as usize, bucket % 64);
-        let words = self.written.entry(ring).or_default();
-        if words.len() <= word {
-            words.resize(word + 1, 0);
-        }
-        words[word] |= 1 << bit;
+        Marks::set_among(self.written.of_ring(ring), bucket);
         true
     }
 
-    /// The entries that the store has, by ring and bucket; forgets them.
-    pub fn take_written(&mut self) -> BTreeSet<(i64, u32)> {
-        let buckets = |words: Vec<u64>| {
-            let of_word =
-                |(index, word): (usize, u64)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index as u32 * 64 + bit);
-            words.into_iter().enumerate().flat_map(of_word)
-        };
-        let written = std::mem::take(&mut self.written);
-        written.into_iter().flat_map(|(ring, words)| buckets(words).map(move |bucket| (ring, bucket))).collect()
+    /// The entries that the store has; forgets them.
+    pub fn take_written(&mut self) -> Marks {
+        std::mem::take(&mut self.written)
     }
 
     /// Everything is to be written anew, layout too.
@@ -157,12 +190,15 @@ impl Buckets {
     }
 
     /// The entries to write, given the rings of all panes there are; and whether the layout is to be written too.
-    pub fn take_dirty(&mut self, rings: impl Fn() -> BTreeSet<i64>) -> (BTreeSet<(i64, u32)>, bool) {
+    pub fn take_dirty(&mut self, rings: impl Fn() -> BTreeSet<i64>) -> (Marks, bool) {
         let mut dirty = std::mem::take(&mut self.dirty);
         let split = std::mem::take(&mut self.split);
         if split {
             let buckets = self.members.len() as u32;
-            dirty.extend(rings().into_iter().flat_map(|ring| (0..buckets).map(move |bucket| (ring, bucket))));
+            for ring in rings() {
+                let words = dirty.of_ring(ring);
+                (0..buckets).for_each(|bucket| Marks::set_among(words, bucket));
+            }
         }
         let layout = split || (!self.stored && !dirty.is_empty());
         self.stored |= layout;
@@ -209,8 +245,9 @@ mod tests {
         }
         assert_eq!((0..4).map(|bucket| buckets.members(bucket).len()).sum::<usize>(), 100);
         let (dirty, layout) = buckets.take_dirty(|| BTreeSet::from([1, 3]));
-        assert_eq!((dirty.len(), layout), (8, true));
-        assert_eq!(buckets.take_dirty(BTreeSet::new), (BTreeSet::new(), false));
+        let all = [1, 3].into_iter().flat_map(|ring| (0..4).map(move |bucket| (ring, bucket)));
+        assert_eq!((dirty.iter().collect(), layout), (Vec::from_iter(all), true));
+        assert_eq!(buckets.take_dirty(BTreeSet::new), (Marks::default(), false));
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Aggregate {
         if dirty.is_empty() {
             return;
         }
-        let wanted: BTreeSet<i64> = dirty.iter().map(|(ring, _)| *ring).collect();
+        let wanted: BTreeSet<i64> = dirty.rings().collect();
         let mut by_ring: BTreeMap<i64, Vec<(i64, &Pane)>> = BTreeMap::new();
         for (start, pane) in &self.panes {
             let ring = ring_of(*start);
@@ -124,7 +124,7 @@ impl Aggregate {
             }
         }
         let mut scratch = Vec::new();
-        for (ring, bucket) in dirty {
+        for (ring, bucket) in dirty.iter() {
             // All panes of the ring have closed meanwhile: what is stored is skipped on reading.
             let Some(panes) = by_ring.get(&ring) else { continue };
             let parts = self.encode_entry(bucket, panes, &mut scratch);
@@ -145,7 +145,7 @@ impl Aggregate {
     fn delete_written(&mut self, prefix: &str, out: &mut Vec<Entry>) {
         let rings = self.buckets.rings();
         let open: BTreeSet<i64> = self.panes.keys().map(|pane| ring_of(rings, self.spec.time.ring_number(*pane))).collect();
-        for (ring, bucket) in self.buckets.take_written().into_iter().filter(|(ring, _)| !open.contains(ring)) {
+        for (ring, bucket) in self.buckets.take_written().iter().filter(|(ring, _)| !open.contains(ring)) {
             let (name, parts) = (format!("{prefix}{bucket:x}.{ring:x}"), self.parts.remove(&(ring, bucket)).unwrap_or(1));
             out.extend((0..parts).map(|part| (part_name(&name, part), None)));
         }

@@ -65,8 +65,7 @@ pub(super) struct KeyedStates<V> {
     slots: Vec<Option<Slot<V>>>,
     due: BTreeSet<(i64, KeyId)>,
     buckets: Buckets,
-    /// Buckets that changed since the last checkpoint, one flag each.
-    changed: Vec<bool>,
+    /// Something changed since the last checkpoint.
     any_changed: bool,
     /// Stored entries of more than one part.
     parts: BTreeMap<u32, usize>,
@@ -90,7 +89,6 @@ impl<V: Kept> KeyedStates<V> {
             keys: Keys::new(hash_seed),
             slots: Vec::new(),
             due: BTreeSet::new(),
-            changed: buckets.flags(),
             buckets,
             any_changed: false,
             parts: BTreeMap::new(),
@@ -190,7 +188,7 @@ impl<V: Kept> KeyedStates<V> {
 
     fn mark(&mut self, id: KeyId) {
         let bucket = self.buckets.bucket(self.keys.bucket_hash(id));
-        self.changed[bucket as usize] = true;
+        self.buckets.mark_one(RING, bucket);
         self.any_changed = true;
     }
 
@@ -262,18 +260,16 @@ impl<V: Kept> KeyedStates<V> {
             return;
         }
         self.stream_us = self.stream_us.max(self.step_us);
-        self.buckets.mark(RING, &self.changed);
         while self.buckets.crowded(self.keys.len()) {
             self.buckets.double(&self.keys);
         }
         let (dirty, _) = self.buckets.take_dirty(|| BTreeSet::from([RING]));
-        self.changed = self.buckets.flags();
         let mut meta = vec![VERSION];
         put_bytes(&mut meta, self.fingerprint.as_bytes());
         put_varint(&mut meta, u64::from(self.buckets.bits()));
         put_signed(&mut meta, self.stream_us);
         out.push((format!("{prefix}meta").into_bytes(), Some(meta)));
-        for (_, bucket) in dirty {
+        for (_, bucket) in dirty.iter() {
             let parts = self.encode(bucket);
             let (count, name) = (parts.len(), format!("{prefix}{bucket:x}"));
             for (part, value) in parts.into_iter().enumerate() {
@@ -321,7 +317,6 @@ impl<V: Kept> KeyedStates<V> {
             self.restore_entry(value, &read).map_err(|unfit| (*name, unfit))?;
             self.restore_part(name).ok_or((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))))?;
         }
-        self.changed = self.buckets.flags();
         self.any_changed = false;
         Ok(())
     }
@@ -336,7 +331,6 @@ impl<V: Kept> KeyedStates<V> {
         }
         self.stream_us = stream_us;
         let restored = self.buckets.restore(bits, 1);
-        self.changed = self.buckets.flags();
         if restored { Ok(()) } else { Err(Malformed("its numbers are out of range").into()) }
     }
 

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use crate::batch::{Column, Values};
 use crate::engine::key_codec::put_key;
 use crate::engine::keys::{KeyId, Keys, NO_KEY};
+use crate::engine::pane::{NO_SLOT, Pane};
 use crate::engine::spec::PlainKey;
 
 /// Bytes of one encoded key; rows with a longer one are rejected.
@@ -44,6 +45,19 @@ impl<'a> Keyer<'a> {
         match self {
             Keyer::Codes { codes, column } if !column.is_null(row as usize) => keys.of_code(codes[row as usize]),
             _ => NO_KEY,
+        }
+    }
+
+    /// Appends the rows' cells in `pane`, `NO_SLOT` where the row's code or its key's cell is not known.
+    pub fn put_slots(&self, keys: &Keys, pane: &Pane, rows: &[u32], out: &mut Vec<u32>) {
+        match (self, pane.by_key()) {
+            // Nearly all rows of most streams: nothing is decided within the loop.
+            (Keyer::Codes { codes, column }, Some(slots)) if column.valid.is_none() => {
+                let keys = keys.of_codes();
+                let slot = |row: &u32| slots.get(keys[codes[*row as usize] as usize] as usize).copied().unwrap_or(NO_SLOT);
+                out.extend(rows.iter().map(slot));
+            }
+            _ => out.extend(rows.iter().map(|row| pane.slot(self.cached(keys, *row)))),
         }
     }
 

@@ -166,6 +166,11 @@ impl Keys {
         self.codes[code as usize]
     }
 
+    /// The keys of all codes, `NO_KEY` where one is not known.
+    pub fn of_codes(&self) -> &[KeyId] {
+        &self.codes
+    }
+
     pub fn remember_code(&mut self, code: u32, id: KeyId) {
         let key = &mut self.entries[id as usize];
         // A key that two codes mean (a dictionary began anew) is cached for one of them only.

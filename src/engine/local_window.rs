@@ -7,6 +7,7 @@
 //! Limits: years -9999 to 9999; times beyond them are refused by the caller.
 
 use std::fmt;
+use std::ops::Range;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -48,10 +49,8 @@ impl LocalWindows {
         Some(LocalWindows { zone: TimeZone::get(zone).ok().filter(|_| good)?, days, months, offset_us })
     }
 
-    /// Whether the time is on the calendar.
-    pub fn holds(time: i64) -> bool {
-        (TIME_MIN_US..TIME_MAX_US).contains(&time)
-    }
+    /// The times that are on the calendar.
+    pub const TIMES: Range<i64> = TIME_MIN_US..TIME_MAX_US;
 
     /// Start and end of the window that holds `time`.
     pub fn of(&self, time: i64) -> (i64, i64) {
@@ -187,7 +186,7 @@ mod tests {
             let (start, end) = days.of(time);
             assert!(start < end);
         }
-        assert_eq!((LocalWindows::holds(TIME_MAX_US), LocalWindows::holds(0)), (false, true));
+        assert_eq!((LocalWindows::TIMES.contains(&TIME_MAX_US), LocalWindows::TIMES.contains(&0)), (false, true));
         assert_eq!(days.checked_start(i64::MAX), None);
     }
 }

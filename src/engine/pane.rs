@@ -75,6 +75,14 @@ impl Pane {
         }
     }
 
+    /// The cells by key, `NO_SLOT` where a key has none, where the index is an array; it may be shorter than the keys there are.
+    pub fn by_key(&self) -> Option<&[u32]> {
+        match &self.index {
+            Index::Dense(slots) => Some(slots),
+            Index::Sparse(_) => None,
+        }
+    }
+
     /// All cells in order of their keys' numbers.
     pub fn slots_by_key(&self) -> Vec<u32> {
         match &self.index {

@@ -1,12 +1,11 @@
 //! Which pane each row of a batch goes to, and which rows come too late.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::batch::{Column, Values};
 use crate::engine::expr::Selection;
-use crate::engine::local_window::LocalWindows;
 use crate::engine::spec::{NULL_TIME, TimeKey};
-use crate::engine::window::TIME_ABS_MAX_US;
 
 /// Rows by pane; rows without a time are in none.
 pub(super) struct Placement {
@@ -23,18 +22,14 @@ pub(super) struct Placement {
 /// Rows of one pane.
 struct Target {
     start: i64,
-    end: i64,
+    /// Its times that can be computed with: from the first on, before the second.
+    times: Range<i64>,
     rows: Vec<u32>,
-}
-
-impl Target {
-    fn holds(&self, time: i64) -> bool {
-        self.start <= time && time < self.end
-    }
 }
 
 struct Targets<'a> {
     time: &'a TimeKey,
+    times: Range<i64>,
     list: Vec<Target>,
     by_start: BTreeMap<i64, usize>,
     /// The two panes used last: rows come nearly in order of time.
@@ -45,7 +40,7 @@ struct Targets<'a> {
 impl Targets<'_> {
     /// The pane of a time that can be computed with.
     fn of(&mut self, time: i64) -> &mut Target {
-        let holds = |target: &Target| target.holds(time);
+        let holds = |target: &Target| target.times.contains(&time);
         if !self.list.get(self.current).is_some_and(holds) {
             std::mem::swap(&mut self.current, &mut self.previous);
             if !self.list.get(self.current).is_some_and(holds) {
@@ -59,7 +54,8 @@ impl Targets<'_> {
     fn open(&mut self, start: i64, end: i64) {
         let list = &mut self.list;
         self.current = *self.by_start.entry(start).or_insert_with(|| {
-            list.push(Target { start, end, rows: Vec::new() });
+            let times = start.max(self.times.start)..end.min(self.times.end);
+            list.push(Target { start, times, rows: Vec::new() });
             list.len() - 1
         });
     }
@@ -84,26 +80,33 @@ pub(super) fn place(time: &TimeKey, column: Option<&Column>, selection: &Selecti
         // All NULL.
         _ => &[],
     };
-    let local = matches!(time, TimeKey::Local { .. });
-    let is_beyond = |time: i64| time.unsigned_abs() > TIME_ABS_MAX_US as u64 || local && !LocalWindows::holds(time);
-    let time_of = |row: u32| times.get(row as usize).copied().filter(|_| column.valid.is_none() || !column.is_null(row as usize));
-    let mut targets = Targets { time, list: Vec::new(), by_start: BTreeMap::new(), current: 0, previous: 0 };
-    let mut nulls = Vec::new();
-    let all = selection.to_rows();
-    let mut rest = &all[..];
+    let complete = column.valid.is_none() && !times.is_empty();
+    let time_of = |row: u32| times.get(row as usize).copied().filter(|_| complete || !column.is_null(row as usize));
+    let mut targets = Targets { time, times: time.times(), list: Vec::new(), by_start: BTreeMap::new(), current: 0, previous: 0 };
+    let (mut nulls, mut at) = (Vec::new(), 0);
     // Rows that follow each other are mostly of one pane: they are looked up, and copied, together.
-    while let Some(row) = rest.first() {
+    while at < selection.len() {
+        let row = selection.row(at);
         let mut run = 1;
-        match time_of(*row) {
-            None => nulls.push(*row),
-            Some(time) if is_beyond(time) => placement.beyond.push(*row),
+        match time_of(row) {
+            None => nulls.push(row),
+            Some(time) if !targets.times.contains(&time) => placement.beyond.push(row),
             Some(time) => {
                 let target = targets.of(time);
-                run = rest.iter().take_while(|row| time_of(**row).is_some_and(|time| target.holds(time) && !is_beyond(time))).count();
-                target.rows.extend_from_slice(&rest[..run]);
+                let holds = |time: i64| target.times.contains(&time);
+                match selection {
+                    Selection::All(rows) if complete => {
+                        run = times[at..*rows].iter().take_while(|time| holds(**time)).count();
+                        target.rows.extend(row..row + run as u32);
+                    }
+                    _ => {
+                        run = (at..selection.len()).take_while(|at| time_of(selection.row(*at)).is_some_and(holds)).count();
+                        target.rows.extend((at..at + run).map(|at| selection.row(at)));
+                    }
+                }
             }
         }
-        rest = &rest[run..];
+        at += run;
     }
     if keep_null && !nulls.is_empty() && !matches!(time, TimeKey::Window { .. } | TimeKey::Local { .. }) {
         placement.panes.push((NULL_TIME, nulls));
@@ -130,7 +133,7 @@ pub(super) fn place(time: &TimeKey, column: Option<&Column>, selection: &Selecti
 mod tests {
     use super::*;
     use crate::batch::Bitmap;
-    use crate::engine::window::Windows;
+    use crate::engine::window::{TIME_ABS_MAX_US, Windows};
     use crate::plan::{Expr, ExprNode, Span};
     use crate::types::DataType;
 

@@ -1,5 +1,7 @@
 //! What an aggregate operator computes: an [`Relation::Aggregate`](crate::plan::Relation) taken apart into a time key, plain keys, inputs, lanes and outputs.
 
+use std::ops::Range;
+
 pub(super) use crate::engine::lane_plan::LanePlan;
 use crate::engine::local_window::LocalWindows;
 use crate::engine::window::{TIME_ABS_MAX_US, Windows};
@@ -31,6 +33,15 @@ impl TimeKey {
             TimeKey::None => None,
             TimeKey::Window { time, .. } | TimeKey::Local { time, .. } | TimeKey::Moment { time } => Some(time),
             TimeKey::Interval { window, .. } => Some(window),
+        }
+    }
+
+    /// The times that can be computed with.
+    pub fn times(&self) -> Range<i64> {
+        let (first, end) = (-TIME_ABS_MAX_US, TIME_ABS_MAX_US + 1);
+        match self {
+            TimeKey::Local { .. } => first.max(LocalWindows::TIMES.start)..end.min(LocalWindows::TIMES.end),
+            _ => first..end,
         }
     }
 

@@ -43,7 +43,7 @@ impl StoreError {
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// Out of space or over the quota. Commit the same set again when there may be room: the store reopens itself first where it must.
-    #[error("no room to store results and state in {}: {needed} bytes are needed, {free} may be used; input is not acknowledged until there is room", path.display())]
+    #[error("no room to store results and state in {}: {needed} bytes are needed, {free} may be used of what `store_bytes_max` and `free_space_min` leave", path.display())]
     NoSpace { needed: u64, free: u64, path: PathBuf },
     /// The disk failed: what it holds is unknown. The gateway must stop acknowledging and exit; the store accepts nothing more.
     #[error("the disk failed: cannot {what} {}: {reason}; the gateway stops without acknowledging; check the disk, then start it again", path.display())]

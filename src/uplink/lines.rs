@@ -102,6 +102,11 @@ fn write_stdout<'a>(lines: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
 
 fn describe(output: &Output, error: &io::Error) -> String {
     match output {
+        Output::File { path, .. } if error.kind() == io::ErrorKind::ReadOnlyFilesystem => format!(
+            "can't write {}: it is read-only to this process. As a service it may write below its data directory alone, unless ReadWritePaths= in a \
+             drop-in (`systemctl edit tidemill`) names more",
+            path.display()
+        ),
         Output::File { path, .. } => format!("can't write {}: {error}", path.display()),
         Output::Stdout => format!("can't write to standard output: {error}"),
     }

@@ -32,6 +32,14 @@ impl Selection {
         (0..all).chain(rows.iter().copied())
     }
 
+    /// The selected row at `index`, which is below [`Selection::len`].
+    pub fn row(&self, index: usize) -> u32 {
+        match self {
+            Selection::All(_) => index as u32,
+            Selection::Rows(rows) => rows[index],
+        }
+    }
+
     /// The selected rows as numbers.
     pub fn to_rows(&self) -> Cow<'_, [u32]> {
         match self {

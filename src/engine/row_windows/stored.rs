@@ -47,7 +47,7 @@ impl RowWindows {
             self.arrivals.put_changes(prefix, !dirty.is_empty(), out);
         }
         let mut by_bucket: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
-        dirty.into_iter().for_each(|(ring, bucket)| by_bucket.entry(bucket).or_default().push(ring));
+        dirty.iter().for_each(|(ring, bucket)| by_bucket.entry(bucket).or_default().push(ring));
         for (bucket, rings) in by_bucket {
             let members = self.buckets.members(bucket);
             for wanted in rings {
@@ -224,7 +224,8 @@ impl RowWindows {
         let (bucket, ring) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
         let part = numbers.next().map_or(Some(0), |part| part.ok())?;
         let part = usize::try_from(part).ok().filter(|part| *part < PARTS_MAX)?;
-        let parts = self.parts.entry((ring as i64, u32::try_from(bucket).ok()?)).or_default();
+        let bucket = u32::try_from(bucket).ok().filter(|bucket| self.buckets.has(*bucket))?;
+        let parts = self.parts.entry((ring as i64, bucket)).or_default();
         *parts = (part + 1).max(*parts);
         Some(())
     }

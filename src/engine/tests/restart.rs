@@ -267,6 +267,18 @@ fn every_byte_of_stored_state_may_say_anything() {
 }
 
 #[test]
+fn an_entry_of_a_bucket_that_cannot_be_is_refused() {
+    let text = "SELECT device, count(*) AS n FROM readings GROUP BY device, session_window(ts, '10 seconds')";
+    let mut store = Store::new();
+    apply(&mut store, &step(&mut engine(OutputMode::Append, text), &[reading(1.0, "a", 1.0)]));
+    let mut entries = entries(&store);
+    let (key, _) = entries.iter_mut().find(|(key, _)| key.starts_with(b"s/q/0/0.")).unwrap();
+    *key = [b"s/q/0/fffffff0.", &key[8..]].concat();
+    let error = engine(OutputMode::Append, text).restore(&entries).unwrap_err();
+    assert!(matches!(error, RestoreError::Malformed { .. }), "{error}");
+}
+
+#[test]
 fn a_changed_query_is_told_apart_from_a_rewritten_one() {
     let store = stored_counts();
     let restore = |text: &str| Engine::new(&program(&[("q", OutputMode::Append, text)]), settings()).unwrap().restore(&entries(&store));
