@@ -4,7 +4,7 @@
 test:
 	@bash scripts/test.sh
 
-# The part of 'test' on 64- and 32-bit ARM by itself: unit tests, end-to-end tests with a gateway of each, and their packages, by qemu-user.
+# On 64- and 32-bit ARM: unit tests, end-to-end tests with a gateway of each, and their packages, by qemu-user.
 arm-test:
 	@bash cross/test.sh aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf
 
