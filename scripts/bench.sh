@@ -35,6 +35,7 @@ run() {
     fi
     bench mqtt_path -- "${quick[@]}"
     bench serial -- "${quick[@]}"
+    bench sockets -- "${quick[@]}"
 }
 
 # The figures as a table: name, ours, theirs, ratio, aim.
@@ -68,6 +69,11 @@ table() {
             row("serial, sender waits: CPU us per frame", "serial.held_up.cpu_us", "", "")
             row("serial, sender does not wait: CPU us per frame", "serial.free.cpu_us", "", "")
             row("serial, sender does not wait: dropped of those sent", "serial.free.dropped", "serial.free.sent", "")
+            row("TCP, 1 connection: CPU us per row", "tcp.1.cpu_us", "", "")
+            row("TCP, 10 connections: CPU us per row", "tcp.10.cpu_us", "", "")
+            row("TCP, 10 connections: rows/s", "tcp.10.rows_per_s", "", "")
+            row("UDP, 1 sender, a row a datagram: CPU us per row that arrived", "udp.1.single.cpu_us_per_arrived_row", "", "")
+            row("UDP, 1 sender, a row a datagram: arrived of those sent", "udp.1.single.arrived_of_sent", "", "")
             row("serial, port missing: CPU %", "serial.missing.cpu_percent", "", "")
         }' "$figures"
 }

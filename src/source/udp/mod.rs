@@ -86,6 +86,26 @@ struct Batch {
     bytes: usize,
 }
 
+/// What comes after a look at the socket.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// It has next to nothing: more is left to gather.
+    Gather,
+    /// It had more than a batch: others have their turn, then the next at once, since the kernel's buffer fills meanwhile.
+    Yield,
+    Read,
+}
+
+fn after(datagrams: usize, bytes: usize) -> Next {
+    if datagrams >= BATCH_DATAGRAMS || bytes >= BATCH_BYTES {
+        Next::Yield
+    } else if bytes < GATHERED_BYTES {
+        Next::Gather
+    } else {
+        Next::Read
+    }
+}
+
 impl<'l> Receiving<'l> {
     fn new(settings: &'l UdpSettings, kernel: KernelDrops, link: &'l mut Link) -> Receiving<'l> {
         let poll_at = settings.asked.poll.as_ref().map(|_| Instant::now());
@@ -125,10 +145,10 @@ impl<'l> Receiving<'l> {
             if let Some(reason) = self.poll(socket).await {
                 return Ok(reason);
             }
-            if bytes < GATHERED_BYTES {
-                self.link.sleep(GATHER).await?;
-            } else if datagrams >= BATCH_DATAGRAMS || bytes >= BATCH_BYTES {
-                tokio::task::yield_now().await;
+            match after(datagrams, bytes) {
+                Next::Gather => self.link.sleep(GATHER).await?,
+                Next::Yield => tokio::task::yield_now().await,
+                Next::Read => {}
             }
         }
     }
@@ -208,5 +228,18 @@ impl<'l> Receiving<'l> {
             }
             Endpoint::Connect { host, port } => format!("no datagrams can be exchanged with port {port} of {host}: {error}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_batch_is_followed_by_the_next_at_once_however_small_its_datagrams() {
+        assert_eq!(after(BATCH_DATAGRAMS, BATCH_DATAGRAMS * 4), Next::Yield);
+        assert_eq!(after(2, BATCH_BYTES), Next::Yield);
+        assert_eq!(after(3, GATHERED_BYTES - 1), Next::Gather);
+        assert_eq!(after(3, GATHERED_BYTES), Next::Read);
     }
 }
