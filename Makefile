@@ -4,7 +4,7 @@
 test:
 	@bash scripts/test.sh
 
-# Unit tests on 64- and 32-bit ARM, and the end-to-end tests with a gateway of each, by qemu-user (Debian's qemu-user-static): a quarter of an hour each.
+# On 64- and 32-bit ARM: unit tests, end-to-end tests with a gateway of each, and their packages, by qemu-user.
 arm-test:
 	@bash cross/test.sh aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf
 

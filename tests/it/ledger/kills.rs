@@ -1,7 +1,8 @@
 //! `kill -9` of the gateway at random moments, start-up included, with acknowledgements on their way or not.
 //!
 //! `TIDEMILL_KILLS=1000` kills so many times, in slices of [`SLICE`], each with brokers and books of its own. With `TIDEMILL_KILLS_DIR` set
-//! to a directory, finished slices are noted there, and a later run goes on after them.
+//! to a directory, finished slices are noted there, and a later run goes on after them. `TIDEMILL_KILLS_LIFE_MS=6000` lets a gateway live so long at most, for
+//! those that take long to start, behind an emulator.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,12 @@ use crate::support::proxy::Direction;
 
 const SLICE: u64 = 50;
 
+/// A gateway with batches behind it dies this long after its start at the latest.
+const LIFE_MS: u64 = 1_500;
+
 /// Kills the gateway `kills` times.
 pub fn killed(options: Options, kills: u64) -> Outcome {
+    let life_ms = std::env::var("TIDEMILL_KILLS_LIFE_MS").map_or(LIFE_MS, |text| text.parse().expect("TIDEMILL_KILLS_LIFE_MS is a number"));
     let mut rig = Rig::new(options);
     rig.begin();
     for _ in 0..kills {
@@ -22,7 +27,7 @@ pub fn killed(options: Options, kills: u64) -> Outcome {
         let slow = rig.random.below(2) == 0;
         rig.local_proxy.delay(Direction::Up, if slow { Duration::from_millis(40) } else { Duration::ZERO });
         // Every fourth dies early, the others with batches behind them.
-        let life = if rig.random.below(4) == 0 { Duration::from_millis(150) } else { Duration::from_millis(1_500) };
+        let life = if rig.random.below(4) == 0 { Duration::from_millis(150) } else { Duration::from_millis(life_ms) };
         std::thread::sleep(Duration::from_micros(rig.random.below(life.as_micros() as u64)));
         rig.gateway.kill();
         rig.gateway.start();
