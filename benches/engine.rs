@@ -255,7 +255,8 @@ fn keys(messages: usize, most: usize) {
     let text = format!("SELECT device, {AGGREGATES} FROM readings GROUP BY device, window(ts, '1 hour')");
     let mut devices = 1_000;
     while devices <= most {
-        let load = Load { messages: devices.max(messages) + messages, devices, gap_us: 100 };
+        // Long enough after all keys are there that what is stored has come to its usual course.
+        let load = Load { messages: devices.max(messages) + 3 * messages, devices, gap_us: 100 };
         let tables = load.tables();
         let batches: Vec<Batch> = tables.into_iter().enumerate().map(|(number, table)| batch(number, table, None)).collect();
         let (filling, steady) = batches.split_at(devices.max(messages) / BATCH_ROWS);

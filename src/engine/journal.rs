@@ -114,8 +114,9 @@ impl Journal {
                 (cells, entries) = (cells - self.written[&slot].cells, entries - 1);
             }
         }
-        let is_needed = |pending: &Pending| pending.slots.iter().any(|slot| leaving.contains(slot));
-        self.pending.iter().filter(|(_, pending)| is_needed(pending)).map(|(place, _)| *place).collect()
+        // A bucket that needs any of them needs one of them first.
+        let needs_one = |pending: &Pending| pending.slots.first().is_some_and(|slot| leaving.contains(slot));
+        self.pending.iter().filter(|(_, pending)| needs_one(pending)).map(|(place, _)| *place).collect()
     }
 
     /// A slot for an entry of this commit, with so many cells of each of these places.
