@@ -128,15 +128,27 @@ fn batch(number: usize, readings: Table, others: Option<Table>) -> Batch {
     Batch { number: number as u64 + 1, stamp: Stamp::default(), inputs, ..Batch::default() }
 }
 
-/// Runs batches; nothing may fail. Returns CPU µs a row, and the last output.
-fn run(engine: &mut Engine, batches: &[Batch]) -> f64 {
+/// What a row cost.
+struct Cost {
+    cpu_us: f64,
+    /// Of state that changed.
+    bytes: f64,
+    entries: f64,
+}
+
+/// Runs batches; nothing may fail.
+fn run(engine: &mut Engine, batches: &[Batch]) -> Cost {
     let rows: usize = batches.iter().flat_map(|batch| &batch.inputs).map(|input| input.table.rows).sum();
+    let (mut bytes, mut entries) = (0, 0);
     let before = Process::own().cpu_us();
     for batch in batches {
         let output = black_box(engine.step(batch));
         assert!(output.rejects.is_empty(), "{:?}", output.rejects.first());
+        entries += output.state.len();
+        bytes += output.state.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
     }
-    (Process::own().cpu_us() - before) / rows as f64
+    let a_row = |count: f64| count / rows as f64;
+    Cost { cpu_us: a_row(Process::own().cpu_us() - before), bytes: a_row(bytes as f64), entries: a_row(entries as f64) }
 }
 
 fn rooms(devices: usize) -> TableVersion {
@@ -207,7 +219,7 @@ fn kinds(messages: usize) {
         let mut batches: Vec<Batch> =
             tables.iter().enumerate().map(|(number, table)| batch(number, table.clone(), two.then(|| table.clone()))).collect();
         batches[0].tables.push(rooms(load.devices));
-        figure(&format!("engine.kind.{name}.cpu_us"), run(&mut engine(&program), &batches));
+        figure(&format!("engine.kind.{name}.cpu_us"), run(&mut engine(&program), &batches).cpu_us);
     }
 }
 
@@ -251,8 +263,11 @@ fn keys(messages: usize, most: usize) {
         let before_mb = Process::own().resident_mb();
         let new = run(&mut engine, filling);
         let held = engine.status().remove(0);
-        figure(&format!("engine.keys.{devices}.new_cpu_us"), new);
-        figure(&format!("engine.keys.{devices}.cpu_us"), run(&mut engine, steady));
+        let cost = run(&mut engine, steady);
+        figure(&format!("engine.keys.{devices}.new_cpu_us"), new.cpu_us);
+        figure(&format!("engine.keys.{devices}.cpu_us"), cost.cpu_us);
+        figure(&format!("engine.keys.{devices}.stored_bytes"), cost.bytes);
+        figure(&format!("engine.keys.{devices}.stored_entries"), cost.entries);
         figure(&format!("engine.keys.{devices}.keys"), held.keys as f64);
         figure(&format!("engine.keys.{devices}.estimated_bytes_per_key"), held.bytes as f64 / held.keys as f64);
         figure(

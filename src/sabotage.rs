@@ -31,6 +31,8 @@ pub enum Fault {
     UnexpiredRow,
     /// What is stored of closed panes stays when the clock is set back.
     KeptLeftovers,
+    /// Cells that the journal holds count even where their bucket was written after.
+    StaleJournal,
 }
 
 #[cfg(feature = "sabotage")]

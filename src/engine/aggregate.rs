@@ -15,6 +15,7 @@ use crate::engine::buckets::{Buckets, rings_for};
 use crate::engine::chunk::Chunk;
 use crate::engine::emit::Running;
 use crate::engine::expr::{Context, EvalError};
+use crate::engine::journal::Journal;
 use crate::engine::keyer::{KEY_BYTES_MAX, Keyer};
 use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
@@ -52,6 +53,7 @@ pub(super) struct Aggregate {
     pub(super) cell_bytes: usize,
     pub(super) loose_bytes: usize,
     pub(super) buckets: Buckets,
+    pub(super) journal: Journal,
     /// Stored entries of more than one part, by ring and bucket.
     pub(super) parts: BTreeMap<(i64, u32), usize>,
     /// Panes with touched cells.
@@ -94,6 +96,7 @@ impl Aggregate {
             cell_bytes,
             loose_bytes: 0,
             buckets: Buckets::new(rings_for(&spec.time, spec.evicts_after_us)),
+            journal: Journal::default(),
             parts: BTreeMap::new(),
             touched: Vec::new(),
             running: None,
@@ -202,7 +205,7 @@ impl Aggregate {
         let pairs = Pairs { rows: &scratch.rows, slots: &scratch.slots, first_arrival };
         prepared.add_to(&mut pane, &self.spec.plan, pairs, &mut scratch.pairs);
         pane.touch(&scratch.slots);
-        self.note_touched(start, &pane);
+        self.note_touched(start, &mut pane);
         if pane.len() > 0 {
             self.panes.insert(start, pane);
         }
@@ -221,7 +224,7 @@ impl Aggregate {
         }
     }
 
-    fn note_touched(&mut self, start: i64, pane: &Pane) {
+    fn note_touched(&mut self, start: i64, pane: &mut Pane) {
         if self.touched.last() != Some(&start) {
             self.touched.push(start);
         }
@@ -233,6 +236,7 @@ impl Aggregate {
         if self.spec.emission == Emission::AtEnd {
             return;
         }
+        pane.note_unsaved();
         let ring = self.buckets.ring(self.spec.time.ring_number(start));
         self.buckets.mark(ring, &self.keys, |mark| pane.for_each_touched(|_, key| mark(key)));
     }
@@ -247,7 +251,7 @@ impl Aggregate {
         };
         pane.grow();
         pane.touch(&[slot]);
-        self.note_touched(0, &pane);
+        self.note_touched(0, &mut pane);
         self.panes.insert(0, pane);
     }
 

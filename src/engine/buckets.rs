@@ -48,13 +48,22 @@ impl Marks {
         self.0.keys().copied()
     }
 
-    /// By ring, then by bucket.
-    pub fn iter(&self) -> impl Iterator<Item = (i64, u32)> {
+    pub fn has(&self, ring: i64, bucket: u32) -> bool {
+        self.0.get(&ring).and_then(|words| words.get((bucket / 64) as usize)).is_some_and(|word| word >> (bucket % 64) & 1 == 1)
+    }
+
+    /// Of one ring, ascending.
+    pub fn buckets(&self, ring: i64) -> impl Iterator<Item = u32> {
         let of_word = |(index, word): (usize, &u64)| {
             let word = *word;
             (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index as u32 * 64 + bit)
         };
-        self.0.iter().flat_map(move |(ring, words)| words.iter().enumerate().flat_map(of_word).map(move |bucket| (*ring, bucket)))
+        self.0.get(&ring).into_iter().flat_map(move |words| words.iter().enumerate().flat_map(of_word))
+    }
+
+    /// By ring, then by bucket.
+    pub fn iter(&self) -> impl Iterator<Item = (i64, u32)> {
+        self.rings().flat_map(|ring| self.buckets(ring).map(move |bucket| (ring, bucket)))
     }
 }
 

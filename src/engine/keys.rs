@@ -105,7 +105,7 @@ impl Keys {
     }
 
     fn place(&mut self, id: KeyId, bytes: &[u8]) {
-        let key = Key { bytes: bytes.into(), bucket_hash: crc32fast::hash(bytes), references: 0, code: NO_KEY };
+        let key = Key { bytes: bytes.into(), bucket_hash: bucket_hash(bytes), references: 0, code: NO_KEY };
         match self.entries.get_mut(id as usize) {
             Some(entry) => *entry = key,
             None => self.entries.push(key),
@@ -179,6 +179,11 @@ impl Keys {
             self.codes[code as usize] = id;
         }
     }
+}
+
+/// What the key's bucket is taken from.
+pub(super) fn bucket_hash(key: &[u8]) -> u32 {
+    crc32fast::hash(key)
 }
 
 #[cfg(test)]

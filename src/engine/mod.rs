@@ -24,7 +24,7 @@
 //! | `over_stream`, `running` | OVER over a stream, row by row |
 //! | `state_function` | scripts with a state for each key |
 //! | `set_back` | what a clock that is set back does |
-//! | `buckets`, `checkpoint`, `state_codec` | stored state |
+//! | `buckets`, `journal`, `checkpoint`, `taken_up`, `state_codec` | stored state |
 //! | `state_limits` | what an operator may hold |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
 //!
@@ -51,6 +51,7 @@ mod hash;
 mod held;
 mod input;
 mod join;
+mod journal;
 mod key_codec;
 mod keyed;
 mod keyer;
@@ -84,6 +85,7 @@ mod state_codec;
 mod state_function;
 mod state_limits;
 mod tables;
+mod taken_up;
 mod value_codec;
 mod watermark;
 mod watermarks;
@@ -102,7 +104,7 @@ pub use state_limits::{KEYS_MAX_DEFAULT, OperatorStatus, STATE_BYTES_MAX_DEFAULT
 pub use window::WINDOWS_PER_ROW_MAX;
 
 use crate::batch::Batch;
-use crate::engine::checkpoint::{Unfit, VERSION};
+use crate::engine::checkpoint::Unfit;
 use crate::engine::output::Complaints;
 use crate::engine::query::Query;
 use crate::engine::tables::Tables;
@@ -259,7 +261,7 @@ fn state_name(key: &[u8]) -> Option<&str> {
 fn restore_error(query: &str, key: &str, unfit: Unfit) -> RestoreError {
     let query = query.to_owned();
     match unfit {
-        Unfit::Newer(found) => RestoreError::Newer { query, found, known: VERSION },
+        Unfit::Newer { found, known } => RestoreError::Newer { query, found, known },
         Unfit::Changed(what) => RestoreError::PlanChanged { query, what },
         Unfit::Malformed(problem) => RestoreError::Malformed { query, key: key.to_owned(), problem },
     }

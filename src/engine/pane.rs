@@ -43,6 +43,8 @@ pub(super) struct Pane {
     lanes: Vec<Lane>,
     /// One bit a cell: changed in this step. Empty bits at the end may be missing.
     touched: Vec<u64>,
+    /// The same, since the last checkpoint.
+    unsaved: Vec<u64>,
 }
 
 impl Pane {
@@ -52,6 +54,7 @@ impl Pane {
             keys: Vec::new(),
             lanes: kinds.iter().map(|kind| Lane::new(*kind)).collect(),
             touched: Vec::new(),
+            unsaved: Vec::new(),
         }
     }
 
@@ -205,8 +208,27 @@ impl Pane {
     }
 
     /// Calls `visit` with each changed cell and its key.
-    pub fn for_each_touched(&self, mut visit: impl FnMut(u32, KeyId)) {
-        for (word_index, word) in self.touched.iter().enumerate() {
+    pub fn for_each_touched(&self, visit: impl FnMut(u32, KeyId)) {
+        self.for_each_of(&self.touched, visit);
+    }
+
+    /// What is marked as changed is to be in the next checkpoint.
+    pub fn note_unsaved(&mut self) {
+        self.unsaved.resize(self.touched.len(), 0);
+        self.unsaved.iter_mut().zip(&self.touched).for_each(|(unsaved, touched)| *unsaved |= touched);
+    }
+
+    /// Calls `visit` with each cell that has changed since the last checkpoint, and its key.
+    pub fn for_each_unsaved(&self, visit: impl FnMut(u32, KeyId)) {
+        self.for_each_of(&self.unsaved, visit);
+    }
+
+    pub fn forget_unsaved(&mut self) {
+        self.unsaved.clear();
+    }
+
+    fn for_each_of(&self, marks: &[u64], mut visit: impl FnMut(u32, KeyId)) {
+        for (word_index, word) in marks.iter().enumerate() {
             let mut rest = *word;
             while rest != 0 {
                 let slot = word_index * 64 + rest.trailing_zeros() as usize;
@@ -235,6 +257,7 @@ impl Pane {
         self.keys.clear();
         self.lanes.iter_mut().for_each(Lane::clear);
         self.touched.clear();
+        self.unsaved.clear();
     }
 
     /// The cell of `key`, made where missing.
