@@ -131,6 +131,10 @@ test_target() {
 }
 
 prepare
+mkdir -p target/cross
+for target in "$@"; do
+    rustup --quiet target add "$target" || skip "Rust's target $target cannot be installed"
+done
 for target in "$@"; do test_target "$target"; done
 echo "test result: $([ "$failures" -eq 0 ] && echo ok || echo FAILED). $passed passed; $failures failed"
 [ "$failures" -eq 0 ]
