@@ -66,8 +66,14 @@ shlibdeps() {
     local root multiarch=$1 directory=target/cross/shlibdeps-$architecture
     root=$(cross/debian-root.sh "$architecture" libc6 libgcc-s1 libsystemd-dev libsystemd0)
     mkdir -p "$directory"
-    printf '#!/bin/sh\nexec %s --admindir=%s -l%s -l%s "$@"\n' \
-        "$(command -v dpkg-shlibdeps)" "$root/var/lib/dpkg" "$root/lib/$multiarch" "$root/usr/lib/$multiarch" >"$directory/dpkg-shlibdeps"
+    # Of the C library, what the loader asks for: versions of symbols. Debian's notes ask for the version that moved them between its files.
+    cat >"$directory/dpkg-shlibdeps" <<SH
+#!/bin/sh
+for program; do :; done
+glibc=\$(readelf --version-info --wide "\$program" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1 | cut -d_ -f2)
+$(command -v dpkg-shlibdeps) --admindir="$root/var/lib/dpkg" -l"$root/lib/$multiarch" -l"$root/usr/lib/$multiarch" "\$@" |
+    sed "s/libc6 (>= [0-9.]*)/libc6 (>= \$glibc)/"
+SH
     chmod +x "$directory/dpkg-shlibdeps"
     echo "$PWD/$directory"
 }
