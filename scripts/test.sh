@@ -137,6 +137,8 @@ step "systemd" cargo test --locked --no-fail-fast --features systemd --lib --tes
 # The package, with the same program, on a booted Debian.
 step "device" timeout --kill-after=10 1500 bash scripts/device-test.sh
 step "tests" cargo test --locked --no-fail-fast
+# The tests' own program and their broker are those of this machine, built above.
+step "arm" timeout --kill-after=10 1500 bash cross/test.sh aarch64-unknown-linux-gnu armv7-unknown-linux-gnueabihf
 if step "install cargo-deny" install_cargo_deny; then
     passed=$((passed - 1))
     step "dependencies" "$cargo_deny" check --hide-inclusion-graph bans licenses sources
