@@ -192,6 +192,7 @@ impl Aggregate {
         scratch.rows = rows;
         let kinds = &self.kinds;
         let mut pane = self.panes.remove(&start).unwrap_or_else(|| Pane::new(kinds));
+        let known = pane.len();
         let mut refused = self.find_slots(&mut pane, prepared, &mut scratch);
         pane.grow();
         self.refuse_without_room(&pane, prepared, &mut scratch, &mut refused);
@@ -205,12 +206,29 @@ impl Aggregate {
         let pairs = Pairs { rows: &scratch.rows, slots: &scratch.slots, first_arrival };
         prepared.add_to(&mut pane, &self.spec.plan, pairs, &mut scratch.pairs);
         pane.touch(&scratch.slots);
+        if !refused.is_empty() {
+            self.drop_empty(&mut pane, known);
+        }
         self.note_touched(start, &mut pane);
         if pane.len() > 0 {
             self.panes.insert(start, pane);
         }
         self.scratch = scratch;
         refused
+    }
+
+    /// Drops the cells from number `known` on that were made for rows which were all refused.
+    fn drop_empty(&mut self, pane: &mut Pane, known: usize) {
+        for slot in (known as u32..pane.len() as u32).rev() {
+            if pane.rows(slot) == 0 {
+                let key = pane.take_out(slot);
+                let hash = self.keys.bucket_hash(key);
+                self.cells -= 1;
+                if self.keys.release(key) {
+                    self.buckets.remove(key, hash);
+                }
+            }
+        }
     }
 
     /// Takes out the rows whose values find no room.

@@ -48,6 +48,10 @@ impl Marks {
         self.0.keys().copied()
     }
 
+    pub fn has_ring(&self, ring: i64) -> bool {
+        self.0.contains_key(&ring)
+    }
+
     pub fn has(&self, ring: i64, bucket: u32) -> bool {
         self.0.get(&ring).and_then(|words| words.get((bucket / 64) as usize)).is_some_and(|word| word >> (bucket % 64) & 1 == 1)
     }

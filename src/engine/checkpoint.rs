@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `s/<query>/watermark` | signed varint: ms since 1970 |
 //! | `s/<query>/<n>/meta` | text: the operator's fingerprint; varints: log2 of the buckets, rings |
-//! | `s/<query>/<n>/<bucket>.<ring>` (hex), `….<part>` from part 1 on | varint: sequence; sections; each: signed varint: the pane's ordinal, varint: cells; each: varint key number, key, lanes |
+//! | `s/<query>/<n>/<bucket>.<ring>` (hex), `….<part>` from part 1 on | varint: sequence; byte: whether cells have a mark for what is withheld, then varint: the period of the marks; sections; each: signed varint: the pane's ordinal, varint: cells; each: varint key number, key, lanes |
 //! | `s/<query>/<n>/j<slot>` (hex) | the same, the length of its lanes before each: an entry of the [`crate::engine::journal`] |
 //! | `s/<query>/<n>/arrivals` | varint: rows that the operator has numbered, where aggregates depend on the order of arrival |
 //! | `s/<query>/<n>/pace` | varint period, signed varint µs of the last emission, whether something is withheld; see [`crate::engine::pace`] |
@@ -15,10 +15,10 @@
 //!
 //! Limits: key numbers below [`KEY_NUMBERS_MAX`]; a value ends with the cell that carries it over [`PART_BYTES`]; all stored bytes are checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::aggregate::Aggregate;
-use crate::engine::buckets::Marks;
+use crate::engine::buckets::{Marks, ring_of};
 use crate::engine::pane::{NO_SLOT, Pane};
 use crate::engine::spec::Emission;
 use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
@@ -42,7 +42,7 @@ pub(super) const PART_BYTES: usize = 1 << 20;
 /// Ordinal and number of cells before a section, at most.
 const SECTION_HEAD_BYTES_MAX: usize = 20;
 
-/// At the end of `meta`: cells have a mark for what is withheld, entries the number of their period.
+/// At the end of `meta`: in values of version 1 cells have a mark for what is withheld, and values the number of their period.
 pub(super) const PACED: u8 = 1;
 
 /// What the name of a journal's entry begins with.
@@ -94,8 +94,8 @@ impl Aggregate {
                 self.buckets.rewrite();
             }
         }
-        let rings = self.open_rings();
-        let (dirty, layout) = self.buckets.take_dirty(|| rings.keys().copied().collect());
+        let (panes, time, rings) = (&self.panes, &self.spec.time, self.buckets.rings());
+        let (dirty, layout) = self.buckets.take_dirty(|| panes.keys().map(|start| ring_of(rings, time.ring_number(*start))).collect());
         if layout {
             let mut value = vec![VERSION];
             put_bytes(&mut value, self.spec.fingerprint.as_bytes());
@@ -112,44 +112,56 @@ impl Aggregate {
         if layout {
             self.journal.clear();
         }
-        self.journal.keep_rings(|ring| rings.contains_key(&ring));
         if !dirty.is_empty() {
-            self.put_cells(prefix, (&dirty, layout), &rings, out);
+            self.put_cells(prefix, (&dirty, layout), out);
         }
         for slot in self.journal.take_emptied() {
             let mut value = vec![CELLS_VERSION];
             put_varint(&mut value, self.journal.sequence());
+            value.push(0);
             out.push((journal_name(prefix, slot), Some(value)));
         }
     }
 
-    /// The open panes by ring.
-    fn open_rings(&self) -> Rings {
+    /// The open panes of these rings.
+    fn panes_of(&self, wanted: &Marks) -> Rings {
         let mut rings = Rings::new();
         for start in self.panes.keys() {
-            rings.entry(self.buckets.ring(self.spec.time.ring_number(*start))).or_default().push(*start);
+            let ring = self.buckets.ring(self.spec.time.ring_number(*start));
+            if wanted.has_ring(ring) {
+                rings.entry(ring).or_default().push(*start);
+            }
         }
         rings
     }
 
     /// Appends the cells of what is dirty: buckets whole, or what changed of them as an entry of the journal.
-    fn put_cells(&mut self, prefix: &str, (dirty, layout): (&Marks, bool), rings: &Rings, out: &mut Vec<Entry>) {
-        let (whole, few) = self.choose_whole(dirty, rings, layout || self.pace.is_some());
+    fn put_cells(&mut self, prefix: &str, (dirty, layout): (&Marks, bool), out: &mut Vec<Entry>) {
+        let mut rings = self.panes_of(dirty);
+        let (mut whole, few) = self.choose_whole(dirty, &rings, layout || self.pace.is_some());
+        for (start, bucket) in self.journal.crowding(few, self.cells) {
+            Marks::set_among(whole.of_ring(self.buckets.ring(self.spec.time.ring_number(start))), bucket);
+        }
+        if whole.rings().any(|ring| !dirty.has_ring(ring)) {
+            rings.extend(self.panes_of(&whole));
+        }
         let before = out.len();
-        self.put_buckets(prefix, &whole, rings, out);
+        self.put_buckets(prefix, &whole, &rings, out);
         if few > 0 {
-            self.put_journal(prefix, dirty, &whole, rings, out);
+            self.put_journal(prefix, dirty, &whole, &rings, out);
         }
         if out.len() > before {
             self.journal.advance();
         }
-        self.panes.values_mut().for_each(Pane::forget_unsaved);
+        for start in rings.values().flatten() {
+            self.panes.get_mut(start).into_iter().for_each(Pane::forget_unsaved);
+        }
     }
 
     /// The buckets to write whole, and of how many cells, at most, only these are to be written. `all`: no bucket in part.
     ///
     /// Where all panes of a ring have closed meanwhile there is nothing to write: what is stored is skipped on reading.
-    fn choose_whole(&mut self, dirty: &Marks, rings: &Rings, all: bool) -> (Marks, usize) {
+    fn choose_whole(&self, dirty: &Marks, rings: &Rings, all: bool) -> (Marks, usize) {
         let (mut whole, mut few) = (Marks::default(), 0);
         let mut changed: Vec<usize> = Vec::new();
         for ring in dirty.rings() {
@@ -163,15 +175,13 @@ impl Aggregate {
                 starts.iter().for_each(|start| self.panes[start].for_each_unsaved(|_, key| count(key)));
             }
             for bucket in dirty.buckets(ring) {
-                if all || self.journal.pending((ring, bucket)) + changed[bucket as usize] >= in_bucket {
+                let pending: usize = starts.iter().map(|start| self.journal.pending((*start, bucket))).sum();
+                if all || pending + changed[bucket as usize] >= in_bucket {
                     Marks::set_among(whole.of_ring(ring), bucket);
                 } else {
                     few += changed[bucket as usize];
                 }
             }
-        }
-        for (ring, bucket) in self.journal.crowding(few, self.cells) {
-            Marks::set_among(whole.of_ring(ring), bucket);
         }
         (whole, few)
     }
@@ -181,9 +191,8 @@ impl Aggregate {
         let head = self.head();
         let mut scratch = Vec::new();
         for ring in whole.rings() {
-            let time = &self.spec.time;
-            let starts = rings.get(&ring).into_iter().flatten();
-            let panes: Vec<(i64, &Pane)> = starts.map(|start| (time.ordinal(*start), &self.panes[start])).collect();
+            let (time, starts) = (&self.spec.time, rings.get(&ring).map_or(&[][..], Vec::as_slice));
+            let panes: Vec<(i64, &Pane)> = starts.iter().map(|start| (time.ordinal(*start), &self.panes[start])).collect();
             for bucket in whole.buckets(ring) {
                 let parts = self.encode_entry(bucket, &panes, &head, &mut scratch);
                 let (count, name) = (parts.len(), format!("{prefix}{bucket:x}.{ring:x}"));
@@ -196,7 +205,7 @@ impl Aggregate {
                     self.parts.insert((ring, bucket), count);
                 }
                 self.buckets.note_written(ring, bucket);
-                self.journal.settle((ring, bucket));
+                starts.iter().for_each(|start| self.journal.settle((*start, bucket)));
             }
         }
     }
@@ -226,7 +235,7 @@ impl Aggregate {
                     pane.put_cell(*slot, &mut cell);
                     put_bytes(&mut bytes, &cell);
                     cells += 1;
-                    *counts.entry((ring, *bucket)).or_default() += 1;
+                    *counts.entry((*start, *bucket)).or_default() += 1;
                     if entry.len() + bytes.len() >= PART_BYTES {
                         put_section(std::slice::from_mut(&mut entry), ordinal, std::mem::take(&mut cells), &bytes);
                         bytes.clear();
@@ -247,16 +256,15 @@ impl Aggregate {
     fn head(&self) -> Vec<u8> {
         let mut head = vec![CELLS_VERSION];
         put_varint(&mut head, self.journal.next_sequence());
-        if let Some(pace) = &self.pace {
-            put_varint(&mut head, pace.period());
-        }
+        head.push(u8::from(self.pace.is_some()));
+        self.pace.iter().for_each(|pace| put_varint(&mut head, pace.period()));
         head
     }
 
     /// Deletes all entries but those of panes that are open, which are written anew.
     fn delete_written(&mut self, prefix: &str, out: &mut Vec<Entry>) {
-        let open = self.open_rings();
-        for (ring, bucket) in self.buckets.take_written().iter().filter(|(ring, _)| !open.contains_key(ring)) {
+        let open: BTreeSet<i64> = self.panes.keys().map(|start| self.buckets.ring(self.spec.time.ring_number(*start))).collect();
+        for (ring, bucket) in self.buckets.take_written().iter().filter(|(ring, _)| !open.contains(ring)) {
             let (name, parts) = (format!("{prefix}{bucket:x}.{ring:x}"), self.parts.remove(&(ring, bucket)).unwrap_or(1));
             out.extend((0..parts).map(|part| (part_name(&name, part), None)));
         }

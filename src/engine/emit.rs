@@ -266,6 +266,7 @@ impl Aggregate {
                 break;
             }
             let Some(pane) = self.panes.remove(&start) else { break };
+            self.journal.drop_pane(start);
             self.cells -= pane.len();
             for key in pane.keys() {
                 let hash = self.keys.bucket_hash(*key);

@@ -2,13 +2,16 @@
 //!
 //! A bucket's entry holds all of its keys' cells. Where a batch changes only a few of them, these go into an entry of the batch, the journal,
 //! one for all buckets; a bucket's own entry is written once as many of its cells lie in the journal as it has. So what a batch stores
-//! follows what it changed, twice over, however many keys there are. It is what log-structured stores do, and Spark's with deltas and snapshots.
+//! follows what it changed, about twice over, however many keys there are, until [`ENTRIES_MAX`] binds: a few rows a batch among very many keys. It is what log-structured
+//! stores do, and Spark's with deltas and snapshots.
 //!
 //! Invariants, after each commit:
 //! 1. of each cell of an open pane the store holds the present value: in the journal's latest entry with that cell, if it is later than the
 //!    bucket's own entry, else in the bucket's own;
 //! 2. an entry of the journal that no bucket needs any more is empty;
 //! 3. some value of the store has the number of the last commit that stored cells.
+//!
+//! What is needed follows from what is stored and from the panes that are open: a restart comes to the same.
 //!
 //! Entries have slots, which are written over and never deleted: the lowest free one is taken. Limits: [`ENTRIES_MAX`] entries, and no more
 //! cells than the operator has; beyond them the buckets that the earliest entry is needed for are written, until it is not.
@@ -21,7 +24,7 @@ const ENTRIES_MAX: usize = 1 << 12;
 /// Cells that the journal may always hold.
 const CELLS_ALWAYS: usize = 64;
 
-/// A bucket in a ring.
+/// A bucket's cells in one pane: the pane's start, and the bucket.
 pub(super) type Place = (i64, u32);
 
 /// An entry of the journal that holds something.
@@ -29,11 +32,11 @@ struct Written {
     /// Which commit wrote it, counted from 1.
     sequence: u64,
     cells: usize,
-    /// Buckets whose latest values it may hold.
+    /// Places whose latest values it may hold.
     needed_by: usize,
 }
 
-/// What a bucket has in the journal since its own entry was written.
+/// What a place has in the journal since its bucket's own entry was written.
 #[derive(Default)]
 struct Pending {
     cells: usize,
@@ -74,12 +77,12 @@ impl Journal {
         self.sequence = self.sequence.max(sequence);
     }
 
-    /// Cells of a bucket that lie in the journal.
+    /// Cells of a place that lie in the journal.
     pub fn pending(&self, place: Place) -> usize {
         self.pending.get(&place).map_or(0, |pending| pending.cells)
     }
 
-    /// The bucket's own entry is written with this commit.
+    /// The bucket's own entry is written with this commit, or the pane has closed.
     pub fn settle(&mut self, place: Place) {
         let Some(pending) = self.pending.remove(&place) else { return };
         for slot in pending.slots {
@@ -98,7 +101,7 @@ impl Journal {
         }
     }
 
-    /// The buckets that the earliest entries are needed for, where there is no room for `more` cells beside them: without these entries there is.
+    /// The places that the earliest entries are needed for, where there is no room for `more` cells beside them: without these entries there is.
     pub fn crowding(&self, more: usize, cells_max: usize) -> Vec<Place> {
         let (mut cells, mut entries) = (self.cells + more, self.written.len());
         let crowded = |cells: usize, entries: usize| cells > cells_max.max(CELLS_ALWAYS) || entries >= ENTRIES_MAX;
@@ -114,7 +117,7 @@ impl Journal {
                 (cells, entries) = (cells - self.written[&slot].cells, entries - 1);
             }
         }
-        // A bucket that needs any of them needs one of them first.
+        // A place that needs any of them needs one of them first.
         let needs_one = |pending: &Pending| pending.slots.first().is_some_and(|slot| leaving.contains(slot));
         self.pending.iter().filter(|(_, pending)| needs_one(pending)).map(|(place, _)| *place).collect()
     }
@@ -128,8 +131,8 @@ impl Journal {
         slot
     }
 
-    /// An entry with so many cells, as it was read back; they come in ascending order of sequence and slot. `needed`: the cells that are later
-    /// than their bucket's own entry, by bucket.
+    /// An entry with so many cells, as it was read back; they come in ascending order of sequence and slot. `needed`: the cells of open panes that are
+    /// later than their bucket's own entry, by place.
     pub fn put(&mut self, slot: u32, sequence: u64, cells: usize, needed: &BTreeMap<Place, usize>) {
         if needed.is_empty() {
             return;
@@ -151,18 +154,10 @@ impl Journal {
         }
     }
 
-    /// Only these rings have open panes: what there is for others is not needed.
-    pub fn keep_rings(&mut self, open: impl Fn(i64) -> bool) {
-        let mut from = i64::MIN;
-        while let Some(((ring, _), _)) = self.pending.range((from, 0)..).next() {
-            let ring = *ring;
-            if !open(ring) {
-                let places: Vec<Place> = self.pending.range((ring, 0)..=(ring, u32::MAX)).map(|(place, _)| *place).collect();
-                places.into_iter().for_each(|place| self.settle(place));
-            }
-            let Some(next) = ring.checked_add(1) else { return };
-            from = next;
-        }
+    /// The pane has closed: what there is for it is not needed.
+    pub fn drop_pane(&mut self, start: i64) {
+        let places: Vec<Place> = self.pending.range((start, 0)..=(start, u32::MAX)).map(|(place, _)| *place).collect();
+        places.into_iter().for_each(|place| self.settle(place));
     }
 
     /// Nothing of it counts any more.
@@ -220,12 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn rings_without_panes_need_nothing() {
+    fn a_closed_pane_needs_nothing() {
         let mut journal = Journal::default();
-        commit(&mut journal, &[((i64::MIN, 1), 1), ((3, 2), 1), ((3, u32::MAX), 1), ((i64::MAX, 1), 1)]);
-        journal.keep_rings(|ring| ring != 3);
-        assert_eq!((journal.pending((3, 2)), journal.pending((3, u32::MAX)), journal.pending((i64::MIN, 1))), (0, 0, 1));
-        journal.keep_rings(|_| false);
+        commit(&mut journal, &[((i64::MIN, 1), 1), ((3, 2), 1), ((3, u32::MAX), 1), ((4, 0), 1)]);
+        journal.drop_pane(3);
+        assert_eq!((journal.pending((3, 2)), journal.pending((3, u32::MAX)), journal.pending((4, 0))), (0, 0, 1));
+        journal.drop_pane(i64::MIN);
+        assert_eq!(journal.take_emptied(), [0; 0]);
+        journal.drop_pane(4);
         assert_eq!(journal.take_emptied(), [0]);
     }
 }

@@ -140,6 +140,32 @@ impl Pane {
         self.lanes.iter_mut().for_each(|lane| lane.swap_remove(slot));
     }
 
+    /// Removes a cell that the index leads to; the last one takes its number. Neither has been part of a checkpoint.
+    pub fn take_out(&mut self, slot: u32) -> KeyId {
+        let (key, last) = (self.keys[slot as usize], self.keys.len() as u32 - 1);
+        let moved = self.keys[last as usize];
+        match &mut self.index {
+            Index::Dense(slots) => {
+                slots[moved as usize] = slot;
+                slots[key as usize] = NO_SLOT;
+            }
+            Index::Sparse(table) => {
+                if let Ok(entry) = table.find_entry(hash(key), |other| *other == slot) {
+                    entry.remove();
+                }
+                table.find_mut(hash(moved), |other| *other == last).into_iter().for_each(|moved| *moved = slot);
+            }
+        }
+        let is_touched = self.is_touched(last);
+        for (slot, is_touched) in [(slot, is_touched), (last, false)] {
+            if let Some(word) = self.touched.get_mut(slot as usize / 64) {
+                *word = *word & !(1 << (slot % 64)) | u64::from(is_touched) << (slot % 64);
+            }
+        }
+        self.swap_remove(slot);
+        key
+    }
+
     fn make_sparse(&mut self) {
         let mut table = HashTable::with_capacity(self.keys.len());
         for (slot, key) in self.keys.iter().enumerate() {
@@ -313,6 +339,25 @@ mod tests {
             }
         }
         assert!((0..bound as u32).all(|key| pane.keys()[pane.slot(key) as usize] == key));
+    }
+
+    #[test]
+    fn cells_that_are_taken_out_leave_the_others_where_they_are_looked_for() {
+        let mut pane = Pane::new(&[LaneKind::Count]);
+        // More than an array is made for: the index is a hash table, then an array.
+        for bound in [DENSE_KEYS * 4, DENSE_KEYS] {
+            pane.clear();
+            (0..40).for_each(|key| _ = pane.add(key * 7, bound));
+            pane.grow();
+            pane.count_rows(&[39]);
+            pane.touch(&[39]);
+            assert_eq!((pane.take_out(5), pane.take_out(38), pane.take_out(0)), (35, 266, 0));
+            assert_eq!((pane.len(), pane.slot(35), pane.slot(266), pane.slot(0)), (37, NO_SLOT, NO_SLOT, NO_SLOT));
+            assert!((0..40).filter(|key| ![0, 5, 38].contains(key)).all(|key| pane.keys()[pane.slot(key * 7) as usize] == key * 7));
+            let mut touched = Vec::new();
+            pane.for_each_touched(|slot, key| touched.push((slot, key, pane.rows(slot))));
+            assert_eq!(touched, [(5, 273, 1)]);
+        }
     }
 
     #[test]

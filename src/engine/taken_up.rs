@@ -1,7 +1,7 @@
 //! Taking an aggregate's stored state up again; its layout is told in [`super::checkpoint`].
 //!
 //! Of a cell that is there several times the value of the latest commit counts. Panes that the stored watermark has closed are left-overs and
-//! skipped; they count for what the journal holds, as they did when it was written, so that a restart changes nothing that is written later.
+//! skipped, in the journal too.
 //!
 //! Limits: all stored bytes are checked; memory is for the journal's cells once more.
 
@@ -37,13 +37,15 @@ enum Marks {
 struct Stored<'e> {
     name: &'e str,
     sequence: u64,
+    marks: Marks,
     reader: Reader<'e>,
 }
 
 /// A cell that the journal holds.
 struct JournalCell<'e> {
     start: i64,
-    place: Place,
+    ring: i64,
+    bucket: u32,
     closed: bool,
     id: u64,
     key: &'e [u8],
@@ -53,19 +55,24 @@ struct JournalCell<'e> {
 /// Cells whose latest value is in the journal: the start of their pane, and the key.
 type Newer<'e> = BTreeSet<(i64, &'e [u8])>;
 
-/// An entry's value that begins with `CELLS_VERSION` and a sequence number, or one of version 1, which has none.
-fn open_cells<'e>(name: &'e str, value: &'e [u8]) -> Result<Stored<'e>, Unfit> {
+/// A value of either version, up to its sections. `period`: the one whose marks count; `paced`: whether those of version 1 have marks.
+fn open_cells<'e>(name: &'e str, value: &'e [u8], period: u64, paced: bool) -> Result<Stored<'e>, Unfit> {
     let mut reader = Reader::new(value);
-    let sequence = match reader.byte()? {
+    let (sequence, has_marks) = match reader.byte()? {
         0 => return Err(Malformed("its version is 0").into()),
-        1 => 0,
-        CELLS_VERSION => reader.varint()?,
+        1 => (0, paced),
+        CELLS_VERSION => (reader.varint()?, reader.byte()? != 0),
         found => return Err(Unfit::Newer { found, known: CELLS_VERSION }),
     };
     if sequence >= SEQUENCES_MAX {
         return Err(Malformed("a commit's number is out of range").into());
     }
-    Ok(Stored { name, sequence, reader })
+    let marks = match has_marks {
+        false => Marks::None,
+        true if reader.varint()? == period => Marks::Count,
+        true => Marks::Void,
+    };
+    Ok(Stored { name, sequence, marks, reader })
 }
 
 impl Aggregate {
@@ -76,15 +83,16 @@ impl Aggregate {
         }
         let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
         let paced = self.restore_layout(meta).map_err(|unfit| ("meta", unfit))?;
-        let period = self.restore_pace(entries)?.filter(|_| paced);
+        let period = self.restore_pace(entries)?;
         self.arrivals.restore(entries)?;
         let (mut journal, mut own) = (Vec::new(), Vec::new());
-        let mut written: BTreeMap<Place, u64> = BTreeMap::new();
+        let mut written: BTreeMap<(i64, u32), u64> = BTreeMap::new();
         for (name, value) in entries.iter().filter(|(name, _)| !["meta", arrivals::ENTRY, "pace"].contains(name)) {
-            let stored = open_cells(name, value).map_err(|unfit| (*name, unfit))?;
+            let stored = open_cells(name, value, period, paced).map_err(|unfit| (*name, unfit))?;
             self.journal.saw(stored.sequence);
             if name.starts_with(JOURNAL) {
-                journal.push((stored.sequence, restored_slot(name).ok_or((*name, BAD_NAME))?, stored));
+                let slot = restored_slot(name).filter(|_| stored.marks == Marks::None).ok_or((*name, BAD_NAME))?;
+                journal.push((slot, stored));
                 continue;
             }
             let place = self.restore_part(name).ok_or((*name, BAD_NAME))?;
@@ -92,40 +100,44 @@ impl Aggregate {
             *sequence = stored.sequence.max(*sequence);
             own.push(stored);
         }
-        journal.sort_by_key(|(sequence, slot, _)| (*sequence, *slot));
+        journal.sort_by_key(|(slot, stored)| (stored.sequence, *slot));
         let (cells, newer) = self.restore_journal(journal, &written, watermark_us)?;
-        for Stored { name, reader, .. } in own {
-            self.restore_entry(reader, watermark_us, period, &newer).map_err(|unfit| (name, unfit))?;
+        for stored in own {
+            let name = stored.name;
+            self.restore_entry(stored, watermark_us, &newer).map_err(|malformed| (name, malformed.into()))?;
         }
         for (name, cell) in cells {
             self.restore_journal_cell(&cell).map_err(|malformed| (name, malformed.into()))?;
         }
         if paced != self.pace.is_some() {
+            // `meta` speaks for left-overs of version 1 too: they must not outlive what it says now.
             self.buckets.rewrite();
+            self.voided = true;
         }
         self.touched.sort_unstable();
         self.count_loose_bytes();
         Ok(())
     }
 
-    /// The cells whose latest value is in the journal. `journal`: its entries, the latest last; `written`: when each bucket's own entry was.
+    /// The cells whose latest value is in the journal. `journal`: its entries by slot, the latest last; `written`: when each ring's bucket was.
     #[expect(clippy::type_complexity, reason = "the two belong together for a moment only")]
     fn restore_journal<'e>(
         &mut self,
-        journal: Vec<(u64, u32, Stored<'e>)>,
-        written: &BTreeMap<Place, u64>,
+        journal: Vec<(u32, Stored<'e>)>,
+        written: &BTreeMap<(i64, u32), u64>,
         watermark_us: i64,
     ) -> Result<(Vec<(&'e str, JournalCell<'e>)>, Newer<'e>), (&'e str, Unfit)> {
         let (mut latest, mut newer, mut needs) = (Vec::new(), Newer::new(), Vec::new());
-        for (sequence, slot, Stored { name, mut reader, .. }) in journal.into_iter().rev() {
+        for (slot, Stored { name, sequence, mut reader, .. }) in journal.into_iter().rev() {
             let cells = self.journal_cells(&mut reader, watermark_us).map_err(|malformed| (name, malformed.into()))?;
             let (count, mut needed) = (cells.len(), BTreeMap::<Place, usize>::new());
             for cell in cells {
-                if sequence <= written.get(&cell.place).copied().unwrap_or(0) && !planted(Fault::StaleJournal) {
+                let is_old = sequence <= written.get(&(cell.ring, cell.bucket)).copied().unwrap_or(0);
+                if cell.closed || is_old && !planted(Fault::StaleJournal) {
                     continue;
                 }
-                *needed.entry(cell.place).or_default() += 1;
-                if !cell.closed && newer.insert((cell.start, cell.key)) {
+                *needed.entry((cell.start, cell.bucket)).or_default() += 1;
+                if newer.insert((cell.start, cell.key)) {
                     latest.push((name, cell));
                 }
             }
@@ -143,8 +155,8 @@ impl Aggregate {
             let ring = self.buckets.ring(self.spec.time.ring_number(start));
             for _ in 0..reader.count(3)? {
                 let (id, key, lanes) = (reader.varint()?, reader.bytes()?, reader.bytes()?);
-                let place = (ring, self.buckets.bucket(bucket_hash(key)));
-                cells.push(JournalCell { start, place, closed, id, key, lanes });
+                let bucket = self.buckets.bucket(bucket_hash(key));
+                cells.push(JournalCell { start, ring, bucket, closed, id, key, lanes });
             }
         }
         Ok(cells)
@@ -159,13 +171,13 @@ impl Aggregate {
     }
 
     /// The period whose marks count.
-    fn restore_pace<'e>(&mut self, entries: &[(&'e str, &'e [u8])]) -> Result<Option<u64>, (&'e str, Unfit)> {
+    fn restore_pace<'e>(&mut self, entries: &[(&'e str, &'e [u8])]) -> Result<u64, (&'e str, Unfit)> {
         let mut stored = Pace::new(0);
         let pace = self.pace.as_mut().unwrap_or(&mut stored);
         if let Some((name, value)) = entries.iter().find(|(name, _)| *name == "pace") {
             open(value).and_then(|mut reader| pace.restore(&mut reader)).map_err(|unfit| (*name, unfit))?;
         }
-        Ok(Some(pace.period()))
+        Ok(pace.period())
     }
 
     /// Whether cells are stored with a mark for what is withheld.
@@ -191,13 +203,9 @@ impl Aggregate {
         self.spec.evicts_after_us.is_some() && self.spec.time.last_close(start) <= watermark_us
     }
 
-    /// `period`: the one whose marks count, where cells have marks. `newer`: the cells to pass over.
-    fn restore_entry(&mut self, mut reader: Reader<'_>, watermark_us: i64, period: Option<u64>, newer: &Newer<'_>) -> Result<(), Unfit> {
-        let marks = match period {
-            None => Marks::None,
-            Some(period) if reader.varint()? == period => Marks::Count,
-            Some(_) => Marks::Void,
-        };
+    /// `newer`: the cells to pass over.
+    fn restore_entry(&mut self, stored: Stored<'_>, watermark_us: i64, newer: &Newer<'_>) -> Result<(), Malformed> {
+        let Stored { marks, mut reader, .. } = stored;
         let mut passed_over = Pane::new(&self.kinds);
         while reader.remaining() > 0 {
             let start = self.restored_start(&mut reader)?;
@@ -227,7 +235,7 @@ impl Aggregate {
     }
 
     /// Remembers an entry of several parts, so that those no longer needed are deleted. Returns whose entry it is.
-    fn restore_part(&mut self, name: &str) -> Option<Place> {
+    fn restore_part(&mut self, name: &str) -> Option<(i64, u32)> {
         let mut numbers = name.split('.').map(|number| u64::from_str_radix(number, 16));
         let (bucket, ring) = (u32::try_from(numbers.next()?.ok()?).ok()?, numbers.next()?.ok()? as i64);
         if !self.buckets.note_written(ring, bucket) {
@@ -272,6 +280,8 @@ impl Aggregate {
 
 /// The slot in the name of a journal's entry.
 fn restored_slot(name: &str) -> Option<u32> {
-    let slot = u32::from_str_radix(name.strip_prefix(JOURNAL)?, 16).ok()?;
-    (slot < SLOTS_MAX).then_some(slot)
+    let digits = name.strip_prefix(JOURNAL)?;
+    let slot = u32::from_str_radix(digits, 16).ok()?;
+    // A slot has one name only.
+    (slot < SLOTS_MAX && format!("{slot:x}") == digits).then_some(slot)
 }

@@ -8,6 +8,7 @@ mod clock;
 mod compact;
 mod dedup;
 mod joins;
+mod journal;
 mod keyed;
 mod limits;
 mod model;

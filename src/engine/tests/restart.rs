@@ -153,7 +153,7 @@ pub(super) fn entries(store: &Store) -> Vec<(Vec<u8>, Vec<u8>)> {
     store.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-fn restored(program: &Program, store: &Store) -> Engine {
+pub(super) fn restored(program: &Program, store: &Store) -> Engine {
     let mut engine = Engine::new(program, settings()).unwrap();
     assert_eq!(engine.restore(&entries(store)), Ok(Vec::new()));
     engine
@@ -279,73 +279,6 @@ fn an_entry_of_a_bucket_that_cannot_be_is_refused() {
     *key = [b"s/q/0/fffffff0.", &key[8..]].concat();
     let error = engine(OutputMode::Append, text).restore(&entries).unwrap_err();
     assert!(matches!(error, RestoreError::Malformed { .. }), "{error}");
-}
-
-/// Readings of `devices` devices in an order that leaves no bucket whole, from `from` on.
-fn some_of_many(devices: usize, from: usize, rows: usize) -> Vec<Reading> {
-    let names = many_names();
-    (from..from + rows).map(|number| reading(number as f64 / 1e3, names[number * 7919 % devices], number as f64)).collect()
-}
-
-fn many_names() -> &'static [&'static str] {
-    static NAMES: std::sync::OnceLock<Vec<&'static str>> = std::sync::OnceLock::new();
-    NAMES.get_or_init(|| (0..3_000).map(|number| &*format!("device {number}").leak()).collect())
-}
-
-#[test]
-fn a_batch_writes_what_it_changed_however_many_keys_there_are() {
-    let texts = [
-        (OutputMode::Append, "SELECT device, sum(temperature) AS s, max(number) AS m FROM readings GROUP BY device, window(ts, '1 hour')"),
-        (OutputMode::Update, "SELECT device, sum(temperature) AS s, max(number) AS m FROM readings GROUP BY device"),
-    ];
-    for (mode, text) in texts {
-        let mut engine = engine(mode, text);
-        let mut store = Store::new();
-        apply(&mut store, &step(&mut engine, &some_of_many(3_000, 0, 3_000)));
-        let all: usize = store.values().map(Vec::len).sum();
-        let (rows, mut written, mut most_entries) = (50, 0, 0);
-        for number in 0..400 {
-            let output = step(&mut engine, &some_of_many(3_000, 3_000 + number * rows, rows));
-            written += output.state.iter().map(|(_, value)| value.as_ref().map_or(0, Vec::len)).sum::<usize>();
-            apply(&mut store, &output);
-            most_entries = most_entries.max(store.len());
-            if number % 40 == 0 {
-                let restored = restored(&program(&[("q", mode, text)]), &store);
-                assert_eq!(restored.status(), engine.status());
-            }
-        }
-        let (cell, now) = (all / 3_000, store.values().map(Vec::len).sum::<usize>());
-        // Once for the journal, once for the bucket.
-        assert!(written < 400 * rows * cell * 5 / 2, "{text}: {written} bytes of {cell} a cell");
-        assert!(now < all * 3, "{text}: {now} bytes stored, {all} for all cells once");
-        assert!(most_entries < 3_000 / 16 + 100, "{most_entries} entries");
-    }
-}
-
-proptest! {
-    #![proptest_config(cases(24))]
-
-    #[test]
-    fn the_journal_holds_the_latest_of_each_key(steps in prop::collection::vec((0usize..3_000, 1usize..60), 1..60)) {
-        let program = program(&[("q", OutputMode::Update, "SELECT device, sum(number) AS s, count(*) AS n FROM readings GROUP BY device")]);
-        let mut running = Engine::new(&program, settings()).unwrap();
-        let mut store = Store::new();
-        apply(&mut store, &step(&mut running, &some_of_many(300, 0, 300)));
-        for (from, rows) in steps {
-            let rows = some_of_many(300, from, rows);
-            let mut restarted = restored(&program, &store);
-            let (expected, output) = (step(&mut running, &rows), step(&mut restarted, &rows));
-            prop_assert_eq!(shown(&output), shown(&expected));
-            prop_assert_eq!(&output.state, &expected.state);
-            apply(&mut store, &output);
-        }
-    }
-}
-
-#[cfg(feature = "sabotage")]
-#[test]
-fn an_old_cell_of_the_journal_that_counts_is_found() {
-    super::is_found(crate::sabotage::Fault::StaleJournal, the_journal_holds_the_latest_of_each_key);
 }
 
 #[test]
