@@ -13,7 +13,8 @@ readonly cached=$work/root-$suite-1.tar
 readonly root=$PWD/$work/root
 # Readings sent until the end of each part.
 readonly messages=6000 reload_to=8000 upgrade_to=8500
-init="" nspawn="" failures=0 passed=0
+init="" nspawn=""
+. scripts/checks.sh
 
 skip() {
     echo "skipped: $1"
@@ -26,18 +27,8 @@ inside() {
     nsenter --target "$init" --all -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/srv LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
 }
 
-# check TEXT COMMAND...: counts whether the command succeeds.
-check() {
-    local text=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok: $text"
-    else
-        failures=$((failures + 1))
-        echo "FAILED: $text"
-        inside journalctl --no-pager -u tidemill -n 30 || true
-    fi
+on_failure() {
+    inside journalctl --no-pager -u tidemill -n 30 || true
 }
 
 # within SECONDS COMMAND...: until it succeeds, or the time is over.
@@ -369,5 +360,4 @@ test_reload
 test_upgrade
 test_sockets
 test_removal
-echo "test result: $([ "$failures" -eq 0 ] && echo ok || echo FAILED). $passed passed; $failures failed"
-[ "$failures" -eq 0 ]
+tell_result
