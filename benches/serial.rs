@@ -4,6 +4,8 @@
 //! gateway (flow control): all must arrive. Then it does not: what arrived and what was dropped must be what was sent. Last a gateway whose port is
 //! missing: what it costs to wait for it.
 
+#[path = "measure/counted.rs"]
+mod counted;
 #[expect(dead_code, reason = "other benchmarks use more of it")]
 #[path = "measure/mod.rs"]
 mod measure;
@@ -14,6 +16,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use counted::{counted, last};
 use measure::{Call, Process, figure};
 use support::child::wait_until;
 use support::gateway::Gateway;
@@ -49,21 +52,6 @@ fn gateway(device: &str, keys: &str) -> Gateway {
     gateway.start();
     gateway.wait_ready();
     gateway
-}
-
-/// A column of the newest result.
-fn last(gateway: &Gateway, column: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(gateway.config_file().with_file_name("out.jsonl")).ok()?;
-    let row: serde_json::Value = serde_json::from_str(text.lines().last()?).ok()?;
-    row[column].as_u64()
-}
-
-/// What the last line of its log says that it counted.
-fn counted(gateway: &Gateway, name: &str) -> u64 {
-    let log = gateway.log();
-    let line = log.lines().rev().find(|line| line.contains("\"since the start\"")).expect("a last line");
-    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-    line["fields"][name].as_u64().or(line[name].as_u64()).expect("it is counted")
 }
 
 fn write(port: &Pty, frames: u64) {

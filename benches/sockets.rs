@@ -4,6 +4,8 @@
 //! `cargo bench --bench sockets [-- --rows 5000000] [--quick]`. A number a row, by one sender and by ten at once: lines over TCP, which must all
 //! arrive; datagrams of one row and lines of a hundred in one datagram over UDP, where what arrived and what was dropped must be what was sent.
 
+#[path = "measure/counted.rs"]
+mod counted;
 #[expect(dead_code, reason = "other benchmarks use more of it")]
 #[path = "measure/mod.rs"]
 mod measure;
@@ -16,6 +18,7 @@ use std::io::Write;
 use std::net::{TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use counted::{counted, last};
 use measure::{Call, Process, figure};
 use support::child::wait_until;
 use support::gateway::Gateway;
@@ -58,21 +61,6 @@ fn gateway(kind: &str, keys: &str) -> (Gateway, u16) {
     gateway.start();
     gateway.wait_for_log("\"message\":\"listening on ");
     (gateway, port)
-}
-
-/// A column of the newest result.
-fn last(gateway: &Gateway, column: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(gateway.config_file().with_file_name("out.jsonl")).ok()?;
-    let row: serde_json::Value = serde_json::from_str(text.lines().last()?).ok()?;
-    row[column].as_u64()
-}
-
-/// What the last line of its log says that it counted.
-fn counted(gateway: &Gateway, name: &str) -> u64 {
-    let log = gateway.log();
-    let line = log.lines().rev().find(|line| line.contains("\"since the start\"")).expect("a last line");
-    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-    line[name].as_u64().expect("it is counted")
 }
 
 fn lines(first: u64, count: u64) -> String {

@@ -19,25 +19,12 @@ readonly end_to_end=${TIDEMILL_CROSS_END_TO_END:-ledger::scenarios::undisturbed 
 export PROPTEST_CASES=${PROPTEST_CASES:-8} TIDEMILL_KILLS=${TIDEMILL_KILLS:-10} TIDEMILL_KILLS_LIFE_MS=${TIDEMILL_KILLS_LIFE_MS:-6000}
 # The oldest C library that the programs must run on: that of Raspberry Pi OS 11.
 readonly oldest_glibc=2.31
-failures=0 passed=0
+. scripts/checks.sh
 
 skip() {
     echo "skipped: $1"
     [ -z "${TIDEMILL_SKIPPED_FILE:-}" ] || echo "programs for ARM: $1" >>"$TIDEMILL_SKIPPED_FILE"
     exit 0
-}
-
-# check TEXT COMMAND...: counts whether the command succeeds.
-check() {
-    local text=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok: $text"
-    else
-        failures=$((failures + 1))
-        echo "FAILED: $text"
-    fi
 }
 
 prepare() {
@@ -136,5 +123,4 @@ for target in "$@"; do
     rustup --quiet target add "$target" || skip "Rust's target $target cannot be installed"
 done
 for target in "$@"; do test_target "$target"; done
-echo "test result: $([ "$failures" -eq 0 ] && echo ok || echo FAILED). $passed passed; $failures failed"
-[ "$failures" -eq 0 ]
+tell_result

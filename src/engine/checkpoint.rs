@@ -195,12 +195,8 @@ impl Aggregate {
             let panes: Vec<(i64, &Pane)> = starts.iter().map(|start| (time.ordinal(*start), &self.panes[start])).collect();
             for bucket in whole.buckets(ring) {
                 let parts = self.encode_entry(bucket, &panes, &head, &mut scratch);
-                let (count, name) = (parts.len(), format!("{prefix}{bucket:x}.{ring:x}"));
-                for (part, value) in parts.into_iter().enumerate() {
-                    out.push((part_name(&name, part), Some(value)));
-                }
-                let before = self.parts.remove(&(ring, bucket)).unwrap_or(1);
-                out.extend((count..before).map(|part| (part_name(&name, part), None)));
+                let (count, before) = (parts.len(), self.parts.remove(&(ring, bucket)).unwrap_or(1));
+                put_parts(&format!("{prefix}{bucket:x}.{ring:x}"), parts, before, out);
                 if count > 1 {
                     self.parts.insert((ring, bucket), count);
                 }
@@ -308,7 +304,14 @@ fn journal_name(prefix: &str, slot: u32) -> Vec<u8> {
     format!("{prefix}{JOURNAL}{slot:x}").into_bytes()
 }
 
-pub(super) fn part_name(name: &str, part: usize) -> Vec<u8> {
+/// Appends the parts of a value, and deletes those that it had `before` and has no more.
+pub(super) fn put_parts(name: &str, parts: Vec<Vec<u8>>, before: usize, out: &mut Vec<Entry>) {
+    let count = parts.len();
+    out.extend(parts.into_iter().enumerate().map(|(part, value)| (part_name(name, part), Some(value))));
+    out.extend((count..before).map(|part| (part_name(name, part), None)));
+}
+
+fn part_name(name: &str, part: usize) -> Vec<u8> {
     if part == 0 { name.as_bytes().to_vec() } else { format!("{name}.{part:x}").into_bytes() }
 }
 

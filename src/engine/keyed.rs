@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::buckets::Buckets;
-use crate::engine::checkpoint::{Entry, PART_BYTES, Unfit, VERSION, open, part_name};
+use crate::engine::checkpoint::{Entry, PART_BYTES, Unfit, VERSION, open, put_parts};
 use crate::engine::key_codec::check_key;
 use crate::engine::keys::{KeyId, Keys};
 use crate::engine::set_back::SetBack;
@@ -271,12 +271,8 @@ impl<V: Kept> KeyedStates<V> {
         out.push((format!("{prefix}meta").into_bytes(), Some(meta)));
         for (_, bucket) in dirty.iter() {
             let parts = self.encode(bucket);
-            let (count, name) = (parts.len(), format!("{prefix}{bucket:x}"));
-            for (part, value) in parts.into_iter().enumerate() {
-                out.push((part_name(&name, part), Some(value)));
-            }
-            let before = self.parts.remove(&bucket).unwrap_or(1);
-            out.extend((count..before).map(|part| (part_name(&name, part), None)));
+            let (count, before) = (parts.len(), self.parts.remove(&bucket).unwrap_or(1));
+            put_parts(&format!("{prefix}{bucket:x}"), parts, before, out);
             if count > 1 {
                 self.parts.insert(bucket, count);
             }

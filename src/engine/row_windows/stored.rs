@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::arrivals;
 use crate::engine::buckets::ring_of;
-use crate::engine::checkpoint::{Entry, KEY_NUMBERS_MAX, PART_BYTES, PARTS_MAX, Unfit, VERSION, open, part_name};
+use crate::engine::checkpoint::{Entry, KEY_NUMBERS_MAX, PART_BYTES, PARTS_MAX, Unfit, VERSION, open, put_parts};
 use crate::engine::key_codec::check_key;
 use crate::engine::keys::KeyId;
 use crate::engine::pane::Pane;
@@ -52,12 +52,8 @@ impl RowWindows {
             let members = self.buckets.members(bucket);
             for wanted in rings {
                 let values = self.encode_entry(members, |open| ring(open) == wanted);
-                let (count, name) = (values.len(), format!("{prefix}{bucket:x}.{wanted:x}"));
-                for (part, value) in values.into_iter().enumerate() {
-                    out.push((part_name(&name, part), Some(value)));
-                }
-                let before = self.parts.remove(&(wanted, bucket)).unwrap_or(0);
-                out.extend((count..before).map(|part| (part_name(&name, part), None)));
+                let (count, before) = (values.len(), self.parts.remove(&(wanted, bucket)).unwrap_or(0));
+                put_parts(&format!("{prefix}{bucket:x}.{wanted:x}"), values, before, out);
                 if count > 0 {
                     self.parts.insert((wanted, bucket), count);
                 }

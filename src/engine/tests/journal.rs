@@ -116,6 +116,38 @@ fn emit_every_may_come_and_go_while_left_overs_are_stored() {
     }
 }
 
+/// The store as a gateway before the journal wrote it, all of whose entries were of one commit. Marks, where there are any, are of period 0.
+fn of_version_1(store: &Store) -> Store {
+    let first = |value: &[u8]| match value {
+        [2, 1, 0, cells @ ..] => [&[1], cells].concat(),
+        [2, 1, 1, marked @ ..] => [&[1], marked].concat(),
+        other => other.to_vec(),
+    };
+    store.iter().map(|(key, value)| (key.clone(), first(value))).collect()
+}
+
+#[test]
+fn emit_every_may_come_and_go_over_left_overs_of_version_1() {
+    let text = "SELECT window.start AS s, device, count(*) AS n FROM readings GROUP BY device, window(ts, '10 seconds')";
+    let program = program(&[("q", OutputMode::Update, text)]);
+    let paced = EngineSettings { emit_every_us: BTreeMap::from([("q".to_owned(), SECOND)]), ..settings() };
+    for mut order in [[settings(), paced.clone()], [paced, settings()]] {
+        let both = |seconds: f64| [reading(seconds, "a", 1.0), reading(seconds, "b", 1.0)];
+        let mut store = Store::new();
+        let mut first = Engine::new(&program, order[0].clone()).unwrap();
+        apply(&mut store, &first.step(&batch(&both(1.0), 0)));
+        store = of_version_1(&store);
+        assert!(store.values().all(|value| value[0] == 1), "{store:?}");
+        // The pane is closed by these rows, whose step stores nothing of it.
+        for (number, seconds) in [31.0, 32.0, 90.0].into_iter().enumerate() {
+            order.reverse();
+            let mut engine = Engine::new(&program, order[0].clone()).unwrap();
+            engine.restore(&entries(&store)).unwrap();
+            apply(&mut store, &engine.step(&batch(&both(seconds), 10 + number as i64 * 10)));
+        }
+    }
+}
+
 #[test]
 fn a_group_whose_rows_are_all_refused_is_none() {
     let text = "SELECT device, count(*) AS n, collect_list(device) AS l FROM readings GROUP BY device, window(ts, '10 seconds')";
