@@ -22,6 +22,10 @@ unpack() {
     { dpkg-deb -f "$1" && printf 'Status: install ok installed\n\n'; } >>"$root/var/lib/dpkg/status"
 }
 
+# dpkg's notes hold the paths: those of a directory that was moved here are of no use.
+[ "$(cat "$root/path" 2>/dev/null)" = "$root" ] || rm -rf "$root"
+mkdir -p "$root"
+echo "$root" >"$root/path"
 wanted=()
 for package in "$@"; do [ -e "$root/unpacked/$package" ] || wanted+=("$package"); done
 if [ ${#wanted[@]} -gt 0 ]; then

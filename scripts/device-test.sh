@@ -1,25 +1,55 @@
 #!/usr/bin/env bash
-# Installs the Debian package on a booted Debian and has it live through what a gateway lives through: device-test.sh
+# Installs the Debian package on a booted Debian and has it live through what a gateway lives through: device-test.sh [ARCHITECTURE]
 # A root made by mmdebstrap is booted by systemd-nspawn, with a network of its own that holds nothing but loopback. Ends with "test result: …" as
 # Rust's test harness does. Needs root; installs mmdebstrap and systemd-container where they are missing. The root is kept in target/device.
 # The package is made of cargo's dev profile: as the one of a release but for its speed and size.
+#
+# ARCHITECTURE: amd64, arm64 or armhf, by default this machine's. Another one's programs, systemd among them, are run by qemu-user (qemu-user-static is
+# installed), to which the kernel hands them (binfmt_misc) while the test runs; its package is made of the profile `emulated`. What systemd can't do there is
+# tried first: where it fails, the unit goes without, and the checks that need it are skipped with the error that was seen.
+# Environment: DEB  the package to test, else it is made by scripts/deb.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly suite=bookworm
 readonly packages=systemd,systemd-sysv,dbus,mosquitto,mosquitto-clients,procps
-readonly work=target/device
+native=$(dpkg --print-architecture)
+readonly native architecture=${1:-$native}
+case $architecture in
+    "$native") readonly emulator="" patience=1 profile=dev work=target/device ;;
+    arm64) readonly emulator=qemu-aarch64 patience=4 profile=emulated work=target/device-arm64 ;;
+    armhf) readonly emulator=qemu-arm patience=4 profile=emulated work=target/device-armhf ;;
+    *) echo "device-test.sh: no emulator is known for $architecture (arm64, armhf)" >&2 && exit 2 ;;
+esac
 readonly cached=$work/root-$suite-1.tar
 readonly root=$PWD/$work/root
+readonly binfmt=/proc/sys/fs/binfmt_misc
 # Readings sent until the end of each part.
 readonly messages=6000 reload_to=8000 upgrade_to=8500
-init="" nspawn=""
+# Where the service finds its secrets, and what is wrong with systemd's own way of handing them over.
+secrets=/run/credentials/tidemill.service no_credentials=""
+init="" nspawn="" registered="" skipped=0
+
+# What is mounted for the emulator is seen by this test alone.
+if [ -n "$emulator" ] && [ "$(id -u)" -eq 0 ] && [ -z "${TIDEMILL_DEVICE_MOUNTS:-}" ]; then
+    exec env TIDEMILL_DEVICE_MOUNTS=own unshare --mount bash scripts/device-test.sh "$@"
+fi
 . scripts/checks.sh
 
 skip() {
     echo "skipped: $1"
-    [ -z "${TIDEMILL_SKIPPED_FILE:-}" ] || echo "the package on a booted Debian: $1" >>"$TIDEMILL_SKIPPED_FILE"
+    [ -z "${TIDEMILL_SKIPPED_FILE:-}" ] || echo "the package on a booted Debian${emulator:+ of $architecture}: $1" >>"$TIDEMILL_SKIPPED_FILE"
     exit 0
+}
+
+# skip_check TEXT REASON: one check can't be made here. Who reads the file takes one from those passed for each of its lines.
+skip_check() {
+    skipped=$((skipped + 1))
+    echo "skipped: $1: $2"
+    [ -z "${TIDEMILL_SKIPPED_FILE:-}" ] || {
+        passed=$((passed + 1))
+        echo "on a booted Debian${emulator:+ of $architecture}, $1: $2" >>"$TIDEMILL_SKIPPED_FILE"
+    }
 }
 
 # In the container, as its root.
@@ -31,9 +61,9 @@ on_failure() {
     inside journalctl --no-pager -u tidemill -n 30 || true
 }
 
-# within SECONDS COMMAND...: until it succeeds, or the time is over.
+# within SECONDS COMMAND...: until it succeeds, or the time is over. An emulator has more of it.
 within() {
-    local deadline=$((SECONDS + $1))
+    local deadline=$((SECONDS + $1 * patience))
     shift
     until "$@" 2>/dev/null; do
         [ $SECONDS -lt $deadline ] || return 1
@@ -48,15 +78,27 @@ prepare() {
         { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends mmdebstrap systemd-container; } ||
             skip "mmdebstrap and systemd-container cannot be installed"
     fi
+    [ -z "$emulator" ] || hand_to_emulator
     mkdir -p "$work"
     if [ ! -e "$cached" ]; then
-        mmdebstrap --quiet --variant=minbase --include="$packages" "$suite" "$work/new.tar" || skip "no root of Debian can be made: is there a network?"
+        mmdebstrap --quiet --architectures="$architecture" --variant=minbase --include="$packages" "$suite" "$work/new.tar" || skip "no root of Debian can be made: is there a network?"
         mv "$work/new.tar" "$cached"
     fi
     rm -rf --one-file-system "$root"
     mkdir -p "$root"
     tar -xf "$cached" -C "$root"
     echo '127.0.0.1 localhost' >"$root/etc/hosts"
+}
+
+# Has the kernel hand the architecture's programs to the emulator, unless it does so already. It keeps the emulator open, so that it is found in every root.
+hand_to_emulator() {
+    command -v "$emulator-static" >/dev/null ||
+        { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends qemu-user-static; } ||
+        skip "qemu-user-static cannot be installed"
+    [ -e "$binfmt/register" ] || mount -t binfmt_misc binfmt_misc "$binfmt" || skip "the kernel does not hand another architecture's programs to an emulator"
+    [ ! -e "$binfmt/$emulator" ] && [ ! -e "$binfmt/tidemill-$emulator" ] || return 0
+    sed "s/^:$emulator:/:tidemill-$emulator:/" "/usr/lib/binfmt.d/$emulator.conf" >"$binfmt/register" || skip "the kernel takes no emulator"
+    registered=$binfmt/tidemill-$emulator
 }
 
 boot() {
@@ -70,8 +112,15 @@ leader() {
     kill -0 "$nspawn" && init=$(pgrep -P "$nspawn" -x systemd)
 }
 
+# A system with a unit that failed fails to say so.
 booted() {
-    inside systemctl is-system-running | grep -qE 'running|degraded'
+    grep -qE 'running|degraded' <<<"$(inside systemctl is-system-running || true)"
+}
+
+# Leaves the machine as it was.
+clean_up() {
+    shut_down
+    [ -z "$registered" ] || echo -1 >"$registered"
 }
 
 # The subscriber goes first: a system that goes down stops all its processes for a moment, nsenter stops itself with its child, never sees that child's
@@ -90,7 +139,7 @@ gone() {
     ! kill -0 "$nspawn"
 }
 
-trap shut_down EXIT
+trap clean_up EXIT
 
 # The same package under a lower number.
 make_older() {
@@ -114,6 +163,7 @@ set_up_broker() {
 configure() {
     inside install -m 600 /dev/null /etc/tidemill/secrets/broker
     printf 'a secret\n' >"$root/etc/tidemill/secrets/broker"
+    [ -z "$no_credentials" ] || inside install -m 640 -g tidemill /etc/tidemill/secrets/broker "$secrets/secret_broker"
     printf '{"device": "file", "number": 0}\n' >"$root/srv/readings.jsonl"
     inside chown root:dialout /srv/readings.jsonl
     inside chmod 640 /srv/readings.jsonl
@@ -164,8 +214,11 @@ restarted_from() {
     [ "$(property MainPID)" != "$1" ] && inside systemctl is-active --quiet tidemill
 }
 
+# From here on the broker keeps what comes, whether the subscriber is there yet or not.
 subscribe() {
-    inside mosquitto_sub -i ledger -c -q 1 -u gateway -P 'a secret' -t 'out/#' >"$work/results" 2>"$work/subscriber.log" &
+    local subscriber=(mosquitto_sub -i ledger -c -q 1 -u gateway -P 'a secret' -t 'out/#')
+    inside "${subscriber[@]}" -E
+    inside "${subscriber[@]}" >"$work/results" 2>"$work/subscriber.log" &
 }
 
 # publish FROM TO: numbered messages at QoS 1, a few hundred a second.
@@ -190,23 +243,53 @@ total_is() {
     [ "$(grep -o '"total":[0-9]*' "$work/results" | cut -d: -f2 | sort -n | tail -1)" = "$1" ]
 }
 
+# The error of a unit with that setting; nothing where it runs.
+trouble_with() {
+    local unit=trial-${1%%=*}
+    ! inside systemd-run --quiet --wait --unit="$unit" -p "$1" true 2>/dev/null || return 0
+    inside journalctl -q --no-pager -u "$unit" -o cat | grep -m 1 -i failed || echo "no unit runs with it"
+    inside systemctl reset-failed "$unit" 2>/dev/null || true
+}
+
+# Has the unit go without what systemd fails to do under the emulator.
+adapt_to_emulator() {
+    local trouble dropin=$root/etc/systemd/system/tidemill.service.d/emulated.conf
+    mkdir -p "${dropin%/*}"
+    echo '[Service]' >"$dropin"
+    trouble=$(trouble_with PrivateUsers=yes)
+    if [ -n "$trouble" ]; then
+        skip_check "the service runs with users of its own (PrivateUsers=)" "$trouble"
+        echo 'PrivateUsers=no' >>"$dropin"
+    fi
+    no_credentials=$(trouble_with LoadCredential=secret:/etc/tidemill/secrets)
+    if [ -n "$no_credentials" ]; then
+        skip_check "the service has its password by LoadCredential=" "$no_credentials"
+        secrets=/run/test-secrets
+        inside install -d -m 750 -g tidemill "$secrets"
+        printf 'LoadCredential=\nEnvironment=CREDENTIALS_DIRECTORY=%s\n' "$secrets" >>"$dropin"
+    fi
+    inside systemctl daemon-reload
+    inside systemctl restart tidemill
+}
+
 test_install() {
     check "the package installs" inside apt-get install -yq --no-install-recommends /srv/older.deb
+    check "it is exposed by 1.5 at most" sh -c "nsenter -t $init -a systemd-analyze security --no-pager --threshold=15 tidemill.service >/dev/null"
+    [ -z "$emulator" ] || adapt_to_emulator
     check "the service is up with the configuration that came with it" within 20 inside systemctl is-active --quiet tidemill
     check "it runs as its own user" test "$(inside ps -o user= -p "$(property MainPID)")" = tidemill
     check "the state directory is its own" test "$(inside stat -c %U:%a /var/lib/tidemill)" = tidemill:750
     check "it is started with the system" inside systemctl is-enabled --quiet tidemill
-    check "it is exposed by 1.5 at most" sh -c "nsenter -t $init -a systemd-analyze security --no-pager --threshold=15 tidemill.service >/dev/null"
 }
 
 test_work() {
     configure
-    check "it restarts" inside systemctl restart tidemill
-    check "root can check a configuration with secrets" inside env CREDENTIALS_DIRECTORY=/run/credentials/tidemill.service \
-        tidemill check -c /etc/tidemill/tidemill.toml
     subscribe
+    check "it restarts" inside systemctl restart tidemill
+    check "root can check a configuration with secrets" inside env CREDENTIALS_DIRECTORY="$secrets" \
+        tidemill check -c /etc/tidemill/tidemill.toml
     publish 0 200
-    check "readings come through, with the password from the credentials" within 30 all_arrived 200
+    check "readings come through, with the password from ${no_credentials:+a file in the place of }the credentials" within 30 all_arrived 200
     check "it reads what belongs to dialout" within 20 grep -q '"device":"file"' "$work/results"
     check "the journal knows the source by its field" sh -c "[ -n \"\$(nsenter -t $init -a journalctl -q -u tidemill SOURCE=readings -o cat)\" ]"
     check "the status line says how it is" within 15 status_tells
@@ -228,7 +311,11 @@ test_old_systemd() {
     inside env PATH=/srv/old:/usr/sbin:/usr/bin:/sbin:/bin sh /var/lib/dpkg/info/tidemill.postinst configure
     check "before systemd 250 each secret has its line" grep -qx 'LoadCredential=secret_broker:/etc/tidemill/secrets/broker' "$root$dropin"
     inside systemctl daemon-reload
-    check "with those lines it has its secrets" inside systemctl restart tidemill
+    if [ -z "$no_credentials" ]; then
+        check "with those lines it has its secrets" inside systemctl restart tidemill
+    else
+        skip_check "with those lines it has its secrets" "$no_credentials"
+    fi
     inside sh /var/lib/dpkg/info/tidemill.postinst configure
     check "with a newer systemd they go" test ! -e "$root$dropin"
 }
@@ -348,7 +435,7 @@ test_removal() {
 }
 
 prepare
-deb=$(PROFILE=dev bash scripts/deb.sh | tail -1)
+deb=${DEB:-$(PROFILE=$profile bash scripts/deb.sh "$architecture" | tail -1)}
 make_older "$deb"
 boot
 set_up_broker
@@ -360,4 +447,5 @@ test_reload
 test_upgrade
 test_sockets
 test_removal
+[ "$skipped" -eq 0 ] || echo "skipped: $skipped"
 tell_result

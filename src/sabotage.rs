@@ -35,6 +35,10 @@ pub enum Fault {
     StaleJournal,
     /// The rows of a key in a batch are added up by themselves, and their sum then to the cell's.
     SumApart,
+    /// State moves at a reload to whatever query has the name.
+    BlindMove,
+    /// Cached dictionary codes go along with moved state.
+    KeptCodes,
 }
 
 #[cfg(feature = "sabotage")]

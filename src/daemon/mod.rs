@@ -11,6 +11,7 @@ mod hooks;
 mod rates;
 mod reload;
 mod report;
+mod settled;
 mod summary;
 mod synchronised;
 mod tables;
@@ -95,6 +96,8 @@ pub async fn run(settings: Settings, mut options: Options, shutdown: impl Future
     let mut socket = Socket::open(&running.gateway.data_dir);
     running.hooks.ready();
     let mut shutdown = std::pin::pin!(shutdown);
+    let mut settled = std::pin::pin!(tokio::time::sleep(settled::SETTLED_AFTER));
+    let mut is_settled = false;
     loop {
         let wanted = tokio::select! {
             () = &mut shutdown => return running.stop(socket).await,
@@ -103,6 +106,11 @@ pub async fn run(settings: Settings, mut options: Options, shutdown: impl Future
                 return running.stop(socket).await;
             }
             error = running.lifelines.failed() => return Err(error),
+            () = &mut settled, if !is_settled => {
+                settled::give_back();
+                is_settled = true;
+                continue;
+            }
             Some(Asked { request, answer }) = socket.asked.recv() => match request {
                 Request::Reload { discard_state: state, discard_outbox: outboxes } => (Discard { state, outboxes }, Some(answer)),
                 request => {
@@ -113,6 +121,8 @@ pub async fn run(settings: Settings, mut options: Options, shutdown: impl Future
             Some(()) = signalled(&mut signals) => (Discard::default(), None),
         };
         reload_or_refuse(&mut running, &mut socket, load.as_ref(), wanted).await?;
+        settled.as_mut().reset(tokio::time::Instant::now() + settled::SETTLED_AFTER);
+        is_settled = false;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Each row once for each projection: GROUPING SETS. What each projection makes comes out as a chunk of its own.
 
 use crate::engine::chunk::{Chunk, SharedColumn, without};
+use crate::engine::expr::first_of_each_row;
 use crate::engine::stage::{Env, Flow};
 use crate::plan::Expr;
 
@@ -18,8 +19,7 @@ pub(super) fn expand<'a>(projections: &[Vec<Expr>], chunk: &Chunk<'a>, env: &mut
         });
         made.push(columns.collect());
     }
-    errors.sort_by_key(|error| error.row);
-    errors.dedup_by_key(|error| error.row);
+    first_of_each_row(&mut errors);
     env.reject(&errors, 0, chunk);
     let failed: Vec<u32> = errors.iter().map(|error| error.row).collect();
     let selection = without(&chunk.selection, &failed);

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::batch::{Column, ColumnBuilder, Values};
 use crate::engine::chunk::{Chunk, without};
-use crate::engine::expr::Selection;
+use crate::engine::expr::{Selection, first_of_each_row};
 use crate::engine::stage::{Env, Flow};
 use crate::engine::window::{TIME_ABS_MAX_US, Windows};
 use crate::plan::{Expr, Generator, WindowSpec};
@@ -220,8 +220,7 @@ pub(super) fn evaluated(exprs: &[&Expr], chunk: &mut Chunk<'_>, env: &mut Env<'_
             Cow::Owned(column) => column,
         });
     }
-    errors.sort_by_key(|error| error.row);
-    errors.dedup_by_key(|error| error.row);
+    first_of_each_row(&mut errors);
     env.reject(&errors, 0, chunk);
     let failed: Vec<u32> = errors.iter().map(|error| error.row).collect();
     chunk.selection = without(&chunk.selection, &failed);

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use crate::batch::Column;
 use crate::engine::arguments::{PairScratch, evaluate_inputs, update_lanes};
 use crate::engine::chunk::{Chunk, without};
-use crate::engine::expr::{Context, RowError, Selection};
+use crate::engine::expr::{Context, RowError, Selection, first_of_each_row};
 use crate::engine::input::Input;
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
 use crate::engine::pane::Pane;
@@ -58,8 +58,7 @@ pub(super) fn prepare<'c>(
     let extra: Vec<Cow<'_, Column>> = extra.iter().map(|expr| evaluate(*expr, &chunk.selection)).collect();
     let keys: Vec<Cow<'_, Column>> = plain.iter().map(|key| evaluate(&key.expr, &chunk.selection)).collect();
     let inputs = evaluate_inputs(plan, chunk, context, &mut failed);
-    failed.sort_by_key(|error| error.row);
-    failed.dedup_by_key(|error| error.row);
+    first_of_each_row(&mut failed);
     let rows: Vec<u32> = failed.iter().map(|error| error.row).collect();
     (Prepared { selection: without(&chunk.selection, &rows), extra, keys, inputs }, failed)
 }

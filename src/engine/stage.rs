@@ -14,7 +14,7 @@ use crate::engine::chunk::{Chunk, SharedColumn, without};
 use crate::engine::common::Common;
 use crate::engine::dedup::Deduplicate;
 use crate::engine::expand::expand;
-use crate::engine::expr::{Context, EvalError, RowError, Selection};
+use crate::engine::expr::{Context, EvalError, RowError, Selection, first_of_each_row};
 use crate::engine::generate::Generate;
 use crate::engine::join::{Lookup, StreamJoin, Whole};
 use crate::engine::limit::Limit;
@@ -361,8 +361,7 @@ fn project<'a, 'e>(exprs: impl Iterator<Item = &'e Expr>, chunk: &Chunk<'a>, con
         columns.push(SharedColumn::made(evaluated.column.into_owned()));
         errors.extend(evaluated.errors);
     }
-    errors.sort_by_key(|error| error.row);
-    errors.dedup_by_key(|error| error.row);
+    first_of_each_row(&mut errors);
     let failed: Vec<u32> = errors.iter().map(|error| error.row).collect();
     (Chunk { columns, count: chunk.count, selection: without(&chunk.selection, &failed) }, errors)
 }

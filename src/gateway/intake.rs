@@ -296,9 +296,9 @@ impl Intake {
     }
 
     /// Of topic, length and what is there of the payload.
-    fn hash(&self, message: &Inbound, payload: &[u8], length: usize) -> u64 {
+    fn hash(&self, message: &Inbound, payload: &[u8], length: usize) -> u32 {
         let seed = xxh3_64_with_seed(&message.topic, self.hash_seed) ^ length as u64;
-        xxh3_64_with_seed(payload, seed)
+        xxh3_64_with_seed(payload, seed) as u32
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -12,6 +12,9 @@
 //! - What is stored are the messages of closed batches only: one of the open batch is not durable, so its repeat must be counted.
 //! - A record that outlives its proof would suppress a new reading of the same text; so the rule errs to counting.
 //!
+//! A hash has 32 bits: U is most of what a small gateway's commit writes, and two messages that differ are taken for one only where a session was resumed, their packet
+//! ids fit too, and these bits are equal, whose seed nobody outside knows.
+//!
 //! Limits: U is bounded by the intake's budget of unacknowledged bytes, and by [`ENTRIES_MAX`]; past that the oldest entries go.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -27,7 +30,7 @@ pub const ENTRIES_MAX: usize = 2 * 65_535;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     packet_id: u16,
-    hash: u64,
+    hash: u32,
     /// Where it was last received; connection 0 is before this start.
     connection: u64,
     seq: u64,
@@ -35,14 +38,63 @@ struct Entry {
     closed: bool,
 }
 
-/// U as stored, in order: of each message [`STORED_ENTRY_BYTES`], packet id and hash, little endian.
+/// U as stored, in order, by runs of messages whose packet ids go up by one: the first one's id and the number of messages, 2 bytes each, then each one's
+/// hash, 4 bytes; all little endian.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRedelivery {
-    #[serde(with = "byte_string")]
-    pub entries: Vec<u8>,
+    #[serde(with = "byte_string", default)]
+    pub runs: Vec<u8>,
+    /// As older versions stored it: of each message [`SINGLE_BYTES`], packet id and a hash whose lower half is the one of today, little endian.
+    #[serde(with = "byte_string", default, skip_serializing)]
+    entries: Vec<u8>,
 }
 
-const STORED_ENTRY_BYTES: usize = 10;
+const RUN_HEAD_BYTES: usize = 4;
+const HASH_BYTES: usize = 4;
+const SINGLE_BYTES: usize = 10;
+
+impl StoredRedelivery {
+    /// Packet ids and hashes, in order. What is cut short or makes no sense is left out: it can't be told from a message that is not in U.
+    fn messages(&self) -> Vec<(u16, u32)> {
+        let mut messages: Vec<(u16, u32)> = Vec::new();
+        for bytes in self.entries.chunks_exact(SINGLE_BYTES) {
+            messages.push((number(&bytes[..2]) as u16, number(&bytes[2..2 + HASH_BYTES])));
+        }
+        let mut rest = self.runs.as_slice();
+        while let Some((head, after)) = rest.split_at_checked(RUN_HEAD_BYTES) {
+            let (first, count) = (number(&head[..2]) as u16, number(&head[2..]) as usize);
+            let Some((hashes, after)) = after.split_at_checked(count * HASH_BYTES) else { break };
+            let ids = (0..count).map(|place| first.wrapping_add(place as u16));
+            messages.extend(ids.zip(hashes.chunks_exact(HASH_BYTES).map(number)));
+            rest = after;
+        }
+        messages.truncate(ENTRIES_MAX);
+        messages
+    }
+
+    /// Of packet ids and hashes, in order.
+    fn of(messages: impl Iterator<Item = (u16, u32)> + Clone) -> StoredRedelivery {
+        let mut runs = Vec::with_capacity(RUN_HEAD_BYTES + messages.size_hint().0 * HASH_BYTES);
+        // Where the run that is being written begins, and what it holds.
+        let (mut head, mut first, mut count) = (0, 0_u16, 0_u16);
+        for (packet_id, hash) in messages {
+            if runs.is_empty() || packet_id != first.wrapping_add(count) || count == u16::MAX {
+                (head, first, count) = (runs.len(), packet_id, 0);
+                runs.extend_from_slice(&packet_id.to_le_bytes());
+                runs.extend_from_slice(&count.to_le_bytes());
+            }
+            count += 1;
+            runs[head + 2..head + RUN_HEAD_BYTES].copy_from_slice(&count.to_le_bytes());
+            runs.extend_from_slice(&hash.to_le_bytes());
+        }
+        StoredRedelivery { runs, entries: Vec::new() }
+    }
+}
+
+/// Little endian, at most 4 bytes.
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
 
 /// What a received message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,19 +114,15 @@ pub struct Redelivery {
     /// QoS 1 messages received on this connection.
     received: u64,
     /// While repeats may come: positions of the entries not yet repeated, by hash, in order.
-    repeats: Option<BTreeMap<u64, VecDeque<u64>>>,
+    repeats: Option<BTreeMap<u32, VecDeque<u64>>>,
     changed: bool,
 }
 
 impl Redelivery {
     /// U as the last commit left it.
     pub fn restore(stored: &StoredRedelivery) -> Redelivery {
-        let entries = stored.entries.chunks_exact(STORED_ENTRY_BYTES).take(ENTRIES_MAX).map(|bytes| {
-            let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
-            let (packet_id, hash) = bytes.split_at(2);
-            Entry { packet_id: number(packet_id) as u16, hash: number(hash), connection: 0, seq: 0, closed: true }
-        });
-        Redelivery { entries: entries.collect(), ..Redelivery::default() }
+        let entry = |(packet_id, hash)| Entry { packet_id, hash, connection: 0, seq: 0, closed: true };
+        Redelivery { entries: stored.messages().into_iter().map(entry).collect(), ..Redelivery::default() }
     }
 
     /// The open batch closes: what was received so far belongs to the next commit.
@@ -87,12 +135,7 @@ impl Redelivery {
 
     /// U for the commit.
     pub fn to_stored(&self) -> StoredRedelivery {
-        let mut entries = Vec::with_capacity(self.entries.len() * STORED_ENTRY_BYTES);
-        for entry in self.entries.iter().filter(|entry| entry.closed) {
-            entries.extend_from_slice(&entry.packet_id.to_le_bytes());
-            entries.extend_from_slice(&entry.hash.to_le_bytes());
-        }
-        StoredRedelivery { entries }
+        StoredRedelivery::of(self.entries.iter().filter(|entry| entry.closed).map(|entry| (entry.packet_id, entry.hash)))
     }
 
     pub fn len(&self) -> usize {
@@ -119,7 +162,7 @@ impl Redelivery {
             self.repeats = None;
             return voided;
         }
-        let mut repeats: BTreeMap<u64, VecDeque<u64>> = BTreeMap::new();
+        let mut repeats: BTreeMap<u32, VecDeque<u64>> = BTreeMap::new();
         for (position, entry) in self.entries.iter().enumerate() {
             repeats.entry(entry.hash).or_default().push_back(self.removed + position as u64);
         }
@@ -128,7 +171,7 @@ impl Redelivery {
     }
 
     /// A QoS 1 message arrived on the current connection.
-    pub fn receive(&mut self, packet_id: u16, dup: bool, hash: u64, seq: u64) -> Verdict {
+    pub fn receive(&mut self, packet_id: u16, dup: bool, hash: u32, seq: u64) -> Verdict {
         self.received += 1;
         let renumbered = dup && u64::from(packet_id) == self.received;
         if let Some(repeats) = &mut self.repeats
@@ -192,7 +235,7 @@ impl Redelivery {
         }
         self.changed = true;
         self.removed += (before - self.entries.len()) as u64;
-        let mut repeats: BTreeMap<u64, VecDeque<u64>> = BTreeMap::new();
+        let mut repeats: BTreeMap<u32, VecDeque<u64>> = BTreeMap::new();
         for (position, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.connection != connection) {
             repeats.entry(entry.hash).or_default().push_back(self.removed + position as u64);
         }
@@ -203,12 +246,12 @@ impl Redelivery {
 /// Takes the position of the entry that a message repeats: the one with its packet id if there is one, else, where the broker numbers anew,
 /// the first.
 fn explained_by(
-    repeats: &mut BTreeMap<u64, VecDeque<u64>>,
+    repeats: &mut BTreeMap<u32, VecDeque<u64>>,
     entries: &VecDeque<Entry>,
     removed: u64,
     packet_id: u16,
     renumbered: bool,
-    hash: u64,
+    hash: u32,
 ) -> Option<u64> {
     let positions = repeats.get_mut(&hash)?;
     let same_id = positions.iter().position(|position| entries[(position - removed) as usize].packet_id == packet_id);
@@ -253,7 +296,7 @@ mod byte_string {
 mod tests {
     use super::*;
 
-    fn stored_hashes(redelivery: &Redelivery) -> Vec<u64> {
+    fn stored_hashes(redelivery: &Redelivery) -> Vec<u32> {
         Redelivery::restore(&redelivery.to_stored()).entries.iter().map(|entry| entry.hash).collect()
     }
 
@@ -357,5 +400,35 @@ mod tests {
         redelivery.close();
         assert!(redelivery.take_changed(), "closing adds to what is to be stored");
         assert_eq!(stored_hashes(&redelivery), [10, 20, 30, 40]);
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back_whatever_the_packet_ids_are() {
+        let long: Vec<(u16, u32)> = (0..70_000_u32).map(|place| (place as u16, place * 7)).collect();
+        let around: Vec<(u16, u32)> = vec![(65_534, 1), (65_535, 2), (0, 3), (1, u32::MAX), (9, 5), (8, 6), (9, 7), (9, 7)];
+        for messages in [Vec::new(), vec![(0, 0)], vec![(7, 8), (7, 8)], around, long] {
+            let stored = StoredRedelivery::of(messages.iter().copied());
+            assert_eq!(stored.messages(), messages);
+        }
+        let thousand = StoredRedelivery::of((1..=1_000_u16).map(|id| (id, 1)));
+        assert_eq!(thousand.runs.len(), 4_004, "four bytes a message");
+    }
+
+    #[test]
+    fn what_an_older_version_stored_is_taken_up() {
+        let entries = [[7, 0, 10, 0, 0, 0, 1, 2, 3, 4], [8, 0, 20, 0, 0, 0, 1, 2, 3, 4]].concat();
+        let mut redelivery = Redelivery::restore(&StoredRedelivery { entries, runs: Vec::new() });
+        redelivery.connected(1, true);
+        assert_eq!(redelivery.receive(7, true, 10, 1), Verdict::Repeat);
+        assert_eq!(redelivery.receive(8, true, 20, 2), Verdict::Repeat);
+    }
+
+    #[test]
+    fn a_record_that_is_cut_short_gives_what_is_whole() {
+        let stored = StoredRedelivery::of([(1, 10), (2, 20), (5, 50), (6, 60)].into_iter());
+        for length in 0..stored.runs.len() {
+            let cut = StoredRedelivery { runs: stored.runs[..length].to_vec(), entries: Vec::new() };
+            assert_eq!(cut.messages(), if length < 12 { vec![] } else { vec![(1, 10), (2, 20)] }, "{length} bytes");
+        }
     }
 }

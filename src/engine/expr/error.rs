@@ -15,6 +15,12 @@ pub struct RowError {
     pub error: EvalError,
 }
 
+/// Brings errors of several expressions into the order of the rows, the first of each row alone.
+pub fn first_of_each_row(errors: &mut Vec<RowError>) {
+    errors.sort_by_key(|error| error.row);
+    errors.dedup_by_key(|error| error.row);
+}
+
 /// What went wrong, where in the query's text, with which value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub struct EvalError {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::engine::expr::error::RowError;
+use crate::engine::expr::error::{RowError, first_of_each_row};
 use crate::engine::expr::logic;
 use crate::engine::expr::walk::Walk;
 use crate::engine::expr::{Context, Rows, Selection};
@@ -24,7 +24,7 @@ pub fn filter(predicate: &Expr, input: &Rows<'_>, selection: &Selection, context
     let mut walk = Walk::new(input, context);
     let selection = keep(&mut walk, predicate, selection);
     let mut errors = walk.errors;
-    errors.sort_by_key(|error| error.row);
+    first_of_each_row(&mut errors);
     Filtered { selection, errors }
 }
 

@@ -47,7 +47,7 @@ mod walk;
 use std::borrow::Cow;
 
 pub use cast::show;
-pub use error::{EvalError, Failure, OFFENDING_BYTES_MAX, Problem, RowError};
+pub use error::{EvalError, Failure, OFFENDING_BYTES_MAX, Problem, RowError, first_of_each_row};
 pub use filter::{Filtered, filter};
 pub use scripted::Scripts;
 pub use selection::Selection;
@@ -118,7 +118,6 @@ pub fn evaluate<'a>(expr: &Expr, input: &Rows<'a>, selection: &Selection, contex
     let operand = walk.eval(expr, selection);
     let column = walk.frame(expr, selection).column(operand, &expr.data_type);
     let mut errors = walk.errors;
-    errors.sort_by_key(|error| error.row);
-    errors.dedup_by_key(|error| error.row);
+    first_of_each_row(&mut errors);
     Evaluated { column, errors }
 }

@@ -34,7 +34,7 @@ use std::borrow::Cow;
 
 use crate::batch::Column;
 use crate::engine::chunk::{Chunk, without};
-use crate::engine::expr::{Context, RowError, Selection};
+use crate::engine::expr::{Context, RowError, Selection, first_of_each_row};
 use crate::engine::key_codec::put_key;
 use crate::plan::Expr;
 
@@ -68,8 +68,7 @@ impl SideKeys {
             errors.extend(evaluated.errors);
             columns.push(evaluated.column);
         }
-        errors.sort_by_key(|error: &RowError| error.row);
-        errors.dedup_by_key(|error| error.row);
+        first_of_each_row(&mut errors);
         let failed: Vec<u32> = errors.iter().map(|error| error.row).collect();
         EvaluatedKeys { columns, selection: without(selection, &failed), errors }
     }
