@@ -32,7 +32,7 @@ init="" nspawn="" registered="" skipped=0
 
 # What is mounted for the emulator is seen by this test alone.
 if [ -n "$emulator" ] && [ "$(id -u)" -eq 0 ] && [ -z "${TIDEMILL_DEVICE_MOUNTS:-}" ]; then
-    exec env TIDEMILL_DEVICE_MOUNTS=own unshare --mount bash "$0" "$@"
+    exec env TIDEMILL_DEVICE_MOUNTS=own unshare --mount bash scripts/device-test.sh "$@"
 fi
 . scripts/checks.sh
 

@@ -33,6 +33,10 @@ pub enum Fault {
     KeptLeftovers,
     /// Cells that the journal holds count even where their bucket was written after.
     StaleJournal,
+    /// State moves at a reload to whatever query has the name.
+    BlindMove,
+    /// Cached dictionary codes go along with moved state.
+    KeptCodes,
 }
 
 #[cfg(feature = "sabotage")]

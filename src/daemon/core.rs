@@ -17,6 +17,7 @@ use super::report::{Report, tell_all};
 use super::summary::Summary;
 use super::tasks::{SinkTask, SourceTask};
 use super::watchdog::Watchdog;
+use crate::engine::Identity;
 use crate::gateway::{About, Action, Cursor, Event, Gateway, Heir, Heirs};
 use crate::script::{STACK_BYTES_MIN, ScriptSampler};
 use crate::source::{SourceControl, Stored};
@@ -42,11 +43,14 @@ pub enum CoreRequest {
     },
     /// Answered when everything received is durable; then nothing is committed until one of the other two comes.
     Hold {
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<Held>,
     },
     Release,
     Swap(Box<Swap>),
 }
+
+/// What the queries of a held core are, by name.
+pub type Held = BTreeMap<String, Identity>;
 
 /// Another core, into the place of the held one, and what is around it.
 pub struct Swap {
@@ -118,7 +122,7 @@ pub struct Core {
     pub store: mpsc::Sender<StoreRequest>,
     pub ties: Ties,
     /// Who waits for the core to be held.
-    pub holding: Option<oneshot::Sender<()>>,
+    pub holding: Option<oneshot::Sender<Held>>,
     /// Counts how often everything received was durable after a [`Event::Stop`].
     pub stopped: watch::Sender<u64>,
     pub hooks: Hooks,
@@ -260,7 +264,7 @@ impl Core {
             Action::Held => {
                 if let Some(reply) = self.holding.take() {
                     // A daemon that has waited for too long lets the core go.
-                    let _ = reply.send(());
+                    let _ = reply.send(self.gateway.identities());
                 }
             }
         }

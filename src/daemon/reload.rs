@@ -7,7 +7,7 @@
 //! - A source or sink whose own settings are the same keeps its task: connection, session and port stay. Another one leaves before its successor
 //!   begins, so that no broker sees two clients of one name, and no port or file has two users.
 //!
-//! The steps: load and check; hold the core; read the store back; start the new core from that; have those tasks leave that do not go on; change hands;
+//! The steps: load and check; hold the core; read the store back, but what queries hold that are the same; start the new core from that; have those tasks leave that do not go on; change hands;
 //! start new tasks. From the hold to the change of hands input waits, as it does while a commit is under way.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::core::{CoreRequest, Slots, Starts, Swap, Ties};
+use super::core::{CoreRequest, Held, Slots, Starts, Swap, Ties};
 use super::tasks::{SinkTask, SourceTask};
 use super::{DaemonError, Running, WAITING_READ_BYTES, draw_seeds, tables, tell_of_forgotten_sinks};
 use crate::config::settings::{GatewaySettings, Settings, SourceKind};
-use crate::gateway::{Discard, Gateway, Heir, Heirs};
+use crate::gateway::{Discard, Gateway, Heir, Heirs, unchanged};
 use crate::script::STACK_BYTES_MIN;
 use crate::store::service::{Limits, StoreRequest};
 use crate::store::{Loaded, LogName, ReadError};
@@ -57,11 +57,13 @@ impl Running {
         let settings = on_large_stack(move || load()).await?.map_err(ReloadError::Refused)?;
         check_fixed(&self.gateway, &self.sources, &settings).map_err(ReloadError::Refused)?;
         settings.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.trim_end()));
-        self.hold().await?;
+        let running = self.hold().await?;
         let held = Instant::now();
-        match self.prepare(settings, discard).await {
+        let unchanged = unchanged(&settings, &running, discard);
+        let kept = unchanged.len();
+        match self.prepare(settings, discard, unchanged).await {
             Ok((settings, gateway)) => {
-                let told = self.change_hands(settings, gateway).await?;
+                let told = self.change_hands(settings, gateway, kept).await?;
                 Ok(format!("{told}; input waited for {} ms", held.elapsed().as_millis()))
             }
             Err(error) => {
@@ -75,12 +77,13 @@ impl Running {
         self.answerer.core.send(request).await.map_err(|_| DaemonError::CoreGone)
     }
 
-    async fn hold(&mut self) -> Result<(), ReloadError> {
+    /// What the core's queries are, which makes no further step.
+    async fn hold(&mut self) -> Result<Held, ReloadError> {
         let (reply, held) = oneshot::channel();
         self.request(CoreRequest::Hold { reply }).await?;
         tokio::select! {
             held = tokio::time::timeout(HOLD_TIMEOUT, held) => match held {
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(running)) => return Ok(running),
                 Ok(Err(_)) => return Err(DaemonError::CoreGone.into()),
                 Err(_) => {}
             },
@@ -99,9 +102,14 @@ impl Running {
         answer.await.map_err(|_| DaemonError::StoreGone)
     }
 
-    /// A core for the new settings, started from the store.
-    async fn prepare(&mut self, settings: Settings, discard: &Discard) -> Result<(Settings, Gateway), ReloadError> {
-        let loaded: Loaded = self.ask_store(|reply| StoreRequest::Load { reply }).await?.map_err(refused)?;
+    /// A core for the new settings, started from the store. The state of the queries `left_out` is not read: the running core hands it on.
+    async fn prepare(
+        &mut self,
+        settings: Settings,
+        discard: &Discard,
+        left_out: BTreeSet<String>,
+    ) -> Result<(Settings, Gateway), ReloadError> {
+        let loaded: Loaded = self.ask_store(|reply| StoreRequest::Load { left_out, reply }).await?.map_err(refused)?;
         let seeds = draw_seeds().map_err(DaemonError::Random)?;
         let (stamp, discard) = (self.clock.stamp(), discard.clone());
         let (settings, gateway) = on_large_stack(move || {
@@ -139,7 +147,7 @@ impl Running {
     }
 
     /// The core changes hands, and with it what is around it. From here on the new configuration is in force.
-    async fn change_hands(&mut self, settings: Settings, gateway: Gateway) -> Result<String, DaemonError> {
+    async fn change_hands(&mut self, settings: Settings, gateway: Gateway, kept: usize) -> Result<String, DaemonError> {
         self.lifelines.tables.shutdown().await;
         let bytes_max = settings.gateway.intake_bytes_max;
         let mut old_sources = numbered(std::mem::take(&mut self.sources), |task| task.settings.name.clone());
@@ -181,7 +189,7 @@ impl Running {
         let slots = Slots::of(&self.sources, &self.sinks, self.tables_from, settings.tables.len());
         let ties = Ties::of(&self.sources, &self.sinks, slots);
         let (reply, starts) = oneshot::channel();
-        let told = describe(&settings, &heirs);
+        let told = describe(&settings, &heirs, kept);
         self.passed.tell_unused(&settings.sources);
         self.request(CoreRequest::Swap(Box::new(Swap { gateway, heirs: heirs.clone(), ties, reply }))).await?;
         let starts = starts.await.map_err(|_| DaemonError::CoreGone)?;
@@ -271,13 +279,14 @@ fn check_fixed(gateway: &GatewaySettings, sources: &[SourceTask], new: &Settings
     Ok(())
 }
 
-fn describe(settings: &Settings, heirs: &Heirs) -> String {
+/// `queries`: how many keep their state in memory.
+fn describe(settings: &Settings, heirs: &Heirs, queries: usize) -> String {
     let count = |heirs: &[Heir], total: usize| {
         let kept = heirs[..total].iter().filter(|heir| matches!(heir, Heir::Kept(_))).count();
         format!("{kept} of {total} went on as they were")
     };
     format!(
-        "reloaded: sources: {}; queries: {}; tables: {}; sinks: {}",
+        "reloaded: sources: {}; queries: {queries} of {} went on as they were; tables: {}; sinks: {}",
         count(&heirs.sources, settings.sources_from_outside()),
         settings.queries.len(),
         settings.tables.len(),

@@ -78,6 +78,23 @@ pub(super) fn open(value: &[u8]) -> Result<Reader<'_>, Unfit> {
     }
 }
 
+/// What follows the fingerprint in `meta`. Only an operator of that fingerprint knows how it is laid out, and what the other entries are.
+pub(super) fn open_meta<'e>(entries: &[(&'e str, &'e [u8])], fingerprint: &str) -> Result<Reader<'e>, (&'e str, Unfit)> {
+    let Some((_, meta)) = entries.iter().find(|(name, _)| *name == "meta") else {
+        let unfit = match entries {
+            [("count", _)] => Unfit::Changed("a LIMIT stood where another operator is".to_owned()),
+            _ => Malformed("it is missing").into(),
+        };
+        return Err(("meta", unfit));
+    };
+    let mut reader = open(meta).map_err(|unfit| ("meta", unfit))?;
+    let stored = reader.text().map_err(|malformed| ("meta", malformed.into()))?;
+    if stored != fingerprint {
+        return Err(("meta", Unfit::Changed(format!("stored: {stored}; now: {fingerprint}"))));
+    }
+    Ok(reader)
+}
+
 impl Aggregate {
     /// Appends what changed since the last call. `prefix`: `s/<query>/<n>/`.
     pub fn put_changes(&mut self, prefix: &str, out: &mut Vec<Entry>) {

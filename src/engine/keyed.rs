@@ -13,11 +13,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::buckets::Buckets;
-use crate::engine::checkpoint::{Entry, PART_BYTES, Unfit, VERSION, open, put_parts};
+use crate::engine::checkpoint::{Entry, PART_BYTES, Unfit, VERSION, open, open_meta, put_parts};
 use crate::engine::key_codec::check_key;
 use crate::engine::keys::{KeyId, Keys};
 use crate::engine::set_back::SetBack;
-use crate::engine::state_codec::{Malformed, put_bytes, put_signed, put_varint};
+use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
 use crate::engine::state_limits::OperatorStatus;
 use crate::sabotage::{Fault, planted};
 use crate::types::DataType;
@@ -307,8 +307,8 @@ impl<V: Kept> KeyedStates<V> {
         entries: &[(&'e str, &'e [u8])],
         read: impl Fn(&[u8]) -> Result<V, Malformed>,
     ) -> Result<(), (&'e str, Unfit)> {
-        let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
-        self.restore_meta(meta).map_err(|unfit| ("meta", unfit))?;
+        let meta = open_meta(entries, &self.fingerprint)?;
+        self.restore_meta(meta).map_err(|malformed| ("meta", malformed.into()))?;
         for (name, value) in entries.iter().filter(|(name, _)| *name != "meta") {
             self.restore_entry(value, &read).map_err(|unfit| (*name, unfit))?;
             self.restore_part(name).ok_or((*name, Unfit::Malformed(Malformed("its name is not that of an entry"))))?;
@@ -317,17 +317,12 @@ impl<V: Kept> KeyedStates<V> {
         Ok(())
     }
 
-    fn restore_meta(&mut self, value: &[u8]) -> Result<(), Unfit> {
-        let mut reader = open(value)?;
-        let fingerprint = reader.text()?;
+    fn restore_meta(&mut self, mut reader: Reader<'_>) -> Result<(), Malformed> {
         let (bits, stream_us) = (reader.varint()?, reader.signed()?);
         reader.end()?;
-        if fingerprint != self.fingerprint {
-            return Err(Unfit::Changed(format!("stored: {fingerprint}; now: {}", self.fingerprint)));
-        }
         self.stream_us = stream_us;
         let restored = self.buckets.restore(bits, 1);
-        if restored { Ok(()) } else { Err(Malformed("its numbers are out of range").into()) }
+        if restored { Ok(()) } else { Err(Malformed("its numbers are out of range")) }
     }
 
     fn restore_entry(&mut self, value: &[u8], read: &impl Fn(&[u8]) -> Result<V, Malformed>) -> Result<(), Unfit> {

@@ -152,13 +152,18 @@ impl Keys {
     /// Readies the cache for codes of a dictionary with `entries` entries.
     pub fn prepare_codes(&mut self, generation: u64, entries: usize) {
         if generation != self.codes_generation {
-            self.codes.clear();
+            self.drop_codes();
             self.codes_generation = generation;
-            self.entries.iter_mut().for_each(|key| key.code = NO_KEY);
         }
         if self.codes.len() < entries {
             self.codes.resize(entries, NO_KEY);
         }
+    }
+
+    /// Empties the cache.
+    pub fn drop_codes(&mut self) {
+        self.codes.clear();
+        self.entries.iter_mut().for_each(|key| key.code = NO_KEY);
     }
 
     /// The key of a code, or `NO_KEY` where it is not known.

@@ -25,6 +25,7 @@
 //! | `state_function` | scripts with a state for each key |
 //! | `set_back` | what a clock that is set back does |
 //! | `buckets`, `journal`, `checkpoint`, `taken_up`, `state_codec` | stored state |
+//! | `identity` | which queries go on unread when the program changes |
 //! | `state_limits` | what an operator may hold |
 //! | `output`, `render`, `error`, `describe` | what comes out, rows and expressions for people |
 //!
@@ -49,6 +50,7 @@ pub mod expr;
 mod generate;
 mod hash;
 mod held;
+mod identity;
 mod input;
 mod join;
 mod journal;
@@ -97,6 +99,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::{EngineError, RestoreError};
+pub use identity::Identity;
 pub use output::{LATE_SAMPLES_MAX, LateRow, LateRows, QueryResult, QueryStatus, REJECT_BYTES_MAX, Reject, StepOutput};
 pub use render::ROW_BYTES_MAX;
 pub use state_codec::Malformed;
@@ -198,6 +201,30 @@ impl Engine {
         }
         let gone: BTreeSet<&str> = set_of(named.iter().filter_map(|(name, _)| name.split('/').next()));
         Ok(gone.into_iter().filter(|name| self.queries.iter().all(|query| query.name != **name)).map(str::to_owned).collect())
+    }
+
+    /// What each streaming query of a program is, by name: its running state moves to an engine in which it is the same, see [`Engine::take_over`].
+    pub fn identities(program: &Program, settings: &EngineSettings) -> BTreeMap<String, Identity> {
+        let streaming = program.queries.iter().filter(|query| identity::moves(query));
+        streaming.map(|query| (query.name.clone(), Identity::of(program, query, settings))).collect()
+    }
+
+    /// Those of its own queries.
+    pub fn own_identities(&self) -> BTreeMap<String, Identity> {
+        self.queries.iter().filter_map(|query| Some((query.name.clone(), query.identity()?))).collect()
+    }
+
+    /// Has the queries `names` go on with the state that they have in `old`, whose last step is stored and which makes no further one. To be called
+    /// before the first step; what else is in the store is restored before or after.
+    ///
+    /// Panics where a query is not the same in both: its state would be lost.
+    pub fn take_over(&mut self, old: Engine, names: &BTreeSet<String>) {
+        let mut before: BTreeMap<String, Query> = old.queries.into_iter().map(|query| (query.name.clone(), query)).collect();
+        for name in names {
+            let query = self.queries.iter_mut().find(|query| query.name == *name);
+            let (query, before) = query.zip(before.remove(name)).expect("a query that moves is in both engines");
+            query.take_over(before);
+        }
     }
 
     /// The keys among `entries` that are state of `query`: delete these, and the query starts anew.

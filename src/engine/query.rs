@@ -12,6 +12,7 @@ use crate::engine::chunk::Chunk;
 use crate::engine::compile::{Compiled, Leaf, Node, Port, Rows, compile};
 use crate::engine::error::EngineError;
 use crate::engine::expr::{Context, Scripts, Selection};
+use crate::engine::identity::{self, Identity};
 use crate::engine::output::{Complaints, QueryResult, QueryStatus};
 use crate::engine::set_back::{CLOSE_ALL_US, SetBack};
 use crate::engine::stage::{Env, Flow, Stage, explain};
@@ -29,6 +30,8 @@ pub(super) struct Query {
     compiled: Compiled,
     context: Context,
     finished: bool,
+    /// `None` where its state does not move.
+    identity: Option<Identity>,
 }
 
 /// What is the same for all chunks of a step.
@@ -50,7 +53,21 @@ impl Query {
             compiled: compile(program, query, &settings.of_query(&query.name))?,
             context: Context::with_scripts(Scripts::new(&program.functions, &settings.script_watch).map_err(EngineError::Function)?),
             finished: false,
+            identity: identity::moves(query).then(|| Identity::of(program, query, settings)),
         })
+    }
+
+    pub fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
+    /// Goes on where the same query of another engine is; see [`super::identity`].
+    pub fn take_over(&mut self, old: Query) {
+        assert!(self.identity.is_some() && self.identity == old.identity, "state moves to the same query");
+        self.compiled.watermarks.take_over(&old.compiled.watermarks);
+        for (node, old) in self.compiled.nodes.iter_mut().zip(old.compiled.nodes) {
+            node.stage.take_over(old.stage);
+        }
     }
 
     pub fn step(&mut self, batch: &Batch, tables: &Tables, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {

@@ -132,6 +132,11 @@ impl StateFunction {
         })
     }
 
+    /// Goes on with the states of the same operator in another engine.
+    pub fn take_over(&mut self, old: StateFunction) {
+        self.states = old.states;
+    }
+
     /// Calls the function for each key of the chunk; its rows.
     pub fn push(&mut self, chunk: &Chunk<'_>, env: &mut Env<'_, '_>) -> Chunk<'static> {
         let now_us = self.now(env, env.before_us);

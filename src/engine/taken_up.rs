@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::aggregate::Aggregate;
 use crate::engine::arrivals;
-use crate::engine::checkpoint::{CELLS_VERSION, JOURNAL, KEY_NUMBERS_MAX, PACED, PARTS_MAX, Unfit, open};
+use crate::engine::checkpoint::{CELLS_VERSION, JOURNAL, KEY_NUMBERS_MAX, PACED, PARTS_MAX, Unfit, open, open_meta};
 use crate::engine::journal::Place;
 use crate::engine::key_codec::check_key;
 use crate::engine::keys::bucket_hash;
@@ -81,8 +81,8 @@ impl Aggregate {
         if entries.is_empty() {
             return Ok(());
         }
-        let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
-        let paced = self.restore_layout(meta).map_err(|unfit| ("meta", unfit))?;
+        let meta = open_meta(entries, &self.spec.fingerprint)?;
+        let paced = self.restore_layout(meta).map_err(|malformed| ("meta", malformed.into()))?;
         let period = self.restore_pace(entries)?;
         self.arrivals.restore(entries)?;
         let (mut journal, mut own) = (Vec::new(), Vec::new());
@@ -181,16 +181,11 @@ impl Aggregate {
     }
 
     /// Whether cells are stored with a mark for what is withheld.
-    fn restore_layout(&mut self, value: &[u8]) -> Result<bool, Unfit> {
-        let mut reader = open(value)?;
-        let fingerprint = reader.text()?;
+    fn restore_layout(&mut self, mut reader: Reader<'_>) -> Result<bool, Malformed> {
         let (bits, rings) = (reader.varint()?, reader.varint()?);
         let paced = reader.remaining() > 0 && reader.byte()? == PACED;
         reader.end()?;
-        if fingerprint != self.spec.fingerprint {
-            return Err(Unfit::Changed(format!("stored: {fingerprint}; now: {}", self.spec.fingerprint)));
-        }
-        if self.buckets.restore(bits, rings) { Ok(paced) } else { Err(Malformed("its numbers are out of range").into()) }
+        if self.buckets.restore(bits, rings) { Ok(paced) } else { Err(Malformed("its numbers are out of range")) }
     }
 
     fn restored_start(&self, reader: &mut Reader<'_>) -> Result<i64, Malformed> {

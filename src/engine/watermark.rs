@@ -67,6 +67,11 @@ impl Watermark {
         self.current_ms = current_ms;
     }
 
+    /// Goes on where the same stream's is; the sources' numbers and `idle_timeout` are its own.
+    pub fn take_over(&mut self, old: &Watermark) {
+        (self.current_ms, self.seen_us) = (old.current_ms, old.seen_us);
+    }
+
     /// Event times of this step that are not NULL.
     pub fn observe(&mut self, times: impl Iterator<Item = i64>) {
         self.seen_us = times.chain(self.seen_us).max();

@@ -102,6 +102,13 @@ impl Watermarks {
         Some(now)
     }
 
+    /// Goes on where the same streams are.
+    pub fn take_over(&mut self, old: &Watermarks) {
+        self.streams.iter_mut().zip(&old.streams).for_each(|(stream, old)| stream.take_over(old));
+        self.current_ms = old.current_ms;
+        self.stored.clone_from(&old.stored);
+    }
+
     /// Takes up what [`put`] wrote. A query that read one stream and reads several now has each of them where the watermark was.
     pub fn restore(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         self.current_ms = reader.signed()?;

@@ -7,12 +7,20 @@
 //!   looks at it with its own decoder, once.
 //! - What the task of a source or sink that goes on believes stays true: its connection, its numbers, what was acknowledged and delivered on it.
 //! - A source whose task is another begins as at a start, with the redelivery record as it is now.
+//! - A query that is the same keeps its running state: it is not read back. Its engine has made its last step before the core was held, and that is
+//!   stored; so its state is what the store holds, and what would have been read back ([`crate::engine::Identity`] says what "the same" is). Which
+//!   queries these are is settled before the store is read, and goes along with what was read: a core whose queries wait for their state handles
+//!   no event before it has taken over.
 //! - If the process dies at any point, the store is as of a commit, and the next start reads the configuration that lies there.
 
-use super::Gateway;
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::intake::Intake;
 use super::redelivery::Redelivery;
+use super::{Discard, Gateway, engine_settings};
 use crate::batch::Stamp;
+use crate::config::settings::Settings;
+use crate::engine::{Engine, Identity};
 
 /// How far a core is on its way to being held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +50,20 @@ pub struct Heirs {
     pub sinks: Vec<Heir>,
 }
 
+/// The queries that go on with the state that a held core has in memory. `held`: what its queries are, as [`Gateway::identities`] said.
+pub fn unchanged(settings: &Settings, held: &BTreeMap<String, Identity>, discard: &Discard) -> BTreeSet<String> {
+    // Results and stored bytes don't depend on the hashes.
+    let now = Engine::identities(&settings.program, &engine_settings(settings, 0));
+    let same = |(name, identity): &(String, Identity)| held.get(name) == Some(identity) && !discard.state.contains(name);
+    now.into_iter().filter(same).map(|(name, _)| name).collect()
+}
+
 impl Gateway {
+    /// What its queries are, by name.
+    pub fn identities(&self) -> BTreeMap<String, Identity> {
+        self.engine.own_identities()
+    }
+
     /// Begins to hold; [`super::Action::Held`] follows. A core that stops is not held.
     pub(super) fn hold(&mut self) {
         if self.hold == Hold::No && !self.stopping {
@@ -58,7 +79,8 @@ impl Gateway {
         self.look_at_waiting(stamp);
     }
 
-    /// Takes over from a held core; this one was started from the store as it is now, and has handled no event.
+    /// Takes over from a held core; this one was started from the store as it is now, and has handled no event. With it come the states of the queries
+    /// that were left out when the store was read.
     pub fn take_over(&mut self, mut old: Gateway, heirs: &Heirs, stamp: Stamp) {
         debug_assert!(old.hold == Hold::Held && old.number == self.number, "the store holds what the held core held");
         for (intake, heir) in self.intakes.iter_mut().zip(&heirs.sources) {
@@ -78,6 +100,7 @@ impl Gateway {
                 query.clone_from(before);
             }
         }
+        self.engine.take_over(old.engine, &std::mem::take(&mut self.moving));
         self.dead_letters = old.dead_letters;
         self.dead_letter_status = old.dead_letter_status;
         self.stream_time = old.stream_time;

@@ -30,10 +30,12 @@ mod tables;
 
 pub use event::{About, Action, Event};
 pub use frame::{Frame, FrameContent, POSITION_NAME_BYTES_MAX, POSITIONS_MAX, Position};
-pub use handover::{Heir, Heirs};
+pub use handover::{Heir, Heirs, unchanged};
 pub use outbox::{Cursor, DropReason, Tombstone};
 pub use restore::{Discard, Seeds, StartError, engine_settings};
 pub use sinks::SinkRecord;
+
+use std::collections::BTreeSet;
 
 use crate::batch::Stamp;
 use crate::engine::Engine;
@@ -96,6 +98,8 @@ pub struct Gateway {
     stopping: bool,
     stopped: bool,
     hold: Hold,
+    /// Queries whose state the core that it takes over from has.
+    moving: BTreeSet<String>,
     blocked_told: bool,
     commits: u64,
     committed: u64,

@@ -98,7 +98,8 @@ impl Records<'_> {
 }
 
 impl Gateway {
-    /// A core that goes on where `loaded` ends, less what `discard` names.
+    /// A core that goes on where `loaded` ends, less what `discard` names. Where `loaded` leaves out the state of queries, a held core must hand it on
+    /// before the first event: [`Gateway::take_over`].
     pub fn start(settings: &Settings, loaded: &Loaded, seeds: Seeds, discard: &Discard, stamp: Stamp) -> Result<Gateway, StartError> {
         let records = Records { loaded };
         let last: Option<StoredStart> = records.get(&keys::meta("start"))?;
@@ -159,6 +160,7 @@ impl Gateway {
             stopping: false,
             stopped: false,
             hold: Hold::No,
+            moving: loaded.left_out.clone(),
             blocked_told: false,
             commits: 0,
             committed: loaded.number,

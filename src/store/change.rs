@@ -3,6 +3,8 @@
 //! Invariants: a change set holds absolute values (puts, deletes, appends at stated offsets), so that applying it twice is applying it
 //! once; numbers rise by one; the store's own records of segments are written in the same atomic step as the puts.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// A log of records in segment files: an outbox by its sink's name, or the dead letters. Characters: `[a-z0-9_-]`, and one dot.
@@ -101,6 +103,8 @@ pub struct Loaded {
     pub number: u64,
     /// All keys that the core has put, ascending.
     pub entries: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Queries whose state is not among `entries`, though the store has it: a running core hands it on.
+    pub left_out: BTreeSet<String>,
     /// Segments of every log, ascending by base.
     pub segments: Vec<(LogName, Vec<SegmentMeta>)>,
     /// Where a corrupt store was moved to: its state is lost, the logs' readable chunks are in `segments`.

@@ -7,7 +7,7 @@
 //! Errors: out of space passes, and the same set is committed again; any other failure of the disk is final for this process, because a
 //! sync that failed once tells nothing when it is tried again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::device::Device;
@@ -169,15 +169,15 @@ impl DiskStore {
         Usage { used: self.used_bytes(), max: self.settings.bytes_max, free }
     }
 
-    /// All that it holds, as of the last commit. The reason for people where that can't be read.
-    pub fn load(&self) -> Result<Loaded, String> {
+    /// All that it holds, as of the last commit, but the state of the queries `left_out`. The reason for people where that can't be read.
+    pub fn load(&self, left_out: BTreeSet<String>) -> Result<Loaded, String> {
         let dir = open::state_dir(&self.settings.data_dir);
         let state = self.state.as_ref().ok_or("the store has no room and is closed until there is some")?;
-        let contents = state.read_back(&dir).map_err(|failure| match failure {
+        let contents = state.read_back(&dir, &left_out).map_err(|failure| match failure {
             OpenFailure::Damaged(reason) => format!("the state in {} can't be read back: {reason}", dir.display()),
             OpenFailure::Refused(error) => error.to_string(),
         })?;
-        Ok(Loaded { number: contents.number, entries: contents.entries, segments: self.logs.segments(), ..Loaded::default() })
+        Ok(Loaded { number: contents.number, entries: contents.entries, left_out, segments: self.logs.segments(), ..Loaded::default() })
     }
 
     /// Makes a snapshot of the last commit beside the store, in place of an older one. The reason for people where that can't be done.

@@ -37,6 +37,12 @@ impl Index {
         }
     }
 
+    /// Notes the records of another index whose keys begin with `prefix`.
+    pub fn note_all(&mut self, other: &Index, prefix: &[u8]) {
+        let known = other.held.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+        known.for_each(|(key, held)| _ = self.set(key.clone(), *held));
+    }
+
     /// Forgets a record; returns how many parts it had, 0 for none.
     pub fn remove(&mut self, key: &[u8]) -> u16 {
         let Some(before) = self.held.remove(key) else { return 0 };

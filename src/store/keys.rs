@@ -18,6 +18,11 @@ pub fn state(engine_key: &[u8]) -> Vec<u8> {
     with_prefix(b"s/", engine_key)
 }
 
+/// What the keys of a query's state begin with.
+pub fn state_of(query: &str) -> Vec<u8> {
+    format!("s/{query}/").into_bytes()
+}
+
 /// A source's redelivery record.
 pub fn redelivery(source: &str) -> Vec<u8> {
     with_prefix(b"r/", source.as_bytes())
@@ -107,6 +112,13 @@ pub(super) mod stored {
 
     pub fn entry(key: &[u8]) -> Vec<u8> {
         [ENTRIES, key].concat()
+    }
+
+    /// The first key after all those that begin with `prefix`, whose last byte is not 255.
+    pub fn after(prefix: &[u8]) -> Vec<u8> {
+        let mut after = prefix.to_vec();
+        after.iter_mut().next_back().into_iter().for_each(|last| *last += 1);
+        after
     }
 
     /// Part `index` of an entry, 1 and up: part 0 lies under [`entry`].

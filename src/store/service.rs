@@ -5,6 +5,7 @@
 //!
 //! Limits: the request queue holds [`REQUESTS_MAX`]; the core has one commit in flight, each sink one read.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -31,8 +32,9 @@ pub enum StoreRequest {
     Usage {
         reply: oneshot::Sender<Usage>,
     },
-    /// All that the store holds, as of the last commit; the reason for people where it can't be read.
+    /// All that the store holds, as of the last commit, but the state of these queries; the reason for people where it can't be read.
     Load {
+        left_out: BTreeSet<String>,
         reply: oneshot::Sender<Result<Loaded, String>>,
     },
     /// Its limits from now on.
@@ -126,7 +128,7 @@ fn answer(store: &mut DiskStore, request: StoreRequest) {
     match request {
         StoreRequest::Read { log, from, bytes_max, reply } => _ = reply.send(store.read_log(&log, from, bytes_max)),
         StoreRequest::Usage { reply } => _ = reply.send(store.usage()),
-        StoreRequest::Load { reply } => _ = reply.send(store.load()),
+        StoreRequest::Load { left_out, reply } => _ = reply.send(store.load(left_out)),
         StoreRequest::Limit(limits) => store.limit(limits),
         StoreRequest::Snapshot { reply } => _ = reply.send(store.snapshot()),
         StoreRequest::Commit(_) => debug_assert!(false, "one commit is in flight"),

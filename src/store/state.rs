@@ -5,6 +5,7 @@
 //! [`PART_BYTES`] (a page holds some 20 entries at most); it panics on some damage, so it is only called with unwinding caught.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use super::device::Device;
 use super::error::is_full;
 use super::index::{Held, Index};
-use super::keys::stored;
+use super::keys::{self, stored};
 use super::migrate;
 use super::segment::check_log_name;
 use super::{ChangeSet, LogName, SegmentMeta, StoreError, codec};
@@ -77,7 +78,7 @@ impl State {
         let mut state = State { db: Some(db), file, device, index: Index::default() };
         let loaded = catch_unwind(AssertUnwindSafe(|| {
             migrate::run(&state, dir, migrate::STEPS, migrate::FORMAT)?;
-            state.load(dir, keep_entries)
+            state.load(dir, keep_entries, &BTreeSet::new())
         }));
         match loaded {
             Ok(Ok((contents, index))) => {
@@ -89,9 +90,9 @@ impl State {
         }
     }
 
-    /// Reads all of it back as it is now, every checksum checked.
-    pub fn read_back(&self, dir: &Path) -> Result<Contents, OpenFailure> {
-        match catch_unwind(AssertUnwindSafe(|| self.load(dir, true))) {
+    /// Reads it back as it is now, but the state of the queries `left_out`; every checksum checked, and that all records are of the last commit.
+    pub fn read_back(&self, dir: &Path, left_out: &BTreeSet<String>) -> Result<Contents, OpenFailure> {
+        match catch_unwind(AssertUnwindSafe(|| self.load(dir, true, left_out))) {
             Ok(loaded) => loaded.map(|(contents, _)| contents),
             Err(panic) => Err(from_panic(dir, panic.as_ref())),
         }
@@ -187,7 +188,8 @@ impl State {
         self.device.sync_dir(dir)
     }
 
-    fn load(&self, dir: &Path, keep_entries: bool) -> Result<(Contents, Index), OpenFailure> {
+    /// `left_out`: queries whose entries are not read; that these are as they should be is believed.
+    fn load(&self, dir: &Path, keep_entries: bool, left_out: &BTreeSet<String>) -> Result<(Contents, Index), OpenFailure> {
         let db = self.db().clone();
         let mut index = Index::default();
         let number = db.get(stored::NUMBER).map_err(|error| from_sled(dir, error))?;
@@ -207,14 +209,23 @@ impl State {
             contents.segments.push(parse_segment(&key, &value).map_err(OpenFailure::Damaged)?);
             index.set(key.to_vec(), Held { crc: codec::sealed_crc(&value).map_err(damaged)?, parts: 1 });
         }
-        for pair in db.scan_prefix(stored::ENTRIES) {
-            let (key, first) = pair.map_err(|error| from_sled(dir, error))?;
-            let key = key[stored::ENTRIES.len()..].to_vec();
-            let value = assemble(dir, &db, &mut index, &key, &first)?;
-            if keep_entries {
-                contents.entries.push((key, value));
+        let mut from = stored::ENTRIES.to_vec();
+        let mut skipped: Vec<Vec<u8>> = left_out.iter().map(|query| stored::entry(&keys::state_of(query))).collect();
+        // Not as the names are: `a-b/` stands before `a/`.
+        skipped.sort_unstable();
+        for to in skipped.iter().cloned().chain([stored::after(stored::ENTRIES)]) {
+            let after = stored::after(&to);
+            for pair in db.range(from..to) {
+                let (key, first) = pair.map_err(|error| from_sled(dir, error))?;
+                let key = key[stored::ENTRIES.len()..].to_vec();
+                let value = assemble(dir, &db, &mut index, &key, &first)?;
+                if keep_entries {
+                    contents.entries.push((key, value));
+                }
             }
+            from = after;
         }
+        skipped.iter().for_each(|prefix| index.note_all(&self.index, prefix));
         if index.sum() != sum {
             return Err(OpenFailure::Damaged("some records are not those of the last commit".to_owned()));
         }

@@ -10,7 +10,7 @@
 use super::parts::Part;
 use super::side::{Arrival, Side};
 use super::stream::StreamJoin;
-use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
+use crate::engine::checkpoint::{Entry, Unfit, VERSION, open, open_meta};
 use crate::engine::key_codec::check_key;
 use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
 use crate::types::DataType;
@@ -63,11 +63,7 @@ pub(in crate::engine) fn restore_sides<'e>(
     if entries.is_empty() {
         return Ok(());
     }
-    let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
-    let fingerprint = open(meta).and_then(|mut reader| Ok(reader.text()?)).map_err(|unfit| ("meta", unfit))?;
-    if fingerprint != operator.fingerprint {
-        return Err(("meta", Unfit::Changed(format!("stored: {fingerprint}; now: {}", operator.fingerprint))));
-    }
+    open_meta(entries, operator.fingerprint)?;
     *operator.stored = true;
     let mut rows: Vec<Vec<Stored<'e>>> = operator.sides.iter().map(|_| Vec::new()).collect();
     for (name, value) in entries.iter().filter(|(name, _)| *name != "meta") {

@@ -1,6 +1,6 @@
 //! Values of a group in order of arrival: collect_list, listagg.
 //!
-//! Elements are packed one after the other, each with the distance of its number from that before, so that lists of panes can be woven
+//! Elements are packed one after the other, each with the distance (modulo 2^64) of its number from that before, so that lists of panes can be woven
 //! together in order of arrival. Limits: counted as at least [`ELEMENT_BYTES_MIN`] an element, so that the limit on bytes bounds their number too.
 
 use crate::engine::lanes::cells::Loose;
@@ -22,7 +22,7 @@ pub(in crate::engine) struct List {
 type Element<'a> = (u64, &'a [u8]);
 
 impl List {
-    /// Appends an element whose number is above all before.
+    /// Appends an element, as a rule with a number above all before.
     pub fn push(&mut self, arrival: u64, body: &[u8]) {
         self.append(arrival + 1, body);
     }
@@ -90,8 +90,11 @@ impl Loose for List {
     fn read(reader: &mut Reader<'_>) -> Result<List, Malformed> {
         let mut list = List::default();
         for _ in 0..reader.count(2)? {
-            let distance = reader.varint()?;
-            let arrival = list.last.checked_add(distance).filter(|_| distance > 0).ok_or(Malformed("a list is out of order"))?;
+            // As it was appended: sessions take the rows of a batch by their times, so a number may be below that before.
+            let arrival = list.last.wrapping_add(reader.varint()?);
+            if arrival == 0 {
+                return Err(Malformed("an element of a list has no number"));
+            }
             list.append(arrival, reader.bytes()?);
         }
         Ok(list)

@@ -200,6 +200,11 @@ impl RowWindows {
         self.states.iter().flat_map(|state| &state.windows).filter_map(|open| self.spec.rule.closes_at(open)).max()
     }
 
+    /// What was learnt of a source's dictionary is void.
+    pub fn forget_codes(&mut self) {
+        self.keys.forget_codes();
+    }
+
     /// How it stands to its limits.
     pub fn status(&self) -> OperatorStatus {
         let (keys_max, bytes_max, rejected) = (self.keys_max, self.bytes_max, self.rejected);

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::arrivals;
 use crate::engine::buckets::ring_of;
-use crate::engine::checkpoint::{Entry, KEY_NUMBERS_MAX, PART_BYTES, PARTS_MAX, Unfit, VERSION, open, put_parts};
+use crate::engine::checkpoint::{Entry, KEY_NUMBERS_MAX, PART_BYTES, PARTS_MAX, Unfit, VERSION, open, open_meta, put_parts};
 use crate::engine::key_codec::check_key;
 use crate::engine::keys::KeyId;
 use crate::engine::pane::Pane;
@@ -104,8 +104,8 @@ impl RowWindows {
         if entries.is_empty() {
             return Ok(());
         }
-        let (_, meta) = entries.iter().find(|(name, _)| *name == "meta").ok_or(("meta", Unfit::Malformed(Malformed("it is missing"))))?;
-        self.restore_layout(meta).map_err(|unfit| ("meta", unfit))?;
+        let meta = open_meta(entries, &self.spec.fingerprint)?;
+        self.restore_layout(meta).map_err(|malformed| ("meta", malformed.into()))?;
         self.arrivals.restore(entries)?;
         for (name, value) in entries.iter().filter(|(name, _)| !["meta", arrivals::ENTRY].contains(name)) {
             self.restore_entry(value, watermark_us).map_err(|unfit| (*name, unfit))?;
@@ -128,16 +128,11 @@ impl RowWindows {
         Ok(())
     }
 
-    fn restore_layout(&mut self, value: &[u8]) -> Result<(), Unfit> {
-        let mut reader = open(value)?;
-        let fingerprint = reader.text()?;
+    fn restore_layout(&mut self, mut reader: Reader<'_>) -> Result<(), Malformed> {
         let (bits, rings, stretch_us) = (reader.varint()?, reader.varint()?, reader.signed()?);
         reader.end()?;
-        if fingerprint != self.spec.fingerprint {
-            return Err(Unfit::Changed(format!("stored: {fingerprint}; now: {}", self.spec.fingerprint)));
-        }
         if stretch_us <= 0 || !self.buckets.restore(bits, rings) {
-            return Err(Malformed("its numbers are out of range").into());
+            return Err(Malformed("its numbers are out of range"));
         }
         self.stretch_us = stretch_us;
         Ok(())

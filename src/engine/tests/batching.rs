@@ -8,11 +8,11 @@ use proptest::prelude::*;
 
 use super::joins::{META, meta, meta_columns};
 use super::*;
-use crate::plan::{Relation, StateFunction, Timeout};
+use crate::plan::{Query, Relation, StateFunction, Timeout};
 
 /// What a query asks of its rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Asks {
+pub(super) enum Asks {
     /// Nothing: they may come out of order within the delay.
     Nothing,
     /// The order of their times, as it looks at one after the other.
@@ -22,7 +22,7 @@ enum Asks {
 use Asks::{Nothing, Order};
 
 /// Over `l` and `r`: event time `ts`, a delay of 10 s; and the reference table `meta`.
-const QUERIES: &[(Asks, &str)] = &[
+pub(super) const QUERIES: &[(Asks, &str)] = &[
     // Row by row.
     (Nothing, "SELECT device, temperature * 2 AS t FROM l WHERE number > 0"),
     (Nothing, "SELECT device, x FROM l LATERAL VIEW explode(array(number, number + 1)) AS x"),
@@ -146,7 +146,7 @@ const QUERIES: &[(Asks, &str)] = &[
 ];
 
 /// Over `l` without repeats of a device and time; repeats come while the first is still known.
-const WITHOUT_REPEATS: &[&str] = &[
+pub(super) const WITHOUT_REPEATS: &[&str] = &[
     "SELECT device, ts, number, temperature FROM l",
     "SELECT window, device, count(*) AS n, sum(number) AS s FROM l GROUP BY device, window(ts, '10 seconds')",
     "SELECT l.device AS d, l.number AS a, r.number AS b FROM l LEFT JOIN r ON l.device = r.device AND r.ts BETWEEN l.ts AND l.ts + INTERVAL 3 SECONDS",
@@ -154,7 +154,7 @@ const WITHOUT_REPEATS: &[&str] = &[
 ];
 
 /// Of these the last row of each key counts, or the last whole table. The key is the first column.
-const UPDATES: &[(OutputMode, &str)] = &[
+pub(super) const UPDATES: &[(OutputMode, &str)] = &[
     (OutputMode::Update, "SELECT device, count(*) AS n, sum(number) AS s, max(temperature) AS hi FROM l GROUP BY device"),
     (
         OutputMode::Update,
@@ -164,7 +164,7 @@ const UPDATES: &[(OutputMode, &str)] = &[
     (OutputMode::Complete, "SELECT device, session_window, count(*) AS n FROM l GROUP BY device, session_window(ts, '2 seconds')"),
 ];
 
-const COUNTING: &str = r#"
+pub(super) const COUNTING: &str = r#"
 fn update(key, state, rows, now) {
     let n = if state == () { 0 } else { state };
     let out = [];
@@ -204,22 +204,26 @@ fn without_repeats(text: &str) -> Program {
 
 fn counting() -> Program {
     let mut program = planned(OutputMode::Append, "SELECT device, ts FROM l");
-    let query = &mut program.queries[0];
+    run_script(&mut program.queries[0], COUNTING, Timeout::None);
+    program
+}
+
+/// Puts a state function by device over a query for device and time; it gives device and a number.
+pub(super) fn run_script(query: &mut Query, script: &'static str, timeout: Timeout) {
     query.output = vec![Field::new("device", DataType::String), Field::new("n", DataType::BigInt)];
     query.root = Relation::StateFunction(StateFunction {
         input: Box::new(query.root.clone()),
         keys: vec![0],
-        script: COUNTING.into(),
+        script: script.into(),
         function: "update".to_owned(),
-        timeout: Timeout::None,
+        timeout,
         output: query.output.clone(),
         initial: Vec::new(),
     });
-    program
 }
 
 /// A row of `l` (0) or `r` (1).
-type Fed = (usize, Reading);
+pub(super) type Fed = (usize, Reading);
 
 fn fed(rows: &[Fed]) -> Batch {
     let of = |source: usize| rows.iter().filter(|(side, _)| *side == source).map(|(_, row)| row.clone()).collect::<Vec<_>>();
@@ -272,14 +276,14 @@ fn last(mode: OutputMode, outputs: Vec<Vec<String>>) -> Vec<String> {
     rows.into_values().collect()
 }
 
-const DEVICES: [Option<&str>; 4] = [Some("a"), Some("b"), Some("c"), None];
+pub(super) const DEVICES: [Option<&str>; 4] = [Some("a"), Some("b"), Some("c"), None];
 
 fn value() -> impl Strategy<Value = Option<f64>> {
     prop_oneof![8 => (-20i32..60).prop_map(|x| Some(f64::from(x) / 4.0)), 1 => Just(None), 1 => Just(Some(f64::NAN))]
 }
 
 /// Rows whose times go on; `behind` by up to so many quarters of a second.
-fn rows(behind: u32) -> impl Strategy<Value = Vec<Fed>> {
+pub(super) fn rows(behind: u32) -> impl Strategy<Value = Vec<Fed>> {
     let row = (0usize..2, 0..DEVICES.len(), value(), 0u32..12, 0..=behind);
     prop::collection::vec(row, 1..70).prop_map(|rows| {
         let mut now = 40;

@@ -7,6 +7,7 @@ mod changed_scripts;
 mod clock;
 mod compact;
 mod dedup;
+mod handover;
 mod joins;
 mod journal;
 mod keyed;

@@ -21,7 +21,7 @@ fn name(number: usize) -> &'static str {
     }
 }
 
-const QUERIES: [(OutputMode, &str); 22] = [
+const QUERIES: [(OutputMode, &str); 23] = [
     (
         OutputMode::Append,
         "SELECT window.start AS s, device, count(*) AS n, avg(temperature) AS a, min(device) AS lo, max(number) AS hi FROM readings GROUP BY device, window(ts, '10 seconds')",
@@ -57,6 +57,11 @@ const QUERIES: [(OutputMode, &str); 22] = [
         OutputMode::Append,
         "SELECT session_window.start AS s, device, count(*) AS n, sum(number) AS t, avg(temperature) AS a, stddev(temperature) AS d, min(device) AS lo \
          FROM readings GROUP BY device, session_window(ts, '3 seconds')",
+    ),
+    (
+        OutputMode::Append,
+        "SELECT session_window, device, collect_list(number) AS c, collect_set(number) AS s, first(number) AS f, last(number) AS l FROM readings \
+         GROUP BY device, session_window(ts, '3 seconds')",
     ),
     (
         OutputMode::Append,
@@ -108,7 +113,7 @@ const QUERIES: [(OutputMode, &str); 22] = [
 ];
 
 /// Counts a key's rows, and tells of a key that has been silent for ten seconds.
-const SILENCE: &str = r#"
+pub(super) const SILENCE: &str = r#"
 fn update(key, state, rows, now) {
     if rows.is_empty() { return #{ device: key, n: -state }; }
     state = (state ?? 0) + rows.len();

@@ -87,6 +87,24 @@ fn a_set_that_breaks_a_rule_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn what_is_loaded_leaves_out_the_state_of_the_queries_named() {
+    let dir = fast_dir();
+    let (mut store, _) = open(dir.path());
+    let names = ["m/x", "s/a-b/0/0.0", "s/a/0/0.0", "s/a/watermark", "s/ab/0/0.0", "s/b/0/0.0", "s/b/0/meta", "t/a/"];
+    let puts = names.map(|name| (name.as_bytes().to_vec(), vec![7; 10_000]));
+    store.commit(&ChangeSet { number: 1, puts: puts.to_vec(), ..ChangeSet::default() }).unwrap();
+    let loaded = |left_out: &[&str]| {
+        let left_out = left_out.iter().map(|name| (*name).to_owned()).collect();
+        let keys = store.load(left_out).unwrap().entries.into_iter().map(|(key, _)| String::from_utf8(key).unwrap());
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(loaded(&[]), names);
+    assert_eq!(loaded(&["a"]), ["m/x", "s/a-b/0/0.0", "s/ab/0/0.0", "s/b/0/0.0", "s/b/0/meta", "t/a/"]);
+    assert_eq!(loaded(&["a", "a-b", "nobody"]), ["m/x", "s/ab/0/0.0", "s/b/0/0.0", "s/b/0/meta", "t/a/"]);
+    assert_eq!(loaded(&["b", "ab", "a-b", "a"]), ["m/x", "t/a/"]);
+}
+
+#[test]
 fn a_commit_syncs_each_segment_it_writes_and_the_state_once() {
     let dir = fast_dir();
     let data_dir = dir.path().join("data");

@@ -16,10 +16,13 @@ fn reload(data_dir: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tidemill")).args(["reload", "--data", data_dir.to_str().unwrap()]).output().unwrap()
 }
 
-fn reloaded(data_dir: &Path) {
+/// What was told.
+fn reloaded(data_dir: &Path) -> String {
     let output = reload(data_dir);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("reloaded: "));
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.starts_with("reloaded: "), "{told}");
+    told
 }
 
 /// Why a reload is refused.
@@ -162,9 +165,14 @@ fn state_is_kept_refused_or_discarded_as_at_a_start() {
     // Something else beside it: the count goes on.
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, format!("{text}{ASIDE}")).unwrap();
-    reloaded(&world.data_dir);
+    let told = reloaded(&world.data_dir);
+    assert!(told.contains("queries: 1 of 2 went on as they were"), "{told}");
     world.publish_numbers(3..5, 1);
     wait(&world, 105);
+    // What went on unread is in the store all the same.
+    world.gateway.kill();
+    world.gateway.start();
+    world.gateway.wait_ready();
     query("SELECT device, max(number) AS number FROM readings GROUP BY device", "");
     let reason = refused(&world.data_dir);
     assert!(reason.contains("query 'each' has changed"), "{reason}");

@@ -2,7 +2,7 @@
 //!
 //! It refuses what the disk refuses, and remembers for the comparison all records that it ever got, and all tombstones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidemill::gateway::Tombstone;
 use tidemill::store::{ChangeSet, Loaded, LogName, SegmentMeta, StoredChunk, chunk, codec, keys};
@@ -99,6 +99,13 @@ impl MemoryStore {
     pub fn stored(&self, log: &LogName) -> impl Iterator<Item = (u64, u64)> {
         let chunks = self.read(log, 0).into_iter().map(|stored| stored.chunk);
         chunks.flat_map(|chunk| (chunk.first_seq..chunk.first_seq + chunk.records.len() as u64).map(move |seq| (chunk.epoch, seq)))
+    }
+
+    /// As [`MemoryStore::load`], but for the state of these queries.
+    pub fn load_without(&self, left_out: BTreeSet<String>) -> Loaded {
+        let mut loaded = self.load();
+        loaded.entries.retain(|(key, _)| !left_out.iter().any(|query| key.starts_with(&keys::state_of(query))));
+        Loaded { left_out, ..loaded }
     }
 
     pub fn load(&self) -> Loaded {
