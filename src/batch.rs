@@ -138,6 +138,11 @@ impl Strings {
         self.ends.push(self.text.len() as u32);
     }
 
+    pub fn reserve(&mut self, len: usize, bytes: usize) {
+        self.ends.reserve(len);
+        self.text.reserve(bytes);
+    }
+
     pub fn truncate(&mut self, len: usize) {
         if len < self.ends.len() {
             self.ends.truncate(len);

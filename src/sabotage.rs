@@ -33,6 +33,8 @@ pub enum Fault {
     KeptLeftovers,
     /// Cells that the journal holds count even where their bucket was written after.
     StaleJournal,
+    /// The rows of a key in a batch are added up by themselves, and their sum then to the cell's.
+    SumApart,
     /// State moves at a reload to whatever query has the name.
     BlindMove,
     /// Cached dictionary codes go along with moved state.

@@ -156,15 +156,33 @@ impl ColumnBuilder {
     }
 
     /// Appends DOUBLEs; NULLs in a column of another type.
-    pub fn push_doubles(&mut self, values: impl Iterator<Item = Option<f64>>) {
-        for value in values {
-            match (&mut self.values, value) {
-                (Building::Double(v), Some(value)) => {
-                    v.push(value);
-                    self.pushed();
-                }
-                _ => self.push_null(),
-            }
+    pub fn push_doubles(&mut self, values: impl ExactSizeIterator<Item = Option<f64>>) {
+        let (added, mut absent) = (values.len(), Vec::new());
+        let Building::Double(v) = &mut self.values else { return (0..added).for_each(|_| self.push_null()) };
+        let number = |(index, value): (usize, Option<f64>)| {
+            value.unwrap_or_else(|| {
+                absent.push(index);
+                0.0
+            })
+        };
+        v.extend(values.enumerate().map(number));
+        if !absent.is_empty() {
+            self.valid.get_or_insert_with(|| Bitmap::filled(self.rows, true));
+        }
+        if let Some(valid) = &mut self.valid {
+            (0..added).for_each(|_| valid.push(true));
+            absent.into_iter().for_each(|index| valid.set(self.rows + index, false));
+        }
+        self.rows += added;
+    }
+
+    /// Makes room for so many values; of texts also for so many bytes.
+    pub fn reserve(&mut self, rows: usize, text_bytes: usize) {
+        match &mut self.values {
+            Building::BigInt(v) | Building::Timestamp(v) | Building::Interval(v) => v.reserve(rows),
+            Building::Double(v) => v.reserve(rows),
+            Building::String(v) => v.reserve(rows, text_bytes),
+            _ => {}
         }
     }
 

@@ -14,12 +14,10 @@ use crate::engine::arrivals::Arrivals;
 use crate::engine::buckets::{Buckets, rings_for};
 use crate::engine::chunk::Chunk;
 use crate::engine::emit::Running;
-use crate::engine::expr::{Context, EvalError};
 use crate::engine::journal::Journal;
 use crate::engine::keyer::{KEY_BYTES_MAX, Keyer};
 use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
-use crate::engine::output::Complaints;
 use crate::engine::overflow::overflowing;
 use crate::engine::pace::Pace;
 use crate::engine::pane::{NO_SLOT, PANE_OVERHEAD_BYTES, Pane};
@@ -30,9 +28,10 @@ use crate::engine::render::render_row;
 use crate::engine::room::{Room, without_room};
 use crate::engine::set_back::SetBack;
 use crate::engine::spec::{AggregateSpec, Emission, TimeKey};
+use crate::engine::stage::{Env, explain};
 use crate::engine::state_limits::OperatorStatus;
 use crate::sabotage::{Fault, planted};
-use crate::types::{DataType, Field};
+use crate::types::DataType;
 
 /// Bytes of a cell in a pane's index and key list.
 const INDEX_BYTES: usize = 12;
@@ -69,7 +68,7 @@ pub(super) struct Aggregate {
     /// The watermark went back: of what is stored, only what is live is to be left.
     pub(super) voided: bool,
     keys_max: usize,
-    bytes_max: usize,
+    pub(super) bytes_max: usize,
     /// Rows rejected for want of room.
     rejected: u64,
     scratch: Scratch,
@@ -126,24 +125,21 @@ impl Aggregate {
         OperatorStatus { operator: "GROUP BY", keys: self.keys.len(), keys_max, bytes: self.bytes(), bytes_max, rejected, evicted: 0 }
     }
 
-    /// Takes the chunk's rows in. `watermark_us`: before this step.
-    pub fn absorb(
-        &mut self,
-        chunk: &Chunk<'_>,
-        fields: &[Field],
-        watermark_us: i64,
-        context: &Context,
-        complaints: &mut Complaints<'_>,
-        explain: &impl Fn(&EvalError) -> String,
-    ) {
+    /// Takes the chunk's rows in.
+    pub fn absorb(&mut self, port: usize, chunk: &Chunk<'_>, env: &mut Env<'_, '_>) {
         self.fed = true;
+        let (fields, complaints) = (&env.fields[port], &mut *env.complaints);
         let time = self.spec.time.expr();
-        let (prepared, failed) = prepare(chunk, time.as_slice(), &self.spec.plain, &self.spec.plan, context);
+        let (prepared, failed) = prepare(chunk, time.as_slice(), &self.spec.plain, &self.spec.plan, env.context);
         let first_arrival = self.arrivals.number(chunk.count);
         for failure in &failed {
-            complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
+            complaints.reject(|| explain(&failure.error, env.text), || render_row(fields, chunk, failure.row));
         }
+        let watermark_us = env.before_us;
         let late_before = if self.spec.evicts_after_us.is_some() && !planted(Fault::LateRows) { watermark_us } else { i64::MIN };
+        if failed.is_empty() && self.absorb_by_key(chunk, &prepared, late_before, env.common) {
+            return;
+        }
         let keep_null = self.spec.emission == Emission::Changed;
         let Placement { panes, late, in_part, beyond } =
             place(&self.spec.time, prepared.extra.first().map(Cow::as_ref), &prepared.selection, late_before, keep_null);
@@ -205,7 +201,7 @@ impl Aggregate {
         pane.count_rows(&scratch.slots);
         let pairs = Pairs { rows: &scratch.rows, slots: &scratch.slots, first_arrival };
         prepared.add_to(&mut pane, &self.spec.plan, pairs, &mut scratch.pairs);
-        pane.touch(&scratch.slots);
+        pane.touch(scratch.slots.iter().copied());
         if !refused.is_empty() {
             self.drop_empty(&mut pane, known);
         }
@@ -242,7 +238,7 @@ impl Aggregate {
         }
     }
 
-    fn note_touched(&mut self, start: i64, pane: &mut Pane) {
+    pub(super) fn note_touched(&mut self, start: i64, pane: &mut Pane) {
         if self.touched.last() != Some(&start) {
             self.touched.push(start);
         }
@@ -251,12 +247,12 @@ impl Aggregate {
         {
             self.running = None;
         }
-        if self.spec.emission == Emission::AtEnd {
+        if self.spec.emission == Emission::AtEnd || !pane.has_touched() {
             return;
         }
         pane.note_unsaved();
         let ring = self.buckets.ring(self.spec.time.ring_number(start));
-        self.buckets.mark(ring, &self.keys, |mark| pane.for_each_touched(|_, key| mark(key)));
+        self.buckets.mark_ring(ring);
     }
 
     /// The one group of an aggregate without keys counts as changed.
@@ -268,7 +264,7 @@ impl Aggregate {
             slot => slot,
         };
         pane.grow();
-        pane.touch(&[slot]);
+        pane.touch([slot]);
         self.note_touched(0, &mut pane);
         self.panes.insert(0, pane);
     }

@@ -28,7 +28,7 @@ pub(super) struct Marks(BTreeMap<i64, Vec<u64>>);
 
 impl Marks {
     pub fn is_empty(&self) -> bool {
-        self.0.values().flatten().all(|word| *word == 0)
+        self.0.is_empty()
     }
 
     /// The buckets of a ring, for [`Marks::set_among`].
@@ -138,6 +138,11 @@ impl Buckets {
         &self.members[bucket as usize]
     }
 
+    /// Keys of each bucket.
+    pub fn each(&self) -> impl Iterator<Item = &[KeyId]> {
+        self.members.iter().map(Vec::as_slice)
+    }
+
     pub fn add(&mut self, key: KeyId, hash: u32) {
         let bucket = self.bucket(hash);
         let members = &mut self.members[bucket as usize];
@@ -152,13 +157,11 @@ impl Buckets {
         }
     }
 
-    /// The buckets of these keys have changed in `ring`.
-    pub fn mark(&mut self, ring: i64, keys: &Keys, changed: impl FnOnce(&mut dyn FnMut(KeyId))) {
-        if planted(Fault::UnmarkedEntry) && ring % 2 == 0 {
-            return;
+    /// Something in `ring` has changed; in which buckets is known elsewhere.
+    pub fn mark_ring(&mut self, ring: i64) {
+        if !planted(Fault::UnmarkedEntry) || ring % 2 != 0 {
+            self.dirty.of_ring(ring);
         }
-        let (words, mask) = (self.dirty.of_ring(ring), (1 << self.bits) - 1);
-        changed(&mut |key| Marks::set_among(words, keys.bucket_hash(key) & mask));
     }
 
     /// One bucket of `ring` has changed.
@@ -202,7 +205,7 @@ impl Buckets {
         self.split = true;
     }
 
-    /// The entries to write, given the rings of all panes there are; and whether the layout is to be written too.
+    /// The entries to write, given the rings of all panes there are, no buckets in a ring that was marked without; and whether the layout is to be written too.
     pub fn take_dirty(&mut self, rings: impl Fn() -> BTreeSet<i64>) -> (Marks, bool) {
         let mut dirty = std::mem::take(&mut self.dirty);
         let split = std::mem::take(&mut self.split);

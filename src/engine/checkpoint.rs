@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::aggregate::Aggregate;
 use crate::engine::buckets::{Marks, ring_of};
+use crate::engine::keys::KeyId;
+use crate::engine::lanes::LaneKind;
 use crate::engine::pane::{NO_SLOT, Pane};
 use crate::engine::spec::Emission;
 use crate::engine::state_codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
@@ -184,19 +186,21 @@ impl Aggregate {
         for ring in dirty.rings() {
             let Some(starts) = rings.get(&ring) else { continue };
             let cells: usize = starts.iter().map(|start| self.panes[start].len()).sum();
-            let in_bucket = (cells >> self.buckets.bits()).max(1);
-            if !all {
-                changed.clear();
-                changed.resize(1 << self.buckets.bits(), 0);
-                let mut count = |key| changed[self.buckets.bucket(self.keys.bucket_hash(key)) as usize] += 1;
-                starts.iter().for_each(|start| self.panes[start].for_each_unsaved(|_, key| count(key)));
-            }
-            for bucket in dirty.buckets(ring) {
-                let pending: usize = starts.iter().map(|start| self.journal.pending((*start, bucket))).sum();
-                if all || pending + changed[bucket as usize] >= in_bucket {
+            let on_average = (cells >> self.buckets.bits()).max(1);
+            changed.clear();
+            changed.resize(1 << self.buckets.bits(), 0);
+            let mut count = |key| changed[self.buckets.bucket(self.keys.bucket_hash(key)) as usize] += 1;
+            starts.iter().for_each(|start| self.panes[start].for_each_unsaved(|_, key| count(key)));
+            for (bucket, changed) in (0..).zip(&changed) {
+                if *changed == 0 && !(all && dirty.has(ring, bucket)) {
+                    continue;
+                }
+                let pending = || starts.iter().map(|start| self.journal.pending((*start, bucket))).sum::<usize>();
+                let in_bucket = on_average.min(self.buckets.members(bucket).len() * starts.len());
+                if all || *changed >= in_bucket || pending() + changed >= in_bucket {
                     Marks::set_among(whole.of_ring(ring), bucket);
                 } else {
-                    few += changed[bucket as usize];
+                    few += changed;
                 }
             }
         }
@@ -210,12 +214,19 @@ impl Aggregate {
         for ring in whole.rings() {
             let (time, starts) = (&self.spec.time, rings.get(&ring).map_or(&[][..], Vec::as_slice));
             let panes: Vec<(i64, &Pane)> = starts.iter().map(|start| (time.ordinal(*start), &self.panes[start])).collect();
+            let mut at_once = self.encode_at_once(whole, ring, &panes, &head).unwrap_or_default();
             for bucket in whole.buckets(ring) {
-                let parts = self.encode_entry(bucket, &panes, &head, &mut scratch);
-                let (count, before) = (parts.len(), self.parts.remove(&(ring, bucket)).unwrap_or(1));
-                put_parts(&format!("{prefix}{bucket:x}.{ring:x}"), parts, before, out);
-                if count > 1 {
-                    self.parts.insert((ring, bucket), count);
+                let (name, before) = (bucket_name(prefix, bucket, ring), self.parts.remove(&(ring, bucket)).unwrap_or(1));
+                match at_once.get_mut(bucket as usize) {
+                    Some(value) if before == 1 => out.push((name, Some(std::mem::take(value)))),
+                    _ => {
+                        let parts = self.encode_entry(bucket, &panes, &head, &mut scratch);
+                        let count = parts.len();
+                        put_parts(&name, parts, before, out);
+                        if count > 1 {
+                            self.parts.insert((ring, bucket), count);
+                        }
+                    }
                 }
                 self.buckets.note_written(ring, bucket);
                 starts.iter().for_each(|start| self.journal.settle((*start, bucket)));
@@ -278,9 +289,60 @@ impl Aggregate {
     fn delete_written(&mut self, prefix: &str, out: &mut Vec<Entry>) {
         let open: BTreeSet<i64> = self.panes.keys().map(|start| self.buckets.ring(self.spec.time.ring_number(*start))).collect();
         for (ring, bucket) in self.buckets.take_written().iter().filter(|(ring, _)| !open.contains(ring)) {
-            let (name, parts) = (format!("{prefix}{bucket:x}.{ring:x}"), self.parts.remove(&(ring, bucket)).unwrap_or(1));
+            let (name, parts) = (bucket_name(prefix, bucket, ring), self.parts.remove(&(ring, bucket)).unwrap_or(1));
             out.extend((0..parts).map(|part| (part_name(&name, part), None)));
         }
+    }
+
+    /// As [`Aggregate::encode_entry`] for all of a ring's buckets, by number, where most are written: in the order of keys, as these lie in
+    /// memory, instead of here and there for each bucket. `None`: it does not pay, or a value would be long.
+    fn encode_at_once(&self, whole: &Marks, ring: i64, panes: &[(i64, &Pane)], head: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let buckets = 1 << self.buckets.bits();
+        if whole.buckets(ring).count() * 2 < buckets {
+            return None;
+        }
+        let lane_bytes = |kind: &LaneKind| if *kind == LaneKind::Count { 2 } else { kind.cell_bytes() };
+        let bytes_of_cell = self.keys.mean_length() + 5 + self.kinds.iter().map(lane_bytes).sum::<usize>();
+        let mut values: Vec<Vec<u8>> = vec![Vec::new(); buckets];
+        for bucket in whole.buckets(ring) {
+            let cells = self.buckets.members(bucket).len() * panes.len();
+            let mut value = Vec::with_capacity(head.len() + SECTION_HEAD_BYTES_MAX * panes.len() + cells * bytes_of_cell);
+            value.extend_from_slice(head);
+            values[bucket as usize] = value;
+        }
+        for (ordinal, pane) in panes {
+            let slots = pane.by_key()?;
+            let cells = || slots.iter().zip(0..).filter(|(slot, _)| **slot != NO_SLOT).map(|(slot, key)| (*slot, key));
+            let bucket_of = |key| self.buckets.bucket(self.keys.bucket_hash(key)) as usize;
+            let mut counts: Vec<usize> = self.buckets.each().map(<[KeyId]>::len).collect();
+            if pane.len() < self.keys.len() {
+                counts.fill(0);
+                cells().for_each(|(_, key)| counts[bucket_of(key)] += 1);
+            }
+            for (value, count) in values.iter_mut().zip(&counts).filter(|(value, count)| !value.is_empty() && **count > 0) {
+                put_signed(value, *ordinal);
+                put_varint(value, *count as u64);
+            }
+            for (slot, key) in cells() {
+                let value = &mut values[bucket_of(key)];
+                if !value.is_empty() {
+                    self.put_keyed_cell(pane, slot, key, value);
+                }
+                if value.len() >= PART_BYTES {
+                    return None;
+                }
+            }
+        }
+        Some(values)
+    }
+
+    fn put_keyed_cell(&self, pane: &Pane, slot: u32, key: KeyId, out: &mut Vec<u8>) {
+        put_varint(out, u64::from(key));
+        put_bytes(out, self.keys.bytes_of(key));
+        if self.pace.is_some() {
+            out.push(u8::from(pane.is_touched(slot)));
+        }
+        pane.put_cell(slot, out);
     }
 
     /// The cells of a bucket in these panes, in one part or more, each behind `head`. `bytes`: memory to use.
@@ -295,12 +357,7 @@ impl Aggregate {
                 if slot == NO_SLOT {
                     continue;
                 }
-                put_varint(bytes, u64::from(*key));
-                put_bytes(bytes, self.keys.bytes_of(*key));
-                if self.pace.is_some() {
-                    bytes.push(u8::from(pane.is_touched(slot)));
-                }
-                pane.put_cell(slot, bytes);
+                self.put_keyed_cell(pane, slot, *key, bytes);
                 cells += 1;
                 if bytes.len() + parts[parts.len() - 1].len() >= PART_BYTES {
                     put_section(&mut parts, *ordinal, std::mem::take(&mut cells), bytes);
@@ -317,19 +374,39 @@ impl Aggregate {
     }
 }
 
+/// Name of a bucket's entry: its number and the ring's, hexadecimal.
+pub(super) fn bucket_name(prefix: &str, bucket: u32, ring: i64) -> Vec<u8> {
+    let mut name = Vec::with_capacity(prefix.len() + 26);
+    name.extend_from_slice(prefix.as_bytes());
+    put_hex(&mut name, u64::from(bucket));
+    name.push(b'.');
+    put_hex(&mut name, ring as u64);
+    name
+}
+
+fn put_hex(out: &mut Vec<u8>, number: u64) {
+    let digits = (64 - number.leading_zeros()).div_ceil(4).max(1);
+    out.extend((0..digits).rev().map(|digit| b"0123456789abcdef"[(number >> (4 * digit)) as usize & 15]));
+}
+
 fn journal_name(prefix: &str, slot: u32) -> Vec<u8> {
     format!("{prefix}{JOURNAL}{slot:x}").into_bytes()
 }
 
 /// Appends the parts of a value, and deletes those that it had `before` and has no more.
-pub(super) fn put_parts(name: &str, parts: Vec<Vec<u8>>, before: usize, out: &mut Vec<Entry>) {
+pub(super) fn put_parts(name: &[u8], parts: Vec<Vec<u8>>, before: usize, out: &mut Vec<Entry>) {
     let count = parts.len();
     out.extend(parts.into_iter().enumerate().map(|(part, value)| (part_name(name, part), Some(value))));
     out.extend((count..before).map(|part| (part_name(name, part), None)));
 }
 
-fn part_name(name: &str, part: usize) -> Vec<u8> {
-    if part == 0 { name.as_bytes().to_vec() } else { format!("{name}.{part:x}").into_bytes() }
+fn part_name(name: &[u8], part: usize) -> Vec<u8> {
+    let mut name = name.to_vec();
+    if part > 0 {
+        name.push(b'.');
+        put_hex(&mut name, part as u64);
+    }
+    name
 }
 
 fn put_section(parts: &mut [Vec<u8>], ordinal: i64, cells: u64, bytes: &[u8]) {

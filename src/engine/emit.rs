@@ -331,12 +331,15 @@ impl Emitter {
     /// Column by column.
     fn push_rows(&mut self, aggregate: &Aggregate, cells: &Pane, slots: &[u32], frame: i64) {
         if !aggregate.key_types.is_empty() {
+            let key_bytes = aggregate.keys.mean_length() * slots.len();
+            self.keys.iter_mut().for_each(|builder| builder.reserve(slots.len(), key_bytes));
             for slot in slots {
                 push_key(aggregate.keys.bytes_of(cells.keys()[*slot as usize]), &aggregate.key_types, &mut self.keys);
             }
         }
         let first = self.frames.len();
         for (output, builder) in aggregate.spec.plan.outputs.iter().zip(&mut self.outputs) {
+            builder.reserve(slots.len(), 0);
             let failed = read_all(output, cells, slots, builder);
             self.failed.extend(failed.into_iter().map(|(index, error)| ((first + index) as u32, error)));
         }

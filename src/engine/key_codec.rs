@@ -108,6 +108,14 @@ pub(super) fn check_key(bytes: &[u8], types: &[DataType]) -> Result<(), Malforme
 /// Appends each part of a checked key to its builder.
 pub(super) fn push_key(bytes: &[u8], types: &[DataType], builders: &mut [ColumnBuilder]) {
     let mut reader = Reader::new(bytes);
+    // One short string is the common key.
+    if let ([DataType::String], [builder], [VALUE, length, text @ ..]) = (types, &mut *builders, bytes)
+        && usize::from(*length) == text.len()
+        && text.len() < 0x80
+        && let Ok(text) = std::str::from_utf8(text)
+    {
+        return builder.push_text(text);
+    }
     for (data_type, builder) in types.iter().zip(builders) {
         // Strings are the common key: no copy on the way.
         if matches!(data_type, DataType::String) {

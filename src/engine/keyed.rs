@@ -272,7 +272,7 @@ impl<V: Kept> KeyedStates<V> {
         for (_, bucket) in dirty.iter() {
             let parts = self.encode(bucket);
             let (count, before) = (parts.len(), self.parts.remove(&bucket).unwrap_or(1));
-            put_parts(&format!("{prefix}{bucket:x}"), parts, before, out);
+            put_parts(format!("{prefix}{bucket:x}").as_bytes(), parts, before, out);
             if count > 1 {
                 self.parts.insert(bucket, count);
             }

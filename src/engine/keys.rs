@@ -18,13 +18,39 @@ pub(super) type KeyId = u32;
 /// No key; also the greatest number, which is never given out.
 pub(super) const NO_KEY: KeyId = u32::MAX;
 
+/// Bytes of a key that lie in the list of keys itself: those of most devices' names. They are read together, without a way elsewhere each.
+const SHORT_BYTES: usize = 22;
+
+enum KeyBytes {
+    Short { length: u8, bytes: [u8; SHORT_BYTES] },
+    Long(Box<[u8]>),
+}
+
+impl KeyBytes {
+    fn new(bytes: &[u8]) -> KeyBytes {
+        let mut short = [0; SHORT_BYTES];
+        match short.get_mut(..bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                KeyBytes::Short { length: bytes.len() as u8, bytes: short }
+            }
+            None => KeyBytes::Long(bytes.into()),
+        }
+    }
+
+    fn get(&self) -> &[u8] {
+        match self {
+            KeyBytes::Short { length, bytes } => &bytes[..usize::from(*length)],
+            KeyBytes::Long(bytes) => bytes,
+        }
+    }
+}
+
 /// What a live key costs beside its bytes.
 pub(super) const KEY_OVERHEAD_BYTES: usize = 64;
 
 struct Key {
-    bytes: Box<[u8]>,
-    /// Decides the bucket; stable across starts and versions.
-    bucket_hash: u32,
+    bytes: KeyBytes,
     /// Panes that hold the key; 0 where the number is free.
     references: u32,
     /// The dictionary code that [`Keys::codes`] maps to this key, or `NO_KEY`.
@@ -36,6 +62,8 @@ pub(super) struct Keys {
     lookup: HashTable<KeyId>,
     hasher: FixedState,
     entries: Vec<Key>,
+    /// Of each entry: decides its bucket; stable across starts and versions.
+    bucket_hashes: Vec<u32>,
     free: BTreeSet<KeyId>,
     bytes: usize,
     /// By dictionary code, for operators with one dictionary-coded key.
@@ -49,6 +77,7 @@ impl Keys {
             lookup: HashTable::new(),
             hasher: FixedState::with_seed(hash_seed),
             entries: Vec::new(),
+            bucket_hashes: Vec::new(),
             free: BTreeSet::new(),
             bytes: 0,
             codes: Vec::new(),
@@ -71,16 +100,21 @@ impl Keys {
         self.bytes + self.len() * KEY_OVERHEAD_BYTES
     }
 
+    /// Bytes of a live key, on average.
+    pub fn mean_length(&self) -> usize {
+        self.bytes.checked_div(self.len()).unwrap_or(0)
+    }
+
     pub fn bytes_of(&self, id: KeyId) -> &[u8] {
-        &self.entries[id as usize].bytes
+        self.entries[id as usize].bytes.get()
     }
 
     pub fn bucket_hash(&self, id: KeyId) -> u32 {
-        self.entries[id as usize].bucket_hash
+        self.bucket_hashes[id as usize]
     }
 
     pub fn find(&self, bytes: &[u8]) -> Option<KeyId> {
-        self.lookup.find(self.hasher.hash_one(bytes), |id| *self.entries[*id as usize].bytes == *bytes).copied()
+        self.lookup.find(self.hasher.hash_one(bytes), |id| self.bytes_of(*id) == bytes).copied()
     }
 
     /// Adds a key that [`Keys::find`] did not find; without references yet.
@@ -92,12 +126,14 @@ impl Keys {
 
     /// Adds a stored key under its stored number. False where the number or the key is taken.
     pub fn restore(&mut self, id: KeyId, bytes: &[u8]) -> bool {
-        if self.find(bytes).is_some() || self.entries.get(id as usize).is_some_and(|key| !key.bytes.is_empty() || key.references > 0) {
+        if self.find(bytes).is_some() || self.entries.get(id as usize).is_some_and(|key| !key.bytes.get().is_empty() || key.references > 0)
+        {
             return false;
         }
         while self.entries.len() < id as usize {
             self.free.insert(self.entries.len() as KeyId);
-            self.entries.push(Key { bytes: Box::default(), bucket_hash: 0, references: 0, code: NO_KEY });
+            self.entries.push(Key { bytes: KeyBytes::new(&[]), references: 0, code: NO_KEY });
+            self.bucket_hashes.push(0);
         }
         self.free.remove(&id);
         self.place(id, bytes);
@@ -105,14 +141,20 @@ impl Keys {
     }
 
     fn place(&mut self, id: KeyId, bytes: &[u8]) {
-        let key = Key { bytes: bytes.into(), bucket_hash: bucket_hash(bytes), references: 0, code: NO_KEY };
+        let key = Key { bytes: KeyBytes::new(bytes), references: 0, code: NO_KEY };
         match self.entries.get_mut(id as usize) {
-            Some(entry) => *entry = key,
-            None => self.entries.push(key),
+            Some(entry) => {
+                *entry = key;
+                self.bucket_hashes[id as usize] = bucket_hash(bytes);
+            }
+            None => {
+                self.entries.push(key);
+                self.bucket_hashes.push(bucket_hash(bytes));
+            }
         }
         self.bytes += bytes.len();
         let (entries, hasher) = (&self.entries, &self.hasher);
-        self.lookup.insert_unique(hasher.hash_one(bytes), id, |id| hasher.hash_one(&*entries[*id as usize].bytes));
+        self.lookup.insert_unique(hasher.hash_one(bytes), id, |id| hasher.hash_one(entries[*id as usize].bytes.get()));
     }
 
     /// A pane took the key up.
@@ -133,18 +175,20 @@ impl Keys {
 
     fn forget(&mut self, id: KeyId) {
         let key = &mut self.entries[id as usize];
-        let bytes = std::mem::take(&mut key.bytes);
+        let bytes = std::mem::replace(&mut key.bytes, KeyBytes::new(&[]));
+        let bytes = bytes.get();
         let code = std::mem::replace(&mut key.code, NO_KEY);
         if let Some(cached) = self.codes.get_mut(code as usize) {
             *cached = NO_KEY;
         }
-        if let Ok(entry) = self.lookup.find_entry(self.hasher.hash_one(&*bytes), |other| *other == id) {
+        if let Ok(entry) = self.lookup.find_entry(self.hasher.hash_one(bytes), |other| *other == id) {
             entry.remove();
         }
         self.bytes -= bytes.len();
         self.free.insert(id);
         while self.entries.last().is_some_and(|_| self.free.last() == Some(&(self.entries.len() as KeyId - 1))) {
             self.entries.pop();
+            self.bucket_hashes.pop();
             self.free.pop_last();
         }
     }

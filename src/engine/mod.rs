@@ -37,8 +37,10 @@ mod aggregate;
 mod arguments;
 mod arrivals;
 mod buckets;
+mod by_key;
 mod checkpoint;
 mod chunk;
+mod common;
 mod compile;
 mod dedup;
 mod describe;
@@ -108,6 +110,7 @@ pub use window::WINDOWS_PER_ROW_MAX;
 
 use crate::batch::Batch;
 use crate::engine::checkpoint::Unfit;
+use crate::engine::common::Common;
 use crate::engine::output::Complaints;
 use crate::engine::query::Query;
 use crate::engine::tables::Tables;
@@ -236,7 +239,8 @@ impl Engine {
     /// Runs one batch through all queries. A batch without rows in which nothing closes by the clock changes nothing.
     pub fn step(&mut self, batch: &Batch) -> StepOutput {
         self.tables.take_up(&batch.tables);
-        self.run(|query, tables, complaints, results| query.step(batch, tables, complaints, results))
+        let common = Common::of(batch);
+        self.run(|query, tables, complaints, results| query.step(batch, tables, &common, complaints, results))
     }
 
     /// The input of batch queries is over: their results come out.

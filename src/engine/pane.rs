@@ -70,6 +70,10 @@ impl Pane {
         &self.lanes
     }
 
+    pub fn lanes_mut(&mut self) -> &mut [Lane] {
+        &mut self.lanes
+    }
+
     /// The key's cell, or `NO_SLOT`, as for `NO_KEY`.
     pub fn slot(&self, key: KeyId) -> u32 {
         match &self.index {
@@ -215,12 +219,19 @@ impl Pane {
     pub fn put_cell(&self, slot: u32, out: &mut Vec<u8>) {
         let rows = self.rows(slot);
         put_varint(out, rows);
-        self.lanes[1..].iter().for_each(|lane| lane.put_cell(slot, rows, out));
+        for lane in &self.lanes[1..] {
+            match lane {
+                // As `Lane::put_cell` does it, without the way there: most cells are of these.
+                Lane::Count(counts) if counts[slot as usize] == rows => out.push(0),
+                Lane::SumDouble(v) | Lane::MinDouble(v) | Lane::MaxDouble(v) => out.extend_from_slice(&v[slot as usize].to_le_bytes()),
+                _ => lane.put_cell(slot, rows, out),
+            }
+        }
     }
 
     /// Marks the cells as changed.
-    pub fn touch(&mut self, slots: &[u32]) {
-        slots.iter().for_each(|slot| self.touched[*slot as usize / 64] |= 1 << (slot % 64));
+    pub fn touch(&mut self, slots: impl IntoIterator<Item = u32>) {
+        slots.into_iter().for_each(|slot| self.touched[slot as usize / 64] |= 1 << (slot % 64));
     }
 
     /// Whether the cell is marked as changed.
@@ -350,7 +361,7 @@ mod tests {
             (0..40).for_each(|key| _ = pane.add(key * 7, bound));
             pane.grow();
             pane.count_rows(&[39]);
-            pane.touch(&[39]);
+            pane.touch([39]);
             assert_eq!((pane.take_out(5), pane.take_out(38), pane.take_out(0)), (35, 266, 0));
             assert_eq!((pane.len(), pane.slot(35), pane.slot(266), pane.slot(0)), (37, NO_SLOT, NO_SLOT, NO_SLOT));
             assert!((0..40).filter(|key| ![0, 5, 38].contains(key)).all(|key| pane.keys()[pane.slot(key * 7) as usize] == key * 7));
@@ -366,7 +377,7 @@ mod tests {
         pane.add(5, 6);
         pane.grow();
         pane.count_rows(&[0, 0]);
-        pane.touch(&[0]);
+        pane.touch([0]);
         pane.clear();
         assert_eq!((pane.len(), pane.slot(5)), (0, NO_SLOT));
         assert_eq!(pane.slot_or_add(5, 6), 0);

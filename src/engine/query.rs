@@ -9,6 +9,7 @@ use crate::batch::{Batch, Column, ColumnBuilder, Stamp};
 use crate::engine::EngineSettings;
 use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::Chunk;
+use crate::engine::common::Common;
 use crate::engine::compile::{Compiled, Leaf, Node, Port, Rows, compile};
 use crate::engine::error::EngineError;
 use crate::engine::expr::{Context, Scripts, Selection};
@@ -36,12 +37,13 @@ pub(super) struct Query {
 
 /// What is the same for all chunks of a step.
 #[derive(Clone, Copy)]
-struct Moment {
+struct Moment<'b> {
     /// The query's watermark, µs: before the step, and at its end (the same until then).
     before_us: i64,
     after_us: i64,
     ended: bool,
     stamp: Stamp,
+    common: &'b Common<'b>,
 }
 
 impl Query {
@@ -70,9 +72,16 @@ impl Query {
         }
     }
 
-    pub fn step(&mut self, batch: &Batch, tables: &Tables, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
+    pub fn step<'b>(
+        &mut self,
+        batch: &'b Batch,
+        tables: &Tables,
+        common: &'b Common<'b>,
+        complaints: &mut Complaints<'_>,
+        results: &mut Vec<QueryResult>,
+    ) {
         let before_us = self.compiled.watermarks.current_us();
-        let moment = Moment { before_us, after_us: before_us, ended: false, stamp: batch.stamp };
+        let moment = Moment { before_us, after_us: before_us, ended: false, stamp: batch.stamp, common };
         self.refresh(tables, moment, complaints);
         let mut concerned = false;
         for index in 0..self.compiled.leaves.len() {
@@ -108,7 +117,8 @@ impl Query {
         let concerned = self.compiled.watermarks.go_by_arrival();
         if concerned {
             let (before_us, open) = (self.compiled.watermarks.current_us(), self.status().cells);
-            let moment = Moment { before_us, after_us: CLOSE_ALL_US, ended: false, stamp };
+            let nothing = Common::default();
+            let moment = Moment { before_us, after_us: CLOSE_ALL_US, ended: false, stamp, common: &nothing };
             for node in 0..self.compiled.nodes.len() {
                 let (stage, to, mut env) = self.at(node, moment, complaints);
                 for chunk in stage.close_all(&mut env) {
@@ -129,7 +139,8 @@ impl Query {
         if self.mode != OutputMode::Batch || std::mem::replace(&mut self.finished, true) {
             return;
         }
-        let moment = Moment { before_us: 0, after_us: 0, ended: true, stamp: Stamp::default() };
+        let nothing = Common::default();
+        let moment = Moment { before_us: 0, after_us: 0, ended: true, stamp: Stamp::default(), common: &nothing };
         self.refresh(tables, moment, complaints);
         for index in 0..self.compiled.leaves.len() {
             let Leaf { rows, to } = &self.compiled.leaves[index];
@@ -146,7 +157,7 @@ impl Query {
         self.release(moment, complaints, results);
     }
 
-    fn refresh(&mut self, tables: &Tables, moment: Moment, complaints: &mut Complaints<'_>) {
+    fn refresh(&mut self, tables: &Tables, moment: Moment<'_>, complaints: &mut Complaints<'_>) {
         for node in 0..self.compiled.nodes.len() {
             let (stage, _, mut env) = self.at(node, moment, complaints);
             stage.refresh(tables, &mut env);
@@ -192,7 +203,7 @@ impl Query {
         &mut self,
         to: Option<Port>,
         chunk: Chunk<'a>,
-        moment: Moment,
+        moment: Moment<'_>,
         complaints: &mut Complaints<'_>,
         results: &mut Vec<QueryResult>,
     ) {
@@ -214,7 +225,7 @@ impl Query {
     }
 
     /// Lets out what the operators hold, bottom up.
-    fn release(&mut self, moment: Moment, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
+    fn release(&mut self, moment: Moment<'_>, complaints: &mut Complaints<'_>, results: &mut Vec<QueryResult>) {
         for node in 0..self.compiled.nodes.len() {
             loop {
                 let (stage, to, mut env) = self.at(node, moment, complaints);
@@ -234,7 +245,7 @@ impl Query {
     fn at<'e, 'o>(
         &'e mut self,
         node: usize,
-        moment: Moment,
+        moment: Moment<'e>,
         complaints: &'e mut Complaints<'o>,
     ) -> (&'e mut Stage, Option<Port>, Env<'e, 'o>) {
         let eager = planted(Fault::EagerWatermark).then(|| self.compiled.watermarks.current_us());
@@ -245,6 +256,7 @@ impl Query {
             after_us: moment.after_us.saturating_sub(node.lag_us),
             ended: moment.ended,
             stamp: moment.stamp,
+            common: moment.common,
             mode: self.mode,
             context: &self.context,
             text: &self.text,

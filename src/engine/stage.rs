@@ -11,6 +11,7 @@ use crate::batch::{Column, Stamp, Values};
 use crate::engine::aggregate::Aggregate;
 use crate::engine::checkpoint::{Entry, Unfit, VERSION, open};
 use crate::engine::chunk::{Chunk, SharedColumn, without};
+use crate::engine::common::Common;
 use crate::engine::dedup::Deduplicate;
 use crate::engine::expand::expand;
 use crate::engine::expr::{Context, EvalError, RowError, Selection, first_of_each_row};
@@ -85,6 +86,7 @@ pub(super) struct Env<'e, 'o> {
     pub ended: bool,
     /// When the step happens.
     pub stamp: Stamp,
+    pub common: &'e Common<'e>,
     pub mode: OutputMode,
     pub context: &'e Context,
     /// The query's, for errors.
@@ -121,7 +123,7 @@ impl Stage {
                 env.reject(&errors, port, &chunk);
                 chunk = projected;
             }
-            Stage::Watermark { column, index } => env.watermarks.observe(*index, latest_time(&chunk, *column).into_iter()),
+            Stage::Watermark { column, index } => env.watermarks.observe(*index, latest_time(&chunk, *column, env.common).into_iter()),
             Stage::Union => {}
             Stage::Generate(generate) => return generate.push(chunk, env),
             Stage::Expand(projections) => return expand(projections, &chunk, env),
@@ -131,8 +133,7 @@ impl Stage {
             }
             Stage::Limit(limit) => limit.apply(&mut chunk),
             Stage::Aggregate(aggregate) => {
-                let text = env.text;
-                aggregate.absorb(&chunk, &env.fields[port], env.before_us, env.context, env.complaints, &|error| explain(error, text));
+                aggregate.absorb(port, &chunk, env);
                 return Flow::Held;
             }
             Stage::RowWindows(windows) => {
@@ -379,11 +380,11 @@ pub(super) fn explain(error: &EvalError, text: &str) -> String {
 }
 
 /// The greatest time among the selected rows.
-fn latest_time(chunk: &Chunk<'_>, column: usize) -> Option<i64> {
+fn latest_time(chunk: &Chunk<'_>, column: usize, common: &Common<'_>) -> Option<i64> {
     let column = chunk.columns.get(column)?.get();
     let Values::Timestamp(times) = &column.values else { return None };
     match (&chunk.selection, &column.valid) {
-        (Selection::All(_), None) => times.iter().copied().max(),
+        (Selection::All(_), None) => common.span(column).map(|(_, latest)| latest).or_else(|| times.iter().copied().max()),
         (selection, _) => selection.iter().map(|row| row as usize).filter(|row| !column.is_null(*row)).map(|row| times[row]).max(),
     }
 }

@@ -266,7 +266,7 @@ impl Aggregate {
         let slot = self.new_cell(pane, id);
         pane.grow();
         if marked {
-            pane.touch(&[slot]);
+            pane.touch([slot]);
         }
         pane.read_last_cell(reader)?;
         pane.lanes().iter().zip(&self.lane_types).try_for_each(|(lane, types)| lane.check_last_cell(types, self.arrivals.count()))

@@ -110,14 +110,14 @@ fn higher_text(new: &str, old: &str) -> bool {
 }
 
 /// Spark's order: NaN is greatest, the first of equals stays. A fresh cell is NaN.
-fn lower(min: &mut f64, x: f64) {
+pub(super) fn lower(min: &mut f64, x: f64) {
     if x < *min || (min.is_nan() && !x.is_nan()) {
         *min = x;
     }
 }
 
 /// As [`lower`]. A fresh cell is -∞.
-fn raise(max: &mut f64, x: f64) {
+pub(super) fn raise(max: &mut f64, x: f64) {
     if x > *max || x.is_nan() {
         *max = x;
     }

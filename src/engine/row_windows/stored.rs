@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::arrivals;
 use crate::engine::buckets::ring_of;
-use crate::engine::checkpoint::{Entry, KEY_NUMBERS_MAX, PART_BYTES, PARTS_MAX, Unfit, VERSION, open, open_meta, put_parts};
+use crate::engine::checkpoint::{Entry, KEY_NUMBERS_MAX, PART_BYTES, PARTS_MAX, Unfit, VERSION, bucket_name, open, open_meta, put_parts};
 use crate::engine::key_codec::check_key;
 use crate::engine::keys::KeyId;
 use crate::engine::pane::Pane;
@@ -53,7 +53,7 @@ impl RowWindows {
             for wanted in rings {
                 let values = self.encode_entry(members, |open| ring(open) == wanted);
                 let (count, before) = (values.len(), self.parts.remove(&(wanted, bucket)).unwrap_or(0));
-                put_parts(&format!("{prefix}{bucket:x}.{wanted:x}"), values, before, out);
+                put_parts(&bucket_name(prefix, bucket, wanted), values, before, out);
                 if count > 0 {
                     self.parts.insert((wanted, bucket), count);
                 }

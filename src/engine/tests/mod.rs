@@ -3,6 +3,7 @@
 mod aggregates;
 mod batching;
 mod bounds;
+mod by_key;
 mod changed_scripts;
 mod clock;
 mod compact;
@@ -25,7 +26,10 @@ mod set_back;
 mod stream_joins;
 mod union;
 
-use crate::batch::{Batch, ColumnBuilder, SourceInput, Stamp, Table};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::batch::{Batch, Bitmap, Column, ColumnBuilder, DictColumn, Dictionary, SourceInput, Stamp, Table, Values};
 use crate::engine::{Engine, EngineSettings, StepOutput};
 use crate::plan::{EventTime, OutputMode, Program, TableColumn, TableSchema};
 use crate::sql::{Catalog, plan_query};
@@ -100,6 +104,27 @@ fn settings() -> EngineSettings {
     EngineSettings { idle_timeout_us: vec![5 * SECOND; 2], ..EngineSettings::default() }
 }
 
+/// Devices as a decoder gives them: by codes of a dictionary that grows, the same for all tables of a test.
+fn coded(devices: impl Iterator<Item = Option<&'static str>>) -> Column {
+    thread_local!(static NAMES: RefCell<Vec<Arc<str>>> = const { RefCell::new(Vec::new()) });
+    NAMES.with_borrow_mut(|names| {
+        let (mut codes, mut valid) = (Vec::new(), Bitmap::filled(0, true));
+        for device in devices {
+            let name = device.unwrap_or_default();
+            let code = names.iter().position(|known| **known == *name).unwrap_or(names.len());
+            if code == names.len() {
+                names.push(name.into());
+            }
+            codes.push(code as u32);
+            valid.push(device.is_some());
+        }
+        let complete = (0..codes.len()).all(|row| valid.get(row));
+        let dictionary = Dictionary { generation: 0, entries: Arc::new(names.clone()) };
+        Column { values: Values::Dict(DictColumn { codes, dictionary }), valid: (!complete).then_some(valid) }
+    })
+}
+
+/// Devices are texts in some tables, coded in others.
 fn table(rows: &[Reading]) -> Table {
     let mut builders: Vec<ColumnBuilder> = columns().iter().map(|column| ColumnBuilder::new(&column.field.data_type, rows.len())).collect();
     for row in rows {
@@ -113,7 +138,11 @@ fn table(rows: &[Reading]) -> Table {
         ];
         builders.iter_mut().zip(values).for_each(|(builder, value)| builder.push(&value));
     }
-    Table { rows: rows.len(), columns: builders.into_iter().map(|builder| Some(builder.finish())).collect() }
+    let mut columns: Vec<Option<Column>> = builders.into_iter().map(|builder| Some(builder.finish())).collect();
+    if rows.len() % 4 != 3 {
+        columns[1] = Some(coded(rows.iter().map(|row| row.device)));
+    }
+    Table { rows: rows.len(), columns }
 }
 
 /// A batch in which both sources have these rows; without rows they are idle at wall time `seconds`.
