@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 readonly unit=${TIDEMILL_CROSS_UNIT:-store:: mqtt:: format:: gateway:: types:: batch:: uplink:: source:: daemon:: \
     --skip dictionaries --skip speculation --skip timestamps_by_unit}
 # The ledger's books, undisturbed and over kill -9; backup and restore; stores of released layouts; the shipped configurations.
-readonly end_to_end=${TIDEMILL_CROSS_END_TO_END:-ledger::scenarios::undisturbed ledger::kills::killed_at_random_moments_v5 daemon::backup stored_layouts:: shipped:: --skip under_load}
+readonly end_to_end=${TIDEMILL_CROSS_END_TO_END:-ledger::scenarios::undisturbed ledger::kills::killed_at_random_moments_v5 daemon::backup stored_layouts:: shipped::}
 # Few cases of each property, and few kills, far apart: a start takes a second.
 export PROPTEST_CASES=${PROPTEST_CASES:-8} TIDEMILL_KILLS=${TIDEMILL_KILLS:-10} TIDEMILL_KILLS_LIFE_MS=${TIDEMILL_KILLS_LIFE_MS:-6000}
 # The oldest C library that the programs must run on: that of Raspberry Pi OS 11.

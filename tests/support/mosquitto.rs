@@ -12,7 +12,7 @@ use super::certificates::Certificates;
 use super::child::{ChildGuard, wait_until};
 use super::ports::free_port;
 
-const START_TIMEOUT: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a broker is to be. Defaults: anyone may connect, plain TCP, and limits that keep every message.
