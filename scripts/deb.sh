@@ -49,30 +49,35 @@ write_files() {
 
 # build: the path of the program.
 build() {
-    local arguments=(--locked --features systemd --bin tidemill)
     if [ -n "${BINARY:-}" ]; then
         echo "$BINARY"
     elif [ "$native" -eq 0 ]; then
         cross/build.sh --systemd --profile "$profile" "$target" | cut -d' ' -f1
+    elif [ "$profile" = dist ]; then
+        scripts/dist.sh --features systemd
     else
-        [ "$profile" = dev ] || arguments+=(--profile "$profile")
-        cargo build "${arguments[@]}" >&2
+        cargo build --locked --profile "$profile" --features systemd --bin tidemill >&2
         echo "target/${profile/#dev/debug}/tidemill"
     fi
 }
 
 # A dpkg-shlibdeps for cargo-deb that looks at another architecture's libraries and at what packages they came from. Prints its directory.
 shlibdeps() {
-    local root multiarch=$1 directory=target/cross/shlibdeps-$architecture
-    root=$(cross/debian-root.sh "$architecture" libc6 libgcc-s1 libsystemd-dev libsystemd0)
+    local root multiarch options=() directory=target/cross/shlibdeps-$architecture
+    if [ "$native" -eq 0 ]; then
+        multiarch=$(dpkg-architecture -a "$architecture" -q DEB_HOST_MULTIARCH 2>/dev/null)
+        root=$(cross/debian-root.sh "$architecture" libc6 libgcc-s1 libsystemd-dev libsystemd0)
+        options=("--admindir=$root/var/lib/dpkg" "-l$root/lib/$multiarch" "-l$root/usr/lib/$multiarch")
+    fi
     mkdir -p "$directory"
-    # Of the C library, what the loader asks for: versions of symbols. Debian's notes ask for the version that moved them between its files.
+    # Of the C library, what the loader asks for: versions of symbols, and whether it must read packed relocations, which dpkg-shlibdeps does not see. Debian's notes
+    # ask for the version that moved symbols between its files.
     cat >"$directory/dpkg-shlibdeps" <<SH
 #!/bin/sh
 for program; do :; done
-glibc=\$(readelf --version-info --wide "\$program" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1 | cut -d_ -f2)
-$(command -v dpkg-shlibdeps) --admindir="$root/var/lib/dpkg" -l"$root/lib/$multiarch" -l"$root/usr/lib/$multiarch" "\$@" |
-    sed "s/libc6 (>= [0-9.]*)/libc6 (>= \$glibc)/"
+wanted=\$(readelf --version-info --wide "\$program" | sed 's/GLIBC_ABI_DT_RELR/GLIBC_2.36/' | grep -o 'GLIBC_[0-9.]*')
+glibc=\$(echo "\$wanted" | sort -uV | tail -1 | cut -d_ -f2)
+$(command -v dpkg-shlibdeps) ${options[*]} "\$@" | sed "s/libc6 (>= [0-9.]*)/libc6 (>= \$glibc)/"
 SH
     chmod +x "$directory/dpkg-shlibdeps"
     echo "$PWD/$directory"
@@ -80,19 +85,18 @@ SH
 
 # package PROGRAM: the path of the package.
 package() {
-    local options=(--locked --no-build --quiet --deb-version "$version" --output target/debian/) tools=$PATH strip=strip multiarch
+    local options=(--locked --no-build --quiet --deb-version "$version" --output target/debian/) tools strip=strip
     # The least that makes a package: it is unpacked minutes later.
     [ "$profile" = dist ] || options+=(--fast)
     if [ "$native" -eq 0 ]; then
-        multiarch=$(dpkg-architecture -a "$architecture" -q DEB_HOST_MULTIARCH 2>/dev/null)
-        strip=$multiarch-strip
-        install "$strip --version" "binutils-$multiarch"
-        tools=$(shlibdeps "$multiarch"):$PATH
+        strip=$(dpkg-architecture -a "$architecture" -q DEB_HOST_GNU_TYPE 2>/dev/null)-strip
+        install "$strip --version" "binutils-${strip%-strip}"
         options+=(--target "$target")
     fi
+    tools=$(shlibdeps)
     cp "$1" "$files/tidemill"
     "$strip" "$files/tidemill"
-    PATH=$tools "$cargo_deb" "${options[@]}"
+    PATH=$tools:$PATH "$cargo_deb" "${options[@]}"
 }
 
 if [ "$native" -eq 1 ]; then install "pkg-config --exists libsystemd" pkg-config libsystemd-dev; else install "pkg-config --version" pkg-config; fi

@@ -3,6 +3,7 @@
 //! Limits: DECIMAL is not a type here (decimal literals are DOUBLE).
 
 pub mod duration;
+pub mod ordered;
 
 use std::fmt;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::extend::Extensions;
 use crate::format::compressed::Decompressed;
+use crate::types::ordered::map_of;
 
 /// Surroundings in which a configuration is read.
 #[derive(Clone, Debug)]
@@ -36,9 +37,7 @@ impl Environment {
         Environment {
             host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             machine_id: machine_id.and_then(|id| String::from_utf8(id).ok()).map(|id| id.trim().to_owned()),
-            variables: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect(),
+            variables: map_of(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))),
             files,
             extensions: Extensions::default(),
         }

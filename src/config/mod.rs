@@ -49,6 +49,7 @@ pub use state_file::with_state;
 
 use crate::plan::{Program, Query, ScriptFunction, TableSchema};
 use crate::sql::Catalog;
+use crate::types::ordered::set_of;
 use document::Table;
 use names::TableNames;
 use reader::{Context, Reader};
@@ -149,7 +150,7 @@ fn assemble(context: &mut Context, merged: &Table) -> Option<Settings> {
     let clients: Vec<_> = clients.iter().map(|(broker, name, place)| (broker, name.clone(), *place)).collect();
     broker::check_client_ids(context, &clients);
     let taken = sinks.iter().flat_map(|(sink, _)| &sink.queries).map(|query| planned.queries[*query].name.clone());
-    warn_unused(context, &table_names, &planned.read.iter().cloned().chain(taken).collect());
+    warn_unused(context, &table_names, &set_of(planned.read.iter().cloned().chain(taken)));
 
     if !planned.read.contains(source::status::NAME) {
         sources.pop();

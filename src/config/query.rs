@@ -11,6 +11,7 @@ use super::state::{self, StateText};
 use super::text::Text;
 use crate::plan::{OutputMode, Query, Relation};
 use crate::sql::{self, Catalog, TableReference};
+use crate::types::ordered::{map_of, set_of};
 
 /// The last one is for tests only.
 const MODES: [(&str, OutputMode); 4] =
@@ -90,8 +91,8 @@ fn limits(context: &mut Context, reader: &mut Reader) -> QueryLimits {
 pub fn plan_all(context: &mut Context, texts: &[QueryText], base: &Catalog<'_>, mut broken: BTreeSet<String>) -> Planned {
     let mut planned = Planned::default();
     let reads = tables_read(context, texts);
-    planned.read = reads.iter().flatten().flatten().map(|table| table.name.clone()).collect();
-    let number: BTreeMap<&str, usize> = texts.iter().enumerate().map(|(index, query)| (query.name.as_str(), index)).collect();
+    planned.read = set_of(reads.iter().flatten().flatten().map(|table| table.name.clone()));
+    let number: BTreeMap<&str, usize> = map_of(texts.iter().enumerate().map(|(index, query)| (query.name.as_str(), index)));
     let mut waiting: Vec<usize> = (0..texts.len()).collect();
     while let Some(position) = waiting.iter().position(|query| {
         let tables = reads[*query].iter().flatten();

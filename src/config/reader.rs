@@ -15,6 +15,7 @@ use super::expand;
 use super::text::Text;
 use super::units::{self, UnitError, show_duration, show_size};
 use crate::sql::SqlError;
+use crate::types::ordered::set_of;
 
 /// Diagnostics kept of one reading; the rest is dropped.
 pub const DIAGNOSTICS_MAX: usize = 1000;
@@ -373,7 +374,7 @@ impl<'t> Reader<'t> {
             } else if let Some(near) = nearest(name, asked()) {
                 format!("did you mean `{near}`?")
             } else {
-                format!("the keys here are {}", asked().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", "))
+                format!("the keys here are {}", set_of(asked()).into_iter().collect::<Vec<_>>().join(", "))
             };
             context.error(entry.key, message, help);
         }

@@ -23,6 +23,7 @@ use crate::script::{STACK_BYTES_MIN, ScriptSampler};
 use crate::source::{SourceControl, Stored};
 use crate::status::Status;
 use crate::store::service::StoreRequest;
+use crate::types::ordered::map_of;
 use crate::uplink::Control;
 
 /// Events that may wait for the core. A message event holds one read of a socket; their bytes are bounded by the sources' budgets.
@@ -94,8 +95,8 @@ pub struct Slots {
 impl Slots {
     pub fn of(sources: &[SourceTask], sinks: &[SinkTask], tables_from: usize, tables: usize) -> Slots {
         Slots {
-            sources: sources.iter().enumerate().map(|(index, task)| (task.slot, index)).collect(),
-            sinks: sinks.iter().enumerate().map(|(index, task)| (task.slot, index)).collect(),
+            sources: map_of(sources.iter().enumerate().map(|(index, task)| (task.slot, index))),
+            sinks: map_of(sinks.iter().enumerate().map(|(index, task)| (task.slot, index))),
             tables: tables_from..tables_from + tables,
         }
     }

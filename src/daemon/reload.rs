@@ -24,6 +24,7 @@ use crate::gateway::{Discard, Gateway, Heir, Heirs, unchanged};
 use crate::script::STACK_BYTES_MIN;
 use crate::store::service::{Limits, StoreRequest};
 use crate::store::{Loaded, LogName, ReadError};
+use crate::types::ordered::map_of;
 
 /// How long the core may take to make durable what it has.
 const HOLD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -249,7 +250,7 @@ async fn all_left(leaving: Vec<Leaving>) {
 }
 
 fn numbered<T>(tasks: Vec<T>, name: impl Fn(&T) -> String) -> BTreeMap<String, (usize, T)> {
-    tasks.into_iter().enumerate().map(|(index, task)| (name(&task), (index, task))).collect()
+    map_of(tasks.into_iter().enumerate().map(|(index, task)| (name(&task), (index, task))))
 }
 
 /// What a running gateway cannot change.

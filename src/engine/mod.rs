@@ -116,6 +116,7 @@ use crate::engine::query::Query;
 use crate::engine::tables::Tables;
 use crate::plan::Program;
 use crate::script::ScriptWatch;
+use crate::types::ordered::set_of;
 
 /// Beginning of every state key.
 const STATE_PREFIX: &str = "s/";
@@ -201,7 +202,7 @@ impl Engine {
                 .collect();
             query.restore(&own).map_err(|(key, unfit)| restore_error(&query.name, key, unfit))?;
         }
-        let gone: BTreeSet<&str> = named.iter().filter_map(|(name, _)| name.split('/').next()).collect();
+        let gone: BTreeSet<&str> = set_of(named.iter().filter_map(|(name, _)| name.split('/').next()));
         Ok(gone.into_iter().filter(|name| self.queries.iter().all(|query| query.name != **name)).map(str::to_owned).collect())
     }
 

@@ -20,6 +20,7 @@ use crate::engine::{Engine, EngineSettings, RestoreError, StateLimits};
 use crate::format::{Decoder, FormatError, OpenTable};
 use crate::status::{DeadLetterStatus, QueryStatus};
 use crate::store::{Loaded, LogName, SegmentMeta, codec, keys};
+use crate::types::ordered::{map_of, set_of};
 
 /// Schema version of the core's own records.
 pub(super) const SCHEMA: u8 = 1;
@@ -183,8 +184,8 @@ pub fn engine_settings(settings: &Settings, hash_seed: u64) -> EngineSettings {
     EngineSettings {
         hash_seed,
         idle_timeout_us: idle_timeout_us.collect(),
-        emit_every_us: settings.queries.iter().filter_map(emit_every).collect(),
-        query_limits: settings.queries.iter().filter_map(limits).collect(),
+        emit_every_us: map_of(settings.queries.iter().filter_map(emit_every)),
+        query_limits: map_of(settings.queries.iter().filter_map(limits)),
         ..EngineSettings::default()
     }
 }
@@ -192,9 +193,9 @@ pub fn engine_settings(settings: &Settings, hash_seed: u64) -> EngineSettings {
 /// The engine with its stored state, and the keys of state that is thrown away: of the queries in `discard`, and of changed ones that say so.
 fn engine(settings: &Settings, loaded: &Loaded, hash_seed: u64, discard: &[String]) -> Result<(Engine, Vec<Vec<u8>>), StartError> {
     let engine_settings = engine_settings(settings, hash_seed);
-    let mut gone: BTreeSet<String> = discard.iter().cloned().collect();
+    let mut gone: BTreeSet<String> = set_of(discard.iter().cloned());
     loop {
-        let discarded: BTreeSet<Vec<u8>> = gone.iter().flat_map(|query| Engine::discard(query, &loaded.entries)).collect();
+        let discarded: BTreeSet<Vec<u8>> = set_of(gone.iter().flat_map(|query| Engine::discard(query, &loaded.entries)));
         let mut engine = Engine::new(&settings.program, engine_settings.clone())?;
         let restored = if discarded.is_empty() {
             engine.restore(&loaded.entries)

@@ -15,6 +15,7 @@
 
 use rhai::{Array, Blob, Dynamic, Map};
 
+use crate::types::ordered::map_of;
 use crate::types::{DataType, Field, Value};
 
 /// A value for a script. Map keys that are no text become text.
@@ -40,7 +41,7 @@ pub fn to_script(value: Value, data_type: &DataType) -> Dynamic {
                 };
                 (name.into(), to_script(item, value))
             };
-            Dynamic::from_map(pairs.into_iter().map(pair).collect())
+            Dynamic::from_map(map_of(pairs.into_iter().map(pair)))
         }
         // Lists whose type is not known have no members to name.
         (Value::Array(_) | Value::Struct(_) | Value::Map(_), _) => Dynamic::UNIT,
@@ -49,7 +50,7 @@ pub fn to_script(value: Value, data_type: &DataType) -> Dynamic {
 
 /// Columns by name.
 pub fn row_to_script<'f>(values: impl Iterator<Item = (Value, &'f Field)>) -> Map {
-    values.map(|(value, field)| (field.name.as_str().into(), to_script(value, &field.data_type))).collect()
+    map_of(values.map(|(value, field)| (field.name.as_str().into(), to_script(value, &field.data_type))))
 }
 
 /// A script's value as one of `data_type`; what is wrong otherwise. `what` names it.

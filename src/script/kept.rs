@@ -7,6 +7,8 @@
 
 use rhai::{Array, Dynamic, Map};
 
+use crate::types::ordered::map_of;
+
 use super::convert::kind;
 
 /// Levels of arrays and maps within each other that a state may have.
@@ -165,7 +167,7 @@ fn from_json(json: &serde_json::Value) -> Dynamic {
         serde_json::Value::String(x) => x.as_str().into(),
         serde_json::Value::Array(items) => Dynamic::from_array(items.iter().map(from_json).collect()),
         serde_json::Value::Object(members) => {
-            Dynamic::from_map(members.iter().map(|(name, member)| (name.as_str().into(), from_json(member))).collect())
+            Dynamic::from_map(map_of(members.iter().map(|(name, member)| (name.as_str().into(), from_json(member)))))
         }
     }
 }
