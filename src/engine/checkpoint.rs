@@ -301,29 +301,27 @@ impl Aggregate {
         if whole.buckets(ring).count() * 2 < buckets {
             return None;
         }
+        let slots: Vec<&[u32]> = panes.iter().map(|(_, pane)| pane.by_key()).collect::<Option<_>>()?;
+        let cells = |index: usize| slots[index].iter().zip(0..).filter(|(slot, _)| **slot != NO_SLOT).map(|(slot, key)| (*slot, key));
+        let bucket_of = |key| self.buckets.bucket(self.keys.bucket_hash(key)) as usize;
+        // Of each pane, by bucket.
+        let counts: Vec<Vec<usize>> =
+            (0..panes.len()).map(|index| self.cells_by_bucket(panes[index].1, || cells(index).map(|(_, key)| bucket_of(key)))).collect();
         let lane_bytes = |kind: &LaneKind| if *kind == LaneKind::Count { 2 } else { kind.cell_bytes() };
         let bytes_of_cell = self.keys.mean_length() + 5 + self.kinds.iter().map(lane_bytes).sum::<usize>();
         let mut values: Vec<Vec<u8>> = vec![Vec::new(); buckets];
         for bucket in whole.buckets(ring) {
-            let cells = self.buckets.members(bucket).len() * panes.len();
+            let cells: usize = counts.iter().map(|counts| counts[bucket as usize]).sum();
             let mut value = Vec::with_capacity(head.len() + SECTION_HEAD_BYTES_MAX * panes.len() + cells * bytes_of_cell);
             value.extend_from_slice(head);
             values[bucket as usize] = value;
         }
-        for (ordinal, pane) in panes {
-            let slots = pane.by_key()?;
-            let cells = || slots.iter().zip(0..).filter(|(slot, _)| **slot != NO_SLOT).map(|(slot, key)| (*slot, key));
-            let bucket_of = |key| self.buckets.bucket(self.keys.bucket_hash(key)) as usize;
-            let mut counts: Vec<usize> = self.buckets.each().map(<[KeyId]>::len).collect();
-            if pane.len() < self.keys.len() {
-                counts.fill(0);
-                cells().for_each(|(_, key)| counts[bucket_of(key)] += 1);
-            }
-            for (value, count) in values.iter_mut().zip(&counts).filter(|(value, count)| !value.is_empty() && **count > 0) {
+        for (index, (ordinal, pane)) in panes.iter().enumerate() {
+            for (value, count) in values.iter_mut().zip(&counts[index]).filter(|(value, count)| !value.is_empty() && **count > 0) {
                 put_signed(value, *ordinal);
                 put_varint(value, *count as u64);
             }
-            for (slot, key) in cells() {
+            for (slot, key) in cells(index) {
                 let value = &mut values[bucket_of(key)];
                 if !value.is_empty() {
                     self.put_keyed_cell(pane, slot, key, value);
@@ -334,6 +332,17 @@ impl Aggregate {
             }
         }
         Some(values)
+    }
+
+    /// Cells of a pane in each bucket; `cells`: the bucket of each.
+    fn cells_by_bucket<I: Iterator<Item = usize>>(&self, pane: &Pane, cells: impl Fn() -> I) -> Vec<usize> {
+        // All keys have one.
+        if pane.len() == self.keys.len() {
+            return self.buckets.each().map(<[KeyId]>::len).collect();
+        }
+        let mut counts = vec![0; 1 << self.buckets.bits()];
+        cells().for_each(|bucket| counts[bucket] += 1);
+        counts
     }
 
     fn put_keyed_cell(&self, pane: &Pane, slot: u32, key: KeyId, out: &mut Vec<u8>) {

@@ -331,7 +331,7 @@ impl Emitter {
     /// Column by column.
     fn push_rows(&mut self, aggregate: &Aggregate, cells: &Pane, slots: &[u32], frame: i64) {
         if !aggregate.key_types.is_empty() {
-            let key_bytes = aggregate.keys.mean_length() * slots.len();
+            let key_bytes = aggregate.keys.mean_length() * slots.len() / aggregate.key_types.len();
             self.keys.iter_mut().for_each(|builder| builder.reserve(slots.len(), key_bytes));
             for slot in slots {
                 push_key(aggregate.keys.bytes_of(cells.keys()[*slot as usize]), &aggregate.key_types, &mut self.keys);

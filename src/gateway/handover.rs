@@ -82,7 +82,7 @@ impl Gateway {
     /// Takes over from a held core; this one was started from the store as it is now, and has handled no event. With it come the states of the queries
     /// that were left out when the store was read.
     pub fn take_over(&mut self, mut old: Gateway, heirs: &Heirs, stamp: Stamp) {
-        debug_assert!(old.hold == Hold::Held && old.number == self.number, "the store holds what the held core held");
+        assert!(old.hold == Hold::Held && old.number == self.number, "the store holds what the held core held");
         for (intake, heir) in self.intakes.iter_mut().zip(&heirs.sources) {
             match heir {
                 Heir::New => {}

@@ -12,8 +12,9 @@
 //! - What is stored are the messages of closed batches only: one of the open batch is not durable, so its repeat must be counted.
 //! - A record that outlives its proof would suppress a new reading of the same text; so the rule errs to counting.
 //!
-//! A hash has 32 bits: U is most of what a small gateway's commit writes, and two messages that differ are taken for one only where a session was resumed, their packet
-//! ids fit too, and these bits are equal, whose seed nobody outside knows.
+//! A hash has 32 bits, whose seed nobody outside knows: U is most of what a small gateway's commit writes. Two messages that differ are taken for one only where a session
+//! was resumed and these bits are equal; and their packet ids, or, where the broker numbers anew, the first message of what was lost with the open batch equals
+//! any of U: one such start in four million loses a message with a thousand in U.
 //!
 //! Limits: U is bounded by the intake's budget of unacknowledged bytes, and by [`ENTRIES_MAX`]; past that the oldest entries go.
 
