@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::serial::{counted, rows, times, wait_for_numbers};
 use super::tcp::{client, is_closed};
-use super::{config, dead_letters, peak_memory, start};
+use super::{config, dead_letters, memory_since, peak_memory, start};
 use crate::support::child::wait_until;
 use crate::support::gateway::Gateway;
 use crate::support::ports::free_port;
@@ -61,8 +61,8 @@ fn a_frame_without_end_is_passed_over_and_one_that_ends_too_late_costs_itself_al
         bytes += 65_536;
     }
     // At least what the time until then brought; none of it is kept.
-    println!("{bytes} bytes of one frame, {} bytes more memory", peak_memory(&gateway) - before);
-    assert!(peak_memory(&gateway) - before < 8 << 20, "{bytes} bytes of one frame");
+    println!("{bytes} bytes of one frame, {} bytes more memory", memory_since(&gateway, before));
+    assert!(memory_since(&gateway, before) < 8 << 20, "{bytes} bytes of one frame");
     long.write_all(b"6\n").unwrap();
     wait_for_numbers(&gateway, &[5, 6]);
     assert!(gateway.stop().success());
@@ -140,8 +140,8 @@ fn floods_are_held_up_and_nothing_is_lost() {
     for sender in senders {
         sender.join().unwrap();
     }
-    println!("{} bytes more memory", peak_memory(&gateway) - before);
-    assert!(peak_memory(&gateway) - before < 32 << 20);
+    println!("{} bytes more memory", memory_since(&gateway, before));
+    assert!(memory_since(&gateway, before) < 32 << 20);
     assert!(gateway.stop().success());
     assert_eq!((counted(&gateway, "messages"), counted(&gateway, "input_dropped"), counted(&gateway, "rejected")), (count, 0, 0));
 }
@@ -172,7 +172,7 @@ fn a_flood_takes_no_memory_and_does_not_shut_others_out() {
         total() == 10
     });
     assert!(through, "{} of 10\n{}", total(), gateway.log());
-    let more = peak_memory(&gateway) - before;
+    let more = memory_since(&gateway, before);
     println!("{bytes} bytes got rid of, {more} bytes more memory");
     assert!(more < 16 << 20, "{more}");
     // What three sockets' own buffers take on this side is theirs; behind them it is bounded by few reads.

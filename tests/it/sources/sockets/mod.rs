@@ -50,3 +50,8 @@ pub fn peak_memory(gateway: &Gateway) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says it");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1_024
 }
+
+/// By how many bytes the most has risen. It may fall by some pages where memory is given back, since the kernel sums its counts up by estimate.
+pub fn memory_since(gateway: &Gateway, before: u64) -> u64 {
+    peak_memory(gateway).saturating_sub(before)
+}
