@@ -27,6 +27,9 @@ use crate::sabotage::{Fault, planted};
 /// Panes that the rows of one chunk lie in.
 const PANES_MAX: usize = 32;
 
+/// Times of a key that are looked at one and all.
+const COUNTED_MAX: usize = 64;
+
 #[cfg(test)]
 thread_local!(
     /// Chunks that went key by key.
@@ -139,9 +142,10 @@ impl Aggregate {
 
     /// The cells of all rows, made where they are missing.
     fn find_stretches(&mut self, ordered: &Ordered) -> Vec<Target> {
+        let expected = ordered.order.runs.len().min(ordered.order.rows.len() / ordered.panes.len());
         let take_out = |(start, end): &(i64, i64)| {
             let pane = self.panes.remove(start).unwrap_or_else(|| Pane::new(&self.kinds));
-            Target { start: *start, end: *end, pane, stretches: Vec::with_capacity(ordered.order.runs.len()) }
+            Target { start: *start, end: *end, pane, stretches: Vec::with_capacity(expected) }
         };
         let mut targets: Vec<Target> = ordered.panes.iter().map(take_out).collect();
         let mut from = 0;
@@ -166,7 +170,7 @@ impl Aggregate {
 }
 
 /// Sets `index` to the pane of the first of these times, of a key's rows from `from` on, and tells where they leave it.
-/// Ascending times are counted, all of them, since a loop that ends at different places costs more.
+/// Ascending times are counted, if they are few all of them, since a loop that ends at different places costs more.
 fn stretch(targets: &[Target], index: &mut usize, times: &[i64], ascending: bool, from: u32) -> u32 {
     let first = times[0];
     if !ascending {
@@ -177,7 +181,8 @@ fn stretch(targets: &[Target], index: &mut usize, times: &[i64], ascending: bool
     }
     let Target { start, end, .. } = &targets[*index];
     let length = match ascending {
-        true => times.iter().map(|time| u32::from(time < end)).sum(),
+        true if times.len() <= COUNTED_MAX => times.iter().map(|time| u32::from(time < end)).sum(),
+        true => times.partition_point(|time| time < end) as u32,
         false => times.iter().take_while(|time| *start <= **time && **time < *end).count() as u32,
     };
     from + length.max(1)

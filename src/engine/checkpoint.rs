@@ -218,7 +218,10 @@ impl Aggregate {
             for bucket in whole.buckets(ring) {
                 let (name, before) = (bucket_name(prefix, bucket, ring), self.parts.remove(&(ring, bucket)).unwrap_or(1));
                 match at_once.get_mut(bucket as usize) {
-                    Some(value) if before == 1 => out.push((name, Some(std::mem::take(value)))),
+                    Some(value) if before == 1 => {
+                        debug_assert_eq!(vec![value.clone()], self.encode_entry(bucket, &panes, &head, &mut scratch));
+                        out.push((name, Some(std::mem::take(value))));
+                    }
                     _ => {
                         let parts = self.encode_entry(bucket, &panes, &head, &mut scratch);
                         let count = parts.len();

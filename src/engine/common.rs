@@ -11,6 +11,9 @@ use std::rc::Rc;
 
 use crate::batch::{Batch, Column, Values};
 
+/// Entries of a dictionary for each row of the batch up to which rows are put in order, since that goes through all entries.
+const ENTRIES_A_ROW_MAX: usize = 16;
+
 /// Rows in the order of their key's first row, those of one key as they came.
 #[derive(Debug, Default)]
 pub(super) struct KeyOrder {
@@ -77,10 +80,12 @@ impl<'b> Common<'b> {
         *self.spans.borrow_mut().entry(self.index(column)?).or_insert_with(span)
     }
 
-    /// The rows by the key in a dictionary-coded column without NULL.
+    /// The rows by the key in a dictionary-coded column without NULL; not those of a batch that is small beside the dictionary.
     pub fn by_key(&self, key: &Column) -> Option<Rc<KeyOrder>> {
         let order = || match (&key.values, &key.valid) {
-            (Values::Dict(dict), None) => Some(Rc::new(KeyOrder::new(&dict.codes, dict.dictionary.entries.len()))),
+            (Values::Dict(dict), None) if dict.dictionary.entries.len() <= dict.codes.len() * ENTRIES_A_ROW_MAX => {
+                Some(Rc::new(KeyOrder::new(&dict.codes, dict.dictionary.entries.len())))
+            }
             _ => None,
         };
         self.orders.borrow_mut().entry(self.index(key)?).or_insert_with(order).clone()

@@ -137,8 +137,7 @@ impl Stage {
                 return Flow::Held;
             }
             Stage::RowWindows(windows) => {
-                let text = env.text;
-                windows.absorb(&chunk, &env.fields[port], env.before_us, env.context, env.complaints, &|error| explain(error, text));
+                windows.absorb(port, &chunk, env);
                 return Flow::Held;
             }
             Stage::Sort(sort) => {

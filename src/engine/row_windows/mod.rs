@@ -30,11 +30,9 @@ use crate::engine::arguments::PairScratch;
 use crate::engine::arrivals::Arrivals;
 use crate::engine::buckets::Buckets;
 use crate::engine::chunk::Chunk;
-use crate::engine::expr::{Context, EvalError};
 use crate::engine::keyer::{KEY_BYTES_MAX, Keyer};
 use crate::engine::keys::{KEY_OVERHEAD_BYTES, KeyId, Keys, NO_KEY};
 use crate::engine::lanes::{Lane, LaneKind, Pairs};
-use crate::engine::output::Complaints;
 use crate::engine::pane::Pane;
 use crate::engine::prepare::{Prepared, prepare};
 use crate::engine::refusal::Refusal;
@@ -43,6 +41,7 @@ use crate::engine::room::{Room, without_room};
 use crate::engine::row_windows::rule::Open;
 use crate::engine::set_back::SetBack;
 use crate::engine::spec::{Emission, KeyColumn, LanePlan, NULL_TIME, PlainKey};
+use crate::engine::stage::{Env, explain};
 use crate::engine::state_limits::OperatorStatus;
 use crate::types::{DataType, Field};
 
@@ -211,20 +210,13 @@ impl RowWindows {
         OperatorStatus { operator: "GROUP BY", keys: self.keys.len(), keys_max, bytes: self.bytes(), bytes_max, rejected, evicted: 0 }
     }
 
-    /// Takes the chunk's rows in. `watermark_us`: before this step.
-    pub fn absorb(
-        &mut self,
-        chunk: &Chunk<'_>,
-        fields: &[Field],
-        watermark_us: i64,
-        context: &Context,
-        complaints: &mut Complaints<'_>,
-        explain: &impl Fn(&EvalError) -> String,
-    ) {
+    /// Takes the chunk's rows in.
+    pub fn absorb(&mut self, port: usize, chunk: &Chunk<'_>, env: &mut Env<'_, '_>) {
         self.fed = true;
-        let (prepared, failed) = prepare(chunk, &self.spec.rule.exprs(), &self.spec.plain, &self.spec.plan, context);
+        let (fields, watermark_us, complaints) = (&env.fields[port], env.before_us, &mut *env.complaints);
+        let (prepared, failed) = prepare(chunk, &self.spec.rule.exprs(), &self.spec.plain, &self.spec.plan, env.context);
         for failure in &failed {
-            complaints.reject(|| explain(&failure.error), || render_row(fields, chunk, failure.row));
+            complaints.reject(|| explain(&failure.error, env.text), || render_row(fields, chunk, failure.row));
         }
         let first_arrival = self.arrivals.number(chunk.count);
         let mut work = Work::default();

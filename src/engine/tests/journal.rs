@@ -100,20 +100,29 @@ fn a_ring_that_is_used_again_needs_nothing_of_its_last_pane() {
     assert_eq!(rows.len(), 100 + 100 + 1 + 100);
 }
 
-#[test]
-fn emit_every_may_come_and_go_while_left_overs_are_stored() {
+/// Starts an engine for each of these times, with `emit_every` and without in turn, that takes up what is stored and takes two readings of that time.
+/// `left`: what becomes of the store after the first.
+fn with_emit_every_and_without(times: &[f64], left: impl Fn(Store) -> Store) {
     let text = "SELECT window.start AS s, device, count(*) AS n FROM readings GROUP BY device, window(ts, '10 seconds')";
     let program = program(&[("q", OutputMode::Update, text)]);
     let paced = EngineSettings { emit_every_us: BTreeMap::from([("q".to_owned(), SECOND)]), ..settings() };
     for mut order in [[settings(), paced.clone()], [paced, settings()]] {
         let mut store = Store::new();
-        for (number, seconds) in [1.0, 31.0, 32.0, 33.0, 90.0, 91.0].into_iter().enumerate() {
+        for (number, seconds) in times.iter().enumerate() {
             let mut engine = Engine::new(&program, order[0].clone()).unwrap();
             engine.restore(&entries(&store)).unwrap();
-            apply(&mut store, &engine.step(&batch(&[reading(seconds, "a", 1.0), reading(seconds, "b", 1.0)], number as i64 * 10)));
+            apply(&mut store, &engine.step(&batch(&[reading(*seconds, "a", 1.0), reading(*seconds, "b", 1.0)], number as i64 * 10)));
+            if number == 0 {
+                store = left(store);
+            }
             order.reverse();
         }
     }
+}
+
+#[test]
+fn emit_every_may_come_and_go_while_left_overs_are_stored() {
+    with_emit_every_and_without(&[1.0, 31.0, 32.0, 33.0, 90.0, 91.0], |store| store);
 }
 
 /// The store as a gateway before the journal wrote it, all of whose entries were of one commit. Marks, where there are any, are of period 0.
@@ -128,24 +137,12 @@ fn of_version_1(store: &Store) -> Store {
 
 #[test]
 fn emit_every_may_come_and_go_over_left_overs_of_version_1() {
-    let text = "SELECT window.start AS s, device, count(*) AS n FROM readings GROUP BY device, window(ts, '10 seconds')";
-    let program = program(&[("q", OutputMode::Update, text)]);
-    let paced = EngineSettings { emit_every_us: BTreeMap::from([("q".to_owned(), SECOND)]), ..settings() };
-    for mut order in [[settings(), paced.clone()], [paced, settings()]] {
-        let both = |seconds: f64| [reading(seconds, "a", 1.0), reading(seconds, "b", 1.0)];
-        let mut store = Store::new();
-        let mut first = Engine::new(&program, order[0].clone()).unwrap();
-        apply(&mut store, &first.step(&batch(&both(1.0), 0)));
-        store = of_version_1(&store);
-        assert!(store.values().all(|value| value[0] == 1), "{store:?}");
-        // The pane is closed by these rows, whose step stores nothing of it.
-        for (number, seconds) in [31.0, 32.0, 90.0].into_iter().enumerate() {
-            order.reverse();
-            let mut engine = Engine::new(&program, order[0].clone()).unwrap();
-            engine.restore(&entries(&store)).unwrap();
-            apply(&mut store, &engine.step(&batch(&both(seconds), 10 + number as i64 * 10)));
-        }
-    }
+    // The pane is closed by the rows after, whose step stores nothing of it.
+    with_emit_every_and_without(&[1.0, 31.0, 32.0, 90.0], |store| {
+        let old = of_version_1(&store);
+        assert!(old.values().all(|value| value[0] == 1), "{old:?}");
+        old
+    });
 }
 
 #[test]
