@@ -1,45 +1,14 @@
-//! What the benchmarks share: how they are called, and what the kernel says of a process. Linux only.
+//! What the benchmarks share: how they are called, what they print, and what the kernel says of a process. Linux only.
+
+mod call;
 
 use std::path::{Path, PathBuf};
+
+pub use call::Call;
 
 use rustix::time::{ClockId, clock_gettime};
 
 const OWN: &str = "/proc/self";
-
-/// How a benchmark was called. `cargo bench` runs it in full; `cargo test` runs it small, so that it cannot rot.
-pub struct Call {
-    arguments: Vec<String>,
-}
-
-impl Call {
-    pub fn of_process() -> Call {
-        Call { arguments: std::env::args().skip(1).collect() }
-    }
-
-    pub fn has(&self, name: &str) -> bool {
-        self.arguments.iter().any(|argument| argument == name)
-    }
-
-    /// What follows `name`.
-    pub fn value(&self, name: &str) -> Option<&str> {
-        let at = self.arguments.iter().position(|argument| argument == name)?;
-        self.arguments.get(at + 1).map(String::as_str)
-    }
-
-    pub fn number(&self, name: &str) -> Option<u64> {
-        self.value(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} takes a number, not {text:?}")))
-    }
-
-    pub fn is_quick(&self) -> bool {
-        self.has("--quick") || !self.has("--bench")
-    }
-
-    /// Whether `cargo test` asks for tests of other names, or only for a list.
-    pub fn is_for_others(&self, own_name: &str) -> bool {
-        let filter = self.arguments.first().filter(|first| !first.starts_with('-'));
-        self.has("--list") || filter.is_some_and(|filter| !own_name.contains(filter.as_str()))
-    }
-}
 
 /// Prints one figure, as `name value`: `scripts/bench.sh` makes its table of these.
 pub fn figure(name: &str, value: f64) {

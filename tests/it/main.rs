@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bench_calls;
 mod brokers;
 mod changes;
 mod cli;
