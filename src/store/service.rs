@@ -1,7 +1,7 @@
 //! The store's thread: commits one set at a time and reads logs for the uplink. It alone waits for the disk.
 //!
-//! Invariant: a set that could not be committed for want of space is applied again after reopening, until it is durable; nothing else is
-//! committed in between. Any other failure ends the service: what is not durable is not acknowledged.
+//! Invariant: a set that could not be committed for want of space goes back to the core, which hands it over again until it is durable; nothing else
+//! is committed in between. Any other failure ends the service: what is not durable is not acknowledged.
 //!
 //! Limits: the request queue holds [`REQUESTS_MAX`]; the core has one commit in flight, each sink one read.
 
@@ -16,8 +16,9 @@ use super::{ChangeSet, CommitError, DiskStore, Loaded, LogName, ReadError, Store
 
 /// Requests that may wait.
 pub const REQUESTS_MAX: usize = 256;
-/// How often the store looks whether there is space again.
+/// How long a set waits before the store looks whether there is space again, and how often that doubles at most: 64 s.
 const SPACE_RETRY: Duration = Duration::from_millis(500);
+const SPACE_RETRY_DOUBLINGS_MAX: u32 = 7;
 
 /// What the store is asked.
 pub enum StoreRequest {
@@ -68,9 +69,13 @@ pub enum StoreNotice {
     Committed {
         number: u64,
     },
-    /// No space: the same set is tried again.
+    /// No space for this set: it is to come again after the pause.
     Down {
         reason: String,
+        /// Not the first time in a row.
+        again: bool,
+        pause: Duration,
+        changes: Box<ChangeSet>,
     },
     Up,
     /// Nothing more can be committed by this process.
@@ -109,14 +114,27 @@ impl Activity {
 
 /// Serves requests until all senders are gone.
 pub fn serve(mut store: DiskStore, mut requests: mpsc::Receiver<StoreRequest>, activity: &Activity, mut tell: impl FnMut(StoreNotice)) {
+    let mut down = false;
     while let Some(request) = requests.blocking_recv() {
-        match request {
-            StoreRequest::Commit(changes) => match commit(&mut store, &changes, &mut requests, activity, &mut tell) {
-                Some(Ok(())) => tell(StoreNotice::Committed { number: changes.number }),
-                Some(Err(error)) => return tell(StoreNotice::Failed(error)),
-                None => return,
-            },
-            other => activity.during(|| answer(&mut store, other)),
+        let changes = match request {
+            StoreRequest::Commit(changes) => changes,
+            other => {
+                activity.during(|| answer(&mut store, other));
+                continue;
+            }
+        };
+        match activity.during(|| store.commit(&changes)) {
+            Ok(()) => {
+                if std::mem::take(&mut down) {
+                    tell(StoreNotice::Up);
+                }
+                tell(StoreNotice::Committed { number: changes.number });
+            }
+            Err(error @ CommitError::NoSpace { .. }) => {
+                let again = std::mem::replace(&mut down, true);
+                tell(StoreNotice::Down { reason: error.to_string(), again, pause: pause(store.fills()), changes });
+            }
+            Err(error) => return tell(StoreNotice::Failed(error)),
         }
     }
     store.close();
@@ -135,40 +153,22 @@ fn answer(store: &mut DiskStore, request: StoreRequest) {
     }
 }
 
-/// `None` when everybody has gone while the store was down.
-fn commit(
-    store: &mut DiskStore,
-    changes: &ChangeSet,
-    requests: &mut mpsc::Receiver<StoreRequest>,
-    activity: &Activity,
-    tell: &mut impl FnMut(StoreNotice),
-) -> Option<Result<(), CommitError>> {
-    let mut result = activity.during(|| store.commit(changes));
-    let mut down = false;
-    while let Err(error @ CommitError::NoSpace { .. }) = &result {
-        if !down {
-            tell(StoreNotice::Down { reason: error.to_string() });
-            down = true;
-        }
-        std::thread::sleep(SPACE_RETRY);
-        loop {
-            match requests.try_recv() {
-                Ok(request) => activity.during(|| answer(store, request)),
-                Err(mpsc::error::TryRecvError::Empty) => break,
-                Err(mpsc::error::TryRecvError::Disconnected) => return None,
-            }
-        }
-        result = activity.during(|| store.reopen().and_then(|()| store.commit(changes)));
-    }
-    if down && result.is_ok() {
-        tell(StoreNotice::Up);
-    }
-    Some(result)
+/// Until the store is asked again, having had no room. Looking costs nothing; a disk that fills up in the middle of a commit is closed, and sled's file
+/// written over itself, so each such time in a row doubles the pause.
+fn pause(fills: u32) -> Duration {
+    let doublings = fills.saturating_sub(1).min(SPACE_RETRY_DOUBLINGS_MAX);
+    SPACE_RETRY * (1 << doublings)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pause_doubles_with_each_commit_in_a_row_that_fills_the_disk_up_to_a_limit() {
+        let seconds: Vec<f64> = [0, 1, 2, 3, 8, 9, u32::MAX].map(|fills| pause(fills).as_secs_f64()).to_vec();
+        assert_eq!(seconds, [0.5, 0.5, 1.0, 2.0, 64.0, 64.0, 64.0]);
+    }
 
     #[test]
     fn an_attempt_is_seen_while_it_lasts() {
