@@ -16,6 +16,8 @@ use super::{ChangeSet, CommitError, DiskStore, Loaded, LogName, ReadError, Store
 
 /// Requests that may wait.
 pub const REQUESTS_MAX: usize = 256;
+/// Bytes of a large commit.
+const MUCH_BYTES: usize = 4 << 20;
 /// How long a set waits before the store looks whether there is space again, and how often that doubles at most: 64 s.
 const SPACE_RETRY: Duration = Duration::from_millis(500);
 const SPACE_RETRY_DOUBLINGS_MAX: u32 = 7;
@@ -69,6 +71,8 @@ pub enum StoreNotice {
     Committed {
         number: u64,
     },
+    /// The memory that a large commit took is free again.
+    FreedMuch,
     /// No space for this set: it is to come again after the pause.
     Down {
         reason: String,
@@ -129,6 +133,12 @@ pub fn serve(mut store: DiskStore, mut requests: mpsc::Receiver<StoreRequest>, a
                     tell(StoreNotice::Up);
                 }
                 tell(StoreNotice::Committed { number: changes.number });
+                let bytes = changes.bytes();
+                drop(changes);
+                activity.during(|| store.free_replaced());
+                if bytes >= MUCH_BYTES {
+                    tell(StoreNotice::FreedMuch);
+                }
             }
             Err(error @ CommitError::NoSpace { .. }) => {
                 let again = std::mem::replace(&mut down, true);
@@ -163,6 +173,23 @@ fn pause(fills: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreSettings;
+
+    #[test]
+    fn a_large_commit_alone_is_told_to_have_freed_much() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = DiskStore::open(StoreSettings::new(dir.path(), 1 << 30, 0, 0)).unwrap();
+        let (requests, queue) = mpsc::channel(REQUESTS_MAX);
+        let put = |number, bytes| ChangeSet { number, puts: vec![(b"a".to_vec(), vec![7; bytes])], ..ChangeSet::default() };
+        for set in [put(1, MUCH_BYTES - 2), put(2, MUCH_BYTES - 1), put(3, 1)] {
+            requests.try_send(StoreRequest::Commit(Box::new(set))).unwrap_or_else(|_| panic!("there is room"));
+        }
+        drop(requests);
+        let mut told = Vec::new();
+        serve(store, queue, &Activity::default(), |notice| told.push(notice));
+        let told: Vec<String> = told.iter().map(|notice| format!("{notice:?}")).collect();
+        assert_eq!(told, ["Committed { number: 1 }", "Committed { number: 2 }", "FreedMuch", "Committed { number: 3 }"]);
+    }
 
     #[test]
     fn the_pause_doubles_with_each_commit_in_a_row_that_fills_the_disk_up_to_a_limit() {
