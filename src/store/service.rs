@@ -192,6 +192,29 @@ mod tests {
     }
 
     #[test]
+    fn a_set_for_which_there_is_no_room_goes_back_and_is_taken_when_there_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = DiskStore::open(crate::store::StoreSettings::new(dir.path(), 0, 0, 1)).unwrap();
+        let (requests, waiting) = mpsc::channel(REQUESTS_MAX);
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || serve(store, waiting, &Activity::default(), |notice| tell.send(notice).unwrap()));
+        let mut changes = Box::new(ChangeSet { number: 1, puts: vec![(b"key".to_vec(), b"value".to_vec())], ..ChangeSet::default() });
+        for before in [false, true] {
+            requests.blocking_send(StoreRequest::Commit(changes)).unwrap();
+            let StoreNotice::Down { again, changes: back, pause, .. } = told.recv().unwrap() else { panic!("there is no room") };
+            assert_eq!((again, back.number, back.puts.len(), pause), (before, 1, 1, SPACE_RETRY));
+            changes = back;
+        }
+        requests.blocking_send(StoreRequest::Limit(Limits { bytes_max: 1 << 30, free_space_min: 0 })).unwrap();
+        requests.blocking_send(StoreRequest::Commit(changes)).unwrap();
+        assert!(matches!(told.recv().unwrap(), StoreNotice::Up));
+        assert!(matches!(told.recv().unwrap(), StoreNotice::Committed { number: 1 }));
+        drop(requests);
+        thread.join().unwrap();
+        assert!(told.recv().is_err(), "nothing else");
+    }
+
+    #[test]
     fn the_pause_doubles_with_each_commit_in_a_row_that_fills_the_disk_up_to_a_limit() {
         let seconds: Vec<f64> = [0, 1, 2, 3, 8, 9, u32::MAX].map(|fills| pause(fills).as_secs_f64()).to_vec();
         assert_eq!(seconds, [0.5, 0.5, 1.0, 2.0, 64.0, 64.0, 64.0]);
