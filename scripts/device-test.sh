@@ -387,6 +387,11 @@ send_line() {
     inside bash -c "exec 7<>/dev/tcp/127.0.0.1/502 && echo $1 >&7"
 }
 
+# Whether all threads of a process inside stand still.
+stopped() {
+    ! inside sh -c "grep -h ^State: /proc/$1/task/*/status" | grep -v stopped
+}
+
 heard() {
     inside grep -q "$1" /var/lib/tidemill/heard.jsonl
 }
@@ -420,6 +425,8 @@ TOML
     check "the socket that no source takes is told" sh -c "nsenter -t $init -a journalctl -q --no-pager -u tidemill -o cat | grep -q 'no source takes .* (UDP, 0.0.0.0:514)'"
     before=$(property MainPID)
     inside kill -STOP "$before"
+    # The signal is one thread's at first; the others go on until that one has run.
+    within 20 stopped "$before"
     send_line second
     inside kill -KILL "$before"
     check "a sender waits while the service is started again" within 40 heard second
