@@ -23,7 +23,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::ask::{Answerer, Socket};
@@ -100,6 +100,7 @@ pub async fn run(settings: Settings, mut options: Options, shutdown: impl Future
     let mut shutdown = std::pin::pin!(shutdown);
     let mut settled = std::pin::pin!(tokio::time::sleep(settled::SETTLED_AFTER));
     let mut is_settled = false;
+    let freed_much = running.freed_much.clone();
     loop {
         let wanted = tokio::select! {
             () = &mut shutdown => return running.stop(socket).await,
@@ -111,6 +112,11 @@ pub async fn run(settings: Settings, mut options: Options, shutdown: impl Future
             () = &mut settled, if !is_settled => {
                 settled::give_back();
                 is_settled = true;
+                continue;
+            }
+            () = freed_much.notified() => {
+                settled.as_mut().reset(tokio::time::Instant::now() + settled::SETTLED_AFTER);
+                is_settled = false;
                 continue;
             }
             Some(Asked { request, answer }) = socket.asked.recv() => match request {
@@ -182,6 +188,8 @@ struct Running {
     stopped: watch::Receiver<u64>,
     lifelines: Lifelines,
     store_thread: std::thread::JoinHandle<()>,
+    /// A large commit is through.
+    freed_much: Arc<Notify>,
     passed: Passed,
     /// In the order of the settings.
     sources: Vec<SourceTask>,
@@ -241,8 +249,8 @@ impl Running {
         let (events, core_events) = mpsc::channel(EVENTS_MAX);
         // Each sink has one read at a time, and an aborted one's may still lie there: the core's commit always finds room.
         let (store_requests, requests) = mpsc::channel(REQUESTS_MAX + SECTIONS_MAX);
-        let activity = Arc::new(Activity::default());
-        let (store_thread, store_failed) = spawn_store(store, requests, activity.clone(), events.downgrade())?;
+        let (activity, freed_much) = (Arc::new(Activity::default()), Arc::new(Notify::new()));
+        let (store_thread, store_failed) = spawn_store(store, requests, activity.clone(), (events.downgrade(), freed_much.clone()))?;
         let settings = Arc::new(settings);
         let mut lifeline = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let ended = Arc::new(Ended::new(BTreeSet::new()));
@@ -279,6 +287,7 @@ impl Running {
             stopped,
             lifelines: Lifelines { core_ended, store_failed, sources: source_tasks, sinks: sink_tasks, tables: table_tasks },
             store_thread,
+            freed_much,
             passed: options.passed,
             sources,
             sinks,
@@ -418,13 +427,14 @@ fn spawn_store(
     store: DiskStore,
     requests: mpsc::Receiver<StoreRequest>,
     activity: Arc<Activity>,
-    events: mpsc::WeakSender<Event>,
+    (events, freed_much): (mpsc::WeakSender<Event>, Arc<Notify>),
 ) -> std::io::Result<(std::thread::JoinHandle<()>, oneshot::Receiver<CommitError>)> {
     let (tell_failed, failed) = oneshot::channel();
     let mut tell_failed = Some(tell_failed);
     let tell = move |notice| {
         let event = match notice {
             StoreNotice::Committed { number } => Event::Committed { number },
+            StoreNotice::FreedMuch => return freed_much.notify_one(),
             StoreNotice::Down { reason } => {
                 tracing::error!("{reason}. Input is not acknowledged until there is space; the same batch is tried again");
                 Event::StoreDown { reason }

@@ -17,9 +17,9 @@ impl Gateway {
         }
         let is_full = self.is_blocked();
         self.tell_blocked(is_full);
-        // What is in the open batch was decoded for this configuration: it is closed even where that takes an outbox over its limit.
-        let blocked = is_full && self.hold == Hold::No;
         let settling = self.stopping || self.hold == Hold::Wanted;
+        // What was taken in goes with this core, and nobody sends a frame again: it is closed even where that takes an outbox over its limit.
+        let blocked = is_full && !settling;
         let batch_due = !blocked && (settling || self.batch_due_us(stamp).is_some_and(|due| due <= stamp.mono_us));
         let bookkeeping_due = settling || self.bookkeeping_due_us().is_some_and(|due| due <= stamp.mono_us);
         let trim_due = self.last_trim_us + TRIM_INTERVAL_US <= stamp.mono_us;

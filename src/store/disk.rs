@@ -118,6 +118,11 @@ impl DiskStore {
         Ok(())
     }
 
+    /// Frees the memory of what commits have written over: a part of a large one's time.
+    pub fn free_replaced(&mut self) {
+        self.state.iter_mut().for_each(State::free_replaced);
+    }
+
     /// Closes and opens state and logs after the disk filled up in the middle of a commit; does nothing where that was not so.
     /// [`DiskStore::commit`] does it by itself.
     pub fn reopen(&mut self) -> Result<(), CommitError> {

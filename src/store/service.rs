@@ -16,6 +16,8 @@ use super::{ChangeSet, CommitError, DiskStore, Loaded, LogName, ReadError, Store
 
 /// Requests that may wait.
 pub const REQUESTS_MAX: usize = 256;
+/// Bytes of a large commit.
+const MUCH_BYTES: usize = 4 << 20;
 /// How often the store looks whether there is space again.
 const SPACE_RETRY: Duration = Duration::from_millis(500);
 
@@ -68,6 +70,8 @@ pub enum StoreNotice {
     Committed {
         number: u64,
     },
+    /// The memory that a large commit took is free again.
+    FreedMuch,
     /// No space: the same set is tried again.
     Down {
         reason: String,
@@ -112,7 +116,15 @@ pub fn serve(mut store: DiskStore, mut requests: mpsc::Receiver<StoreRequest>, a
     while let Some(request) = requests.blocking_recv() {
         match request {
             StoreRequest::Commit(changes) => match commit(&mut store, &changes, &mut requests, activity, &mut tell) {
-                Some(Ok(())) => tell(StoreNotice::Committed { number: changes.number }),
+                Some(Ok(())) => {
+                    tell(StoreNotice::Committed { number: changes.number });
+                    let bytes = changes.bytes();
+                    drop(changes);
+                    activity.during(|| store.free_replaced());
+                    if bytes >= MUCH_BYTES {
+                        tell(StoreNotice::FreedMuch);
+                    }
+                }
                 Some(Err(error)) => return tell(StoreNotice::Failed(error)),
                 None => return,
             },
@@ -169,6 +181,23 @@ fn commit(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreSettings;
+
+    #[test]
+    fn a_large_commit_alone_is_told_to_have_freed_much() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = DiskStore::open(StoreSettings::new(dir.path(), 1 << 30, 0, 0)).unwrap();
+        let (requests, queue) = mpsc::channel(REQUESTS_MAX);
+        let put = |number, bytes| ChangeSet { number, puts: vec![(b"a".to_vec(), vec![7; bytes])], ..ChangeSet::default() };
+        for set in [put(1, MUCH_BYTES - 2), put(2, MUCH_BYTES - 1), put(3, 1)] {
+            requests.try_send(StoreRequest::Commit(Box::new(set))).unwrap_or_else(|_| panic!("there is room"));
+        }
+        drop(requests);
+        let mut told = Vec::new();
+        serve(store, queue, &Activity::default(), |notice| told.push(notice));
+        let told: Vec<String> = told.iter().map(|notice| format!("{notice:?}")).collect();
+        assert_eq!(told, ["Committed { number: 1 }", "Committed { number: 2 }", "FreedMuch", "Committed { number: 3 }"]);
+    }
 
     #[test]
     fn an_attempt_is_seen_while_it_lasts() {

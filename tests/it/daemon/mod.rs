@@ -4,6 +4,7 @@ mod backup;
 mod changed;
 mod input;
 mod late_clock;
+mod memory;
 mod outbox;
 mod quarantine;
 mod refusals;

@@ -62,6 +62,8 @@ pub struct Process {
     pub paused: bool,
     /// How often everything received was durable after a [`Event::Stop`].
     pub stopped: u32,
+    /// From a [`Event::Stop`] on.
+    stopping: bool,
     /// From a [`Event::Hold`] on.
     pub holding: bool,
     pub held: bool,
@@ -109,6 +111,7 @@ impl Process {
             may_block: settings.sinks.iter().any(|sink| sink.outbox.when_full == WhenFull::Block),
             paused: false,
             stopped: 0,
+            stopping: false,
             holding: false,
             held: false,
         }
@@ -170,10 +173,12 @@ impl Process {
     pub fn event(&mut self, event: Event, now: Stamp) {
         match event {
             Event::Hold => self.holding = true,
-            Event::Release | Event::Stop => (self.holding, self.held) = (false, false),
+            Event::Release => (self.holding, self.held) = (false, false),
+            Event::Stop => (self.holding, self.held, self.stopping) = (false, false, true),
             _ => {}
         }
         let blocked = !self.holding
+            && !self.stopping
             && self.may_block
             && !matches!(event, Event::Delivered { .. })
             && self.gateway.status().sinks.iter().any(|sink| sink.outbox_full);
