@@ -229,7 +229,10 @@ fn the_brokers_keep_alive_counts() {
     assert_eq!(session.next_timeout(), Some(10 * SECOND));
     session.start(2, 0);
     feed(&mut session, &connack_with(Protocol::V5, false, 0, &[19, 0, 0]), usize::MAX);
-    assert_eq!(session.next_timeout(), None, "0 turns it off");
+    assert_eq!(session.next_timeout(), Some(KEEP_ALIVE), "0 wants no pings, but does not forbid them: ours show whether it is there");
+    session.on_timeout(KEEP_ALIVE);
+    session.on_timeout(KEEP_ALIVE / 2 * 3);
+    assert!(matches!(session.poll_event(), Some(SessionEvent::Closed(CloseReason::Silent { .. }))));
 }
 
 #[test]
