@@ -324,7 +324,8 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
     /// Waits until something can be done, and does it.
     async fn turn(&mut self, wire: &mut Wire, mut timer: Pin<&mut Sleep>) -> io::Result<()> {
         let now_us = self.mono_us();
-        let slow_us = self.rate.wait_us(now_us);
+        // The rate is that of messages: the answer to CONNECT does not wait for it.
+        let slow_us = if self.session.is_open() { self.rate.wait_us(now_us) } else { 0 };
         let room = self.budget.taken < self.settings.intake_bytes_max && self.outbound.len() < OUTBOUND_MAX && slow_us == 0;
         self.session.set_reading(room, now_us);
         let gathering = now_us < self.gather_until_us;
