@@ -67,7 +67,9 @@ pub enum DaemonError {
     StoreFailed(CommitError),
     #[error("the core has stopped working")]
     CoreGone,
-    #[error("the store's thread has stopped working; what was not acknowledged is still with the broker, what came otherwise since the last commit is lost; check the disk")]
+    #[error(
+        "the store's thread has stopped working; what was not acknowledged is still with the broker, what came otherwise since the last commit is lost; check the disk"
+    )]
     StoreGone,
     #[error("the task of a source or sink has stopped working: {0}")]
     TaskGone(tokio::task::JoinError),
