@@ -45,8 +45,10 @@ use crate::store::{CommitError, DiskStore, LogName, ReadError, SegmentMeta, Stor
 pub use self::hooks::Hooks;
 pub use self::reload::Load;
 
-/// How long the core may take to make its last batch durable when the store is well.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the core may take to make its last batch durable: a slow card, or a store that is being copied for a backup.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(45);
+/// What a stop takes beside waiting.
+const STOP_SPARE: Duration = Duration::from_secs(10);
 /// Read at once of what waits at the start.
 const WAITING_READ_BYTES: u64 = 1 << 20;
 
@@ -65,7 +67,9 @@ pub enum DaemonError {
     StoreFailed(CommitError),
     #[error("the core has stopped working")]
     CoreGone,
-    #[error("the store's thread has stopped working; what was not acknowledged is still with the broker")]
+    #[error(
+        "the store's thread has stopped working; what was not acknowledged is still with the broker, what came otherwise since the last commit is lost; check the disk"
+    )]
     StoreGone,
     #[error("the task of a source or sink has stopped working: {0}")]
     TaskGone(tokio::task::JoinError),
@@ -306,7 +310,8 @@ impl Running {
     }
 
     async fn stop(mut self, socket: Socket) -> Result<(), DaemonError> {
-        self.hooks.stopping();
+        // Both waits come twice: before and after the sinks deliver, for sources and for sinks.
+        self.hooks.stopping((SETTLE_TIMEOUT + self.gateway.shutdown_timeout) * 2 + STOP_SPARE);
         self.lifelines.tables.shutdown().await;
         self.settle().await?;
         self.sources.iter().for_each(|task| task.control.send_modify(|control| control.leave = true));

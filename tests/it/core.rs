@@ -49,7 +49,7 @@ fn start(settings: &Settings) -> Gateway {
 
 fn message(seq: u64, packet_id: u16, dup: bool, payload: &str) -> Inbound {
     let payload = InboundPayload::Whole(Bytes::copy_from_slice(payload.as_bytes()));
-    Inbound { seq, packet_id, qos: u8::from(packet_id > 0), dup, retain: false, topic: Bytes::from_static(b"s/d"), payload }
+    Inbound { seq, packet_id, qos: u8::from(packet_id > 0), dup, again: false, retain: false, topic: Bytes::from_static(b"s/d"), payload }
 }
 
 fn messages(connection: u64, messages: Vec<Inbound>) -> Event {
@@ -101,6 +101,21 @@ fn messages_that_waited_for_room_are_left_to_the_broker_when_their_connection_en
     assert_eq!(status.sources[0].repeats, 3, "three messages had been taken");
     assert_eq!(acknowledged.last(), Some(&(2, 5)));
     assert_eq!(status.sources[0].unacknowledged, 0);
+}
+
+#[test]
+fn what_the_broker_sends_again_on_the_same_connection_is_counted_and_acknowledged_once() {
+    let mut gateway = start(&settings(""));
+    gateway.on(Event::Connected { source: 0, connection: 1, resumed: false }, at(0));
+    let again = Inbound { again: true, ..message(2, 1, true, r#"{"v":1}"#) };
+    gateway.on(messages(1, vec![message(1, 1, false, r#"{"v":1}"#), again, message(3, 2, false, r#"{"v":1}"#)]), at(1));
+    assert_eq!((gateway.status().sources[0].repeats, gateway.status().sources[0].unacknowledged), (1, 2));
+    assert!(commit_in(gateway.on(Event::Tick, at(2_000_000))).is_some());
+    let actions = gateway.on(Event::Committed { number: 1 }, at(2_000_001));
+    let acknowledges = |action: &Action| matches!(action, Action::Acknowledge { connection: 1, through_seq: 3, .. });
+    assert!(actions.iter().any(acknowledges), "{actions:?}");
+    let status = gateway.status();
+    assert_eq!((status.rows, status.sources[0].acknowledged, status.sources[0].unacknowledged), (2, 2, 0));
 }
 
 #[test]
