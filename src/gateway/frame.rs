@@ -47,6 +47,14 @@ impl Frame {
         };
         held + FRAME_COST
     }
+
+    /// Bytes that it had on its way.
+    pub fn bytes(&self) -> usize {
+        match &self.content {
+            FrameContent::Whole(bytes) => bytes.len(),
+            FrameContent::Bad { length, .. } => *length,
+        }
+    }
 }
 
 /// How far a source has read one of its inputs, in its own words; durable with the rows of all frames through `through_seq`.

@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::intake::Intake;
+use super::intake::{Intake, Unread};
 use super::redelivery::Redelivery;
 use super::{Discard, Gateway, engine_settings};
 use crate::batch::Stamp;
@@ -127,5 +127,21 @@ impl Intake {
         self.redelivery = Redelivery::restore(&old.redelivery.to_stored());
         self.filters.clone_from(&old.filters);
         self.filters_changed = old.filters_changed;
+        self.count_let_go(old);
+    }
+
+    /// What waits was framed by the old settings, and its number is the old task's: it goes with them. A broker, or a source with positions, brings it again.
+    fn count_let_go(&mut self, old: &Intake) {
+        let again = !old.positions.is_empty();
+        let (mut frames, mut bytes) = (0, 0);
+        for unread in old.waiting.iter().filter(|_| !again) {
+            if let Unread::Frame(frame) = unread {
+                (frames, bytes) = (frames + 1, bytes + frame.bytes() as u64);
+            }
+        }
+        if frames > 0 {
+            tracing::warn!(source = %self.name, frames, bytes, "the source has changed: what came from the old one during the reload is lost");
+            self.dropped(frames, bytes);
+        }
     }
 }

@@ -34,6 +34,11 @@ impl Positions {
         self.stored.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
+    /// Whether its source never said how far it is.
+    pub fn is_empty(&self) -> bool {
+        self.stored.is_empty() && self.ahead.is_empty() && self.open.is_empty() && self.closed.is_empty()
+    }
+
     /// Takes what the source says; `received_seq`: its last frame that is in the open batch or an earlier one.
     pub fn said(&mut self, positions: Vec<Position>, received_seq: u64) {
         self.ahead.extend(positions);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tidemill::batch::Stamp;
 use tidemill::config::settings::{Settings, WhenFull};
-use tidemill::gateway::{Action, Discard, Event, Frame, FrameContent, Gateway, Position, Seeds};
+use tidemill::gateway::{Action, Discard, Event, Frame, FrameContent, Gateway, Heir, Heirs, Position, Seeds};
 use tidemill::store::{ChangeSet, Loaded, keys};
 
 use crate::support::settings::from_text;
@@ -235,4 +235,21 @@ fn a_stop_takes_in_what_waits_although_an_outbox_that_blocks_is_full() {
     assert!(!last.iter().any(|action| matches!(action, Action::Stopped)), "it is not durable yet");
     let stopped = gateway.on(Event::Committed { number: 2 }, at(3_000_002));
     assert!(stopped.iter().any(|action| matches!(action, Action::Stopped)));
+}
+
+#[test]
+fn frames_that_wait_at_a_reload_that_changes_their_source_are_counted_as_dropped_unless_they_are_read_again() {
+    let content = FrameContent::Whole(Bytes::from_static(br#"{"v":1}"#));
+    let wire = Event::Frames { source: 0, frames: vec![Frame { seq: 1, place: None, content }], positions: Vec::new() };
+    for (event, kept, dropped) in [(wire.clone(), false, 1), (frames(1, 2, "a"), false, 0), (wire, true, 0)] {
+        let mut old = start(&Loaded::default());
+        assert!(old.on(Event::Hold, at(1)).iter().any(|action| matches!(action, Action::Held)));
+        old.on(event, at(2));
+        let mut new = start(&Loaded::default());
+        let heir = if kept { Heir::Kept(0) } else { Heir::Restarted(0) };
+        new.take_over(old, &Heirs { sources: vec![heir], sinks: vec![Heir::Kept(0)] }, at(3));
+        let status = &new.status().sources[0];
+        let (waited, bytes) = (u64::from(kept), dropped * 7);
+        assert_eq!((status.dropped, status.dropped_bytes, status.decoded_rows), (dropped, bytes, waited));
+    }
 }
