@@ -28,6 +28,8 @@ const RELOADS: usize = 5;
 const LINES_AT_ONCE: u64 = 1_000;
 const ROWS_PER_PAUSE: u64 = 10;
 const PAUSE: Duration = Duration::from_millis(10);
+/// By then the gateway has given back what is free.
+const SETTLES_AFTER: Duration = Duration::from_secs(15);
 
 fn main() {
     let call = Call::of_process();
@@ -44,6 +46,10 @@ fn main() {
     write(&mut stream, 0..keys);
     assert!(wait_until(TIMEOUT, || counted(&gateway) == Some((keys, keys * keys.saturating_sub(1) / 2))), "{}", gateway.log());
     figure("reload.resident_before_mb", process.resident_mb());
+    if !call.is_quick() {
+        std::thread::sleep(SETTLES_AFTER);
+        figure("reload.resident_settled_mb", process.resident_mb());
+    }
 
     let done = AtomicBool::new(false);
     let sent = std::thread::scope(|scope| {

@@ -210,6 +210,7 @@ fn messages(lines: &Bytes, seq: &mut u64) -> Vec<Inbound> {
             packet_id: (*seq % 65_535) as u16 + 1,
             qos: 1,
             dup: false,
+            again: false,
             retain: false,
             topic: topic.clone(),
             payload: InboundPayload::Whole(lines.slice(start..end)),

@@ -24,13 +24,14 @@
 //! | [`control`] | the control socket: both ends | status | engine, gateway, store |
 //! | [`daemon`] | threads, wiring, shutdown | all | |
 //!
-//! Beside them: [`status`] (counters), [`tls`] (certificates, for brokers and sockets), [`logging`], [`sabotage`] (faults for the tests that must catch them).
+//! Beside them: [`status`] (counters), [`dial`] (connecting to a host), [`tls`] (certificates, for brokers and sockets), [`logging`], [`sabotage`] (faults for the tests that must catch them).
 
 pub mod batch;
 pub mod batch_query;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod dial;
 pub mod engine;
 pub mod extend;
 pub mod format;

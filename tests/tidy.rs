@@ -94,6 +94,16 @@ fn log_lines_without_a_word_in_the_guide_are_caught() {
 }
 
 #[test]
+fn what_the_unit_hides_is_not_read() {
+    let unit = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/tidemill.service")).unwrap();
+    assert!(unit.contains("\nProcSubset=pid\n"), "then the rule below has no reason any more");
+    assert_none(&sources().iter().filter(|source| source.path.starts_with("src/")).flat_map(rules::hidden_by_the_unit).collect::<Vec<_>>());
+    let caught = |text: &str| said(rules::hidden_by_the_unit, "src/a.rs", text);
+    assert_eq!(caught("//! Of \"/proc/net\".\nconst A: &str = \"/proc/net/udp\";").len(), 1);
+    assert_none(&caught("const A: &str = \"/proc/self/net/udp\"; // not \"/proc/net\""));
+}
+
+#[test]
 fn no_path_of_one_machine() {
     let mut broken = Vec::new();
     for (path, bytes) in files() {

@@ -4,6 +4,8 @@
 //! Telling waits while the manager's queue is full, as it is for every service: a manager that does not read judges nobody meanwhile.
 //! What cannot be told is not repeated: a manager that misses a sign of life restarts the gateway, which is what it is for.
 
+use std::time::Duration;
+
 /// The core wakes at least this often.
 pub const ALIVE_INTERVAL_US: u64 = 1_000_000;
 
@@ -43,9 +45,11 @@ impl Hooks {
         notify(&[("READY", "1")]);
     }
 
-    pub fn stopping(&self) {
+    /// `at_most`: how long it may take, whatever the manager's own limit is.
+    pub fn stopping(&self, at_most: Duration) {
         tracing::info!("stopping: committing what was received");
-        notify(&[("STOPPING", "1"), ("STATUS", "committing what was received, then delivering")]);
+        let at_most_us = at_most.as_micros().to_string();
+        notify(&[("STOPPING", "1"), ("STATUS", "committing what was received, then delivering"), ("EXTEND_TIMEOUT_USEC", &at_most_us)]);
     }
 
     /// Whether somebody reads [`Hooks::status`].

@@ -23,7 +23,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::ask::{Answerer, Socket};
@@ -45,8 +45,10 @@ use crate::store::{CommitError, DiskStore, LogName, ReadError, SegmentMeta, Stor
 pub use self::hooks::Hooks;
 pub use self::reload::Load;
 
-/// How long the core may take to make its last batch durable when the store is well.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the core may take to make its last batch durable: a slow card, or a store that is being copied for a backup.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(45);
+/// What a stop takes beside waiting.
+const STOP_SPARE: Duration = Duration::from_secs(10);
 /// Read at once of what waits at the start.
 const WAITING_READ_BYTES: u64 = 1 << 20;
 
@@ -65,7 +67,9 @@ pub enum DaemonError {
     StoreFailed(CommitError),
     #[error("the core has stopped working")]
     CoreGone,
-    #[error("the store's thread has stopped working; what was not acknowledged is still with the broker")]
+    #[error(
+        "the store's thread has stopped working; what was not acknowledged is still with the broker, what came otherwise since the last commit is lost; check the disk"
+    )]
     StoreGone,
     #[error("the task of a source or sink has stopped working: {0}")]
     TaskGone(tokio::task::JoinError),
@@ -98,6 +102,7 @@ pub async fn run(settings: Settings, mut options: Options, shutdown: impl Future
     let mut shutdown = std::pin::pin!(shutdown);
     let mut settled = std::pin::pin!(tokio::time::sleep(settled::SETTLED_AFTER));
     let mut is_settled = false;
+    let freed_much = running.freed_much.clone();
     loop {
         let wanted = tokio::select! {
             () = &mut shutdown => return running.stop(socket).await,
@@ -109,6 +114,11 @@ pub async fn run(settings: Settings, mut options: Options, shutdown: impl Future
             () = &mut settled, if !is_settled => {
                 settled::give_back();
                 is_settled = true;
+                continue;
+            }
+            () = freed_much.notified() => {
+                settled.as_mut().reset(tokio::time::Instant::now() + settled::SETTLED_AFTER);
+                is_settled = false;
                 continue;
             }
             Some(Asked { request, answer }) = socket.asked.recv() => match request {
@@ -180,6 +190,8 @@ struct Running {
     stopped: watch::Receiver<u64>,
     lifelines: Lifelines,
     store_thread: std::thread::JoinHandle<()>,
+    /// A large commit is through.
+    freed_much: Arc<Notify>,
     passed: Passed,
     /// In the order of the settings.
     sources: Vec<SourceTask>,
@@ -239,8 +251,8 @@ impl Running {
         let (events, core_events) = mpsc::channel(EVENTS_MAX);
         // Each sink has one read at a time, and an aborted one's may still lie there: the core's commit always finds room.
         let (store_requests, requests) = mpsc::channel(REQUESTS_MAX + SECTIONS_MAX);
-        let activity = Arc::new(Activity::default());
-        let (store_thread, store_failed) = spawn_store(store, requests, activity.clone(), events.downgrade())?;
+        let (activity, freed_much) = (Arc::new(Activity::default()), Arc::new(Notify::new()));
+        let (store_thread, store_failed) = spawn_store(store, requests, activity.clone(), (events.downgrade(), freed_much.clone()))?;
         let settings = Arc::new(settings);
         let mut lifeline = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let ended = Arc::new(Ended::new(BTreeSet::new()));
@@ -277,6 +289,7 @@ impl Running {
             stopped,
             lifelines: Lifelines { core_ended, store_failed, sources: source_tasks, sinks: sink_tasks, tables: table_tasks },
             store_thread,
+            freed_much,
             passed: options.passed,
             sources,
             sinks,
@@ -297,7 +310,8 @@ impl Running {
     }
 
     async fn stop(mut self, socket: Socket) -> Result<(), DaemonError> {
-        self.hooks.stopping();
+        // Both waits come twice: before and after the sinks deliver, for sources and for sinks.
+        self.hooks.stopping((SETTLE_TIMEOUT + self.gateway.shutdown_timeout) * 2 + STOP_SPARE);
         self.lifelines.tables.shutdown().await;
         self.settle().await?;
         self.sources.iter().for_each(|task| task.control.send_modify(|control| control.leave = true));
@@ -415,16 +429,19 @@ fn spawn_store(
     store: DiskStore,
     requests: mpsc::Receiver<StoreRequest>,
     activity: Arc<Activity>,
-    events: mpsc::WeakSender<Event>,
+    (events, freed_much): (mpsc::WeakSender<Event>, Arc<Notify>),
 ) -> std::io::Result<(std::thread::JoinHandle<()>, oneshot::Receiver<CommitError>)> {
     let (tell_failed, failed) = oneshot::channel();
     let mut tell_failed = Some(tell_failed);
     let tell = move |notice| {
         let event = match notice {
             StoreNotice::Committed { number } => Event::Committed { number },
-            StoreNotice::Down { reason } => {
-                tracing::error!("{reason}. Input is not acknowledged until there is space; the same batch is tried again");
-                Event::StoreDown { reason }
+            StoreNotice::FreedMuch => return freed_much.notify_one(),
+            StoreNotice::Down { reason, again, pause, changes } => {
+                if !again {
+                    tracing::error!("{reason}. Input is not acknowledged until there is space; the same batch is tried again");
+                }
+                Event::StoreDown { reason, pause_us: u64::try_from(pause.as_micros()).unwrap_or(u64::MAX), changes }
             }
             StoreNotice::Up => {
                 tracing::info!("the store has space again");

@@ -1,5 +1,5 @@
-//! Gives back what only the start needed, once the gateway has settled: free memory of the heap, and the pages of the program that the start
-//! went through. Linux only.
+//! Gives back what only the start or a large commit needed, once the gateway has settled: free memory of the heap, and the pages of the program that
+//! the start went through. Linux only.
 //!
 //! The kernel maps the 64 KB around each page of a program that is touched, and leaves them mapped. Reading a configuration, planning queries, opening the
 //! store and greeting brokers touch most of the program, a gateway at work little of it. What is given back is only no longer mapped: it
@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-/// After a start or a reload. By then connections are made, and brokers have sent what they held back.
+/// After a start, a reload, or the last large commit. By then connections are made, and brokers have sent what they held back.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 /// Gives it back.

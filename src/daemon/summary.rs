@@ -1,5 +1,7 @@
 //! The status in one line, as `systemctl status` shows it: "12 sources, 840 msg/s, outbox 3.1 MB, central down since 14:02".
 
+use std::collections::BTreeMap;
+
 use crate::status::Status;
 
 /// How often the line may change.
@@ -13,8 +15,8 @@ pub struct Summary {
     /// Monotonic time of the line before, and the messages until then.
     before: Option<(u64, u64)>,
     line: String,
-    /// By source, then by sink: the time of day since when it is down.
-    down_since: Vec<Option<String>>,
+    /// By source or sink and its name, since a reload may bring others: the time of day since when it is down. Those that are up are not there.
+    down_since: BTreeMap<(bool, String), String>,
 }
 
 impl Summary {
@@ -43,22 +45,20 @@ impl Summary {
     }
 
     fn down(&mut self, status: &Status, time: &str) -> Vec<String> {
-        let sources = status.sources_from_outside().map(|source| (&source.name, source.connected));
-        let each: Vec<_> = sources.chain(status.sinks.iter().map(|sink| (&sink.name, sink.connected))).collect();
-        self.down_since.resize(each.len(), None);
+        let sources = status.sources_from_outside().map(|source| (false, &source.name, source.connected));
+        let sinks = status.sinks.iter().map(|sink| (true, &sink.name, sink.connected));
+        let mut before = std::mem::take(&mut self.down_since);
         let mut named = Vec::new();
         let mut more = 0;
-        for ((name, connected), since) in each.into_iter().zip(&mut self.down_since) {
-            if connected {
-                *since = None;
-                continue;
-            }
-            let since = since.get_or_insert_with(|| time.to_owned());
+        for (is_sink, name, _) in sources.chain(sinks).filter(|(.., connected)| !connected) {
+            let key = (is_sink, name.clone());
+            let since = before.remove(&key).unwrap_or_else(|| time.to_owned());
             if named.len() < DOWN_NAMED_MAX {
                 named.push(format!("{name} down since {since}"));
             } else {
                 more += 1;
             }
+            self.down_since.insert(key, since);
         }
         if more > 0 {
             named.push(format!("{more} more down"));
@@ -103,6 +103,20 @@ mod tests {
         assert_eq!(summary.tell(&status(8_400, true), 16_000_000, "14:03"), Some("2 sources, 0 msg/s, outbox 3.1 MB"));
         let later = summary.tell(&status(8_400, false), 21_000_000, "15:00").unwrap();
         assert!(later.ends_with("central down since 15:00"), "{later}");
+    }
+
+    #[test]
+    fn what_a_reload_brings_is_not_down_since_before() {
+        let mut summary = Summary::default();
+        let down = |names: &[&str]| {
+            let source = |name: &&str| SourceStatus { name: (*name).to_owned(), ..SourceStatus::default() };
+            Status { sources: names.iter().map(source).collect(), ..Status::default() }
+        };
+        summary.tell(&down(&["barn"]), 0, "14:02").unwrap();
+        let line = summary.tell(&down(&["attic", "barn"]), 5_000_000, "15:00").unwrap().to_owned();
+        assert!(line.ends_with("attic down since 15:00, barn down since 14:02"), "{line}");
+        let line = summary.tell(&down(&["barn"]), 10_000_000, "16:00").unwrap().to_owned();
+        assert!(line.ends_with("barn down since 14:02"), "{line}");
     }
 
     #[test]

@@ -12,14 +12,17 @@ use crate::store::{ChangeSet, codec, keys};
 
 impl Gateway {
     pub(super) fn close_if_due(&mut self, stamp: Stamp, actions: &mut Vec<Action>) {
-        if self.committing.is_some() || self.stopped || self.hold == Hold::Held {
+        if self.committing.is_some() {
+            return self.retry_if_due(stamp, actions);
+        }
+        if self.stopped || self.hold == Hold::Held {
             return;
         }
         let is_full = self.is_blocked();
         self.tell_blocked(is_full);
-        // What is in the open batch was decoded for this configuration: it is closed even where that takes an outbox over its limit.
-        let blocked = is_full && self.hold == Hold::No;
         let settling = self.stopping || self.hold == Hold::Wanted;
+        // What was taken in goes with this core, and nobody sends a frame again: it is closed even where that takes an outbox over its limit.
+        let blocked = is_full && !settling;
         let batch_due = !blocked && (settling || self.batch_due_us(stamp).is_some_and(|due| due <= stamp.mono_us));
         let bookkeeping_due = settling || self.bookkeeping_due_us().is_some_and(|due| due <= stamp.mono_us);
         let trim_due = self.last_trim_us + TRIM_INTERVAL_US <= stamp.mono_us;
@@ -210,7 +213,7 @@ impl Gateway {
         changes.puts.push((keys::meta("stream_time"), encode(&self.stream_time.now_us())));
         self.number += 1;
         changes.number = self.number;
-        self.committing = Some(Committing { number: self.number, receipts });
+        self.committing = Some(Committing { number: self.number, receipts, returned: None });
         self.last_commit_us = stamp.mono_us;
         actions.push(Action::Commit(Box::new(changes)));
     }

@@ -214,13 +214,10 @@ impl Intake {
             InboundPayload::Whole(payload) => (payload, payload.len()),
             InboundPayload::Oversized { length, beginning } => (beginning, *length),
         };
-        if message.qos > 0 {
-            let hash = self.hash(message, payload, length);
-            if self.redelivery.receive(message.packet_id, message.dup, hash, message.seq) == Verdict::Repeat {
-                self.status.repeats += 1;
-                self.received(message, length);
-                return true;
-            }
+        if message.qos > 0 && (message.again || self.is_repeat(message, payload, length)) {
+            self.status.repeats += 1;
+            self.received(message, length);
+            return true;
         }
         if message.retain && !self.retained_used {
             self.status.retained_ignored += 1;
@@ -237,10 +234,18 @@ impl Intake {
         true
     }
 
+    /// Whether it was counted on an earlier connection; if not, it is on the record from now on.
+    fn is_repeat(&mut self, message: &Inbound, payload: &[u8], length: usize) -> bool {
+        let hash = self.hash(message, payload, length);
+        self.redelivery.receive(message.packet_id, message.dup, hash, message.seq) == Verdict::Repeat
+    }
+
     fn received(&mut self, message: &Inbound, length: usize) {
+        // What came again is acknowledged with the first.
+        let owed = u64::from(message.qos > 0 && !message.again);
         self.received_seq = message.seq;
-        self.unacknowledged += u64::from(message.qos > 0);
-        self.open_unacknowledged += u64::from(message.qos > 0);
+        self.unacknowledged += owed;
+        self.open_unacknowledged += owed;
         self.status.received += 1;
         self.status.received_bytes += length as u64;
     }

@@ -66,6 +66,8 @@ pub struct Inbound {
     pub packet_id: u16,
     pub qos: u8,
     pub dup: bool,
+    /// The broker has sent it before on this connection, and not yet heard that we have it: only to be counted as a repeat.
+    pub again: bool,
     pub retain: bool,
     pub topic: Bytes,
     pub payload: InboundPayload,

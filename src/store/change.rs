@@ -96,6 +96,14 @@ pub struct ChangeSet {
     pub drops: Vec<(LogName, u64)>,
 }
 
+impl ChangeSet {
+    /// Of what is put and appended.
+    pub fn bytes(&self) -> usize {
+        let put: usize = self.puts.iter().map(|(key, value)| key.len() + value.len()).sum();
+        put + self.appends.iter().map(|append| append.bytes.len()).sum::<usize>()
+    }
+}
+
 /// What the store holds at start.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {

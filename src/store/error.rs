@@ -10,6 +10,11 @@ pub enum StoreError {
     InUse { dir: PathBuf, pid: Option<u32> },
     #[error("no permission to use {} ({source}); give the directory to the user that runs tidemill", path.display())]
     NoPermission { path: PathBuf, source: io::Error },
+    #[error(
+        "{} is on a file system that may only be read ({source}): mount it writable; under systemd, name the data directory in ReadWritePaths= (systemctl edit tidemill)",
+        path.display()
+    )]
+    ReadOnly { path: PathBuf, source: io::Error },
     #[error("{} is a file, and the store needs a directory; move the file away, or give the gateway another data_dir", path.display())]
     NotADirectory { path: PathBuf },
     #[error("no room to open the store in {}: {free} bytes are free, {needed} are needed; free some space, then start again", path.display())]
@@ -38,7 +43,8 @@ impl StoreError {
     pub(crate) fn from_io(what: &'static str, path: &Path, source: io::Error) -> StoreError {
         let path = path.to_owned();
         match source.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreError::NoPermission { path, source },
+            io::ErrorKind::PermissionDenied => StoreError::NoPermission { path, source },
+            io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { path, source },
             kind if is_full(kind) => StoreError::NoSpace { needed: super::disk::OPEN_SPACE_BYTES, free: free_near(&path), path },
             _ => StoreError::Io { what, path, source },
         }
@@ -83,5 +89,20 @@ fn owner(pid: Option<u32>) -> String {
     match pid {
         Some(pid) => format!("process {pid}"),
         None => "another process".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_depends_on_why_it_cannot_be_written() {
+        let told = |kind: io::ErrorKind| StoreError::from_io("open", Path::new("/mnt/ssd/tidemill"), kind.into()).to_string();
+        assert!(told(io::ErrorKind::PermissionDenied).contains("give the directory to the user"));
+        let read_only = told(io::ErrorKind::ReadOnlyFilesystem);
+        assert!(read_only.starts_with("/mnt/ssd/tidemill is on a file system that may only be read"), "{read_only}");
+        assert!(read_only.contains("ReadWritePaths=") && !read_only.contains("give the directory"), "{read_only}");
+        assert!(told(io::ErrorKind::StorageFull).starts_with("no room to open the store in /mnt/ssd/tidemill"));
     }
 }

@@ -27,6 +27,8 @@ pub const PART_BYTES: usize = 4 << 10;
 const LOCK_TRIES: usize = 250;
 const LOCK_WAIT: Duration = Duration::from_millis(20);
 const SEGMENT_META_VERSION: u8 = 1;
+/// sled frees up to 512 things in every 128th pin; a write leaves about four.
+const PINS_PER_WRITE: usize = 4;
 /// Step of a rewrite in place.
 const REWRITE_BYTES: usize = 256 << 10;
 
@@ -64,6 +66,8 @@ pub(super) struct State {
     file: File,
     device: Device,
     index: Index,
+    /// Inserts and removals, about, since [`State::free_replaced`].
+    writes: usize,
 }
 
 impl State {
@@ -75,7 +79,7 @@ impl State {
         let file_path = db_path(dir);
         let file = OpenOptions::new().read(true).write(true).open(&file_path);
         let file = file.map_err(|error| refuse("open", &file_path, error))?;
-        let mut state = State { db: Some(db), file, device, index: Index::default() };
+        let mut state = State { db: Some(db), file, device, index: Index::default(), writes: 0 };
         let loaded = catch_unwind(AssertUnwindSafe(|| {
             migrate::run(&state, dir, migrate::STEPS, migrate::FORMAT)?;
             state.load(dir, keep_entries, &BTreeSet::new())
@@ -127,7 +131,16 @@ impl State {
             remove_segment(&mut batch, &mut self.index, log, *base);
         }
         put_number(&mut batch, set.number, self.index.sum()).map_err(|error| fault("encode a record", error.to_string()))?;
+        self.writes += set.deletes.len() + set.puts.iter().map(|(_, value)| 1 + value.len() / PART_BYTES).sum::<usize>();
         self.commit(batch)
+    }
+
+    /// Has sled free the memory of what was written over. It does so bit by bit whenever it is called, nothing of a batch before its end, and a
+    /// batch leaves several times its bytes: pages as they were after each of its writes, and what went to the file.
+    pub fn free_replaced(&mut self) {
+        let pins = std::mem::take(&mut self.writes) * PINS_PER_WRITE;
+        // What is committed stays so, whatever becomes of this; the next commit would tell.
+        let _ = catch_unwind(|| (0..pins).for_each(|_| drop(sled::pin())));
     }
 
     /// Writes the first records of a new store.

@@ -70,17 +70,25 @@ impl Feed {
         self.is_leaving() || told && self.delivery.is_done()
     }
 
-    /// Reads on while the window wants records and the log has them.
+    /// Reads on while the window wants records and the log has them, and no longer than that brings anything.
     pub async fn refill(&mut self) {
-        while let Some(from) = self.delivery.read_from() {
+        loop {
+            // The log may have been written anew since: what the window waits for is gone then, and reading on would bring only what it must not have yet.
+            self.look();
+            let Some(from) = self.delivery.read_from() else { return };
             let (reply, answer) = oneshot::channel();
             let request = StoreRequest::Read { log: self.link.log.clone(), from, bytes_max: READ_AHEAD_BYTES as u64, reply };
             if self.link.store.send(request).await.is_err() {
                 return;
             }
             match answer.await {
-                Ok(Ok(chunks)) if !chunks.is_empty() => self.delivery.filled(chunks),
-                Ok(Ok(_)) => return,
+                Ok(Ok(chunks)) => {
+                    self.delivery.filled(chunks);
+                    if self.delivery.read_from() == Some(from) {
+                        // All of it is newer than what the core has told of.
+                        return;
+                    }
+                }
                 Ok(Err(error @ ReadError::Damaged { next, .. })) => {
                     tracing::error!(sink = %self.name, %error, "results in the outbox are damaged and lost");
                     self.delivery.skip_damage(next);
@@ -127,8 +135,8 @@ mod tests {
     use tokio::sync::{mpsc, watch};
 
     use super::*;
-    use crate::gateway::Cursor;
-    use crate::store::LogName;
+    use crate::gateway::{Cursor, SinkRecord};
+    use crate::store::{Chunk, LogName, StoredChunk};
     use crate::uplink::Control;
 
     #[tokio::test]
@@ -142,5 +150,46 @@ mod tests {
         assert!(!feed.is_finished(), "100 bytes are to be delivered");
         assert!(feed.changed().await);
         assert!(!feed.is_finished() && feed.delivery.read_from() == Some(0));
+    }
+
+    /// Of a store whose log was written anew: it begins at 300, whatever is asked for. Gives up after a number of reads that nobody needs; returns how many there were.
+    async fn written_anew(mut requests: mpsc::Receiver<StoreRequest>) -> usize {
+        let mut reads = 0;
+        while let Some(StoreRequest::Read { from, reply, .. }) = requests.recv().await {
+            reads += 1;
+            if reads == 10 {
+                break;
+            }
+            let chunk = Chunk { epoch: 7, first_seq: 1, created_ms: 0, records: vec![SinkRecord::encode("t", b"1")] };
+            let kept = StoredChunk { offset: 300, end: 400, chunk };
+            reply.send(Ok(if from < 400 { vec![kept] } else { Vec::new() })).unwrap();
+        }
+        reads
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_written_anew_while_it_is_read_is_read_once() {
+        for told in [true, false] {
+            let (tell, control) = watch::channel(Control { end: 200, ..Control::default() });
+            let (store, requests) = mpsc::channel(1);
+            let (events, _core) = mpsc::channel(1);
+            let store_task = tokio::spawn(written_anew(requests));
+            let link = Link { sink: 0, log: LogName::outbox("a"), cursor: Cursor::default(), control, store, events };
+            let mut feed = Feed::new("a", link);
+            let anew = |control: &mut Control| (control.start, control.end) = (300, 400);
+            if told {
+                tell.send_modify(anew);
+            }
+            feed.refill().await;
+            if !told {
+                assert_eq!(feed.delivery.next(0), None, "what the core has not told of is not committed");
+                tell.send_modify(anew);
+                assert!(feed.changed().await);
+                feed.refill().await;
+            }
+            assert_eq!(feed.delivery.next(0).map(|out| out.seq), Some(1));
+            drop(feed);
+            assert_eq!(store_task.await.unwrap(), if told { 1 } else { 2 }, "told in time: {told}");
+        }
     }
 }

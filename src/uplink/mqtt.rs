@@ -13,7 +13,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Why a connection was left.
 enum Left {
-    Closed(String),
+    Closed(CloseReason),
     Finished,
 }
 
@@ -48,15 +48,17 @@ impl Driver<'_> {
                 Some(Err(error)) => error.to_string(),
                 Some(Ok(wire)) => match self.serve(wire, connection).await {
                     Left::Finished => return,
-                    Left::Closed(reason) => reason,
+                    Left::Closed(reason) => {
+                        if let Some(lasted) = self.accepted.take().map(|it| it.elapsed()) {
+                            backoff.lasted(lasted);
+                            self.notices.ended(lasted, matches!(reason, CloseReason::Lost(_)));
+                        }
+                        reason.to_string() + self.notices.suspicion(&self.settings.broker.client_id).as_str()
+                    }
                 },
             };
             self.feed.delivery.disconnected();
             self.feed.connected(false).await;
-            if let Some(accepted) = self.accepted.take() {
-                backoff.lasted(accepted.elapsed());
-                self.notices.lasted();
-            }
             self.complain(&reason);
             if self.unless_finished(tokio::time::sleep(backoff.next(random()))).await.is_none() {
                 return;
@@ -97,30 +99,34 @@ impl Driver<'_> {
         self.publisher.start(connection, self.mono_us());
         loop {
             if let Some(reason) = self.take_events().await {
-                return Left::Closed(reason.to_string());
+                if matches!(reason, CloseReason::NothingTaken(_)) {
+                    self.goodbye(wire).await;
+                }
+                return Left::Closed(reason);
             }
             self.feed.report().await;
             if self.feed.is_leaving() {
-                return self.goodbye(wire).await;
+                self.goodbye(wire).await;
+                return Left::Finished;
             }
             if self.publisher.is_open() {
                 self.feed.refill().await;
                 self.publish().await;
                 self.feed.report().await;
                 if self.feed.is_finished() {
-                    return self.goodbye(wire).await;
+                    self.goodbye(wire).await;
+                    return Left::Finished;
                 }
             }
-            if let Err(reason) = self.turn(&mut wire).await {
-                return Left::Closed(reason);
+            if let Err(left) = self.turn(&mut wire).await {
+                return left;
             }
         }
     }
 
-    async fn goodbye(&mut self, wire: Wire) -> Left {
+    async fn goodbye(&mut self, wire: Wire) {
         self.publisher.disconnect();
         wire.close(self.publisher.output(), GOODBYE).await;
-        Left::Finished
     }
 
     /// Hands the publisher as much as both windows allow.
@@ -132,7 +138,13 @@ impl Driver<'_> {
             let token = outgoing.token;
             match send(&mut self.publisher, self.gateway, self.name, self.settings, outgoing, mono_us) {
                 Ok(()) => {}
-                Err(PublishRefused::WindowFull | PublishRefused::NotConnected) => {
+                // The latter two end a connection before anything is sent on it.
+                Err(
+                    PublishRefused::WindowFull
+                    | PublishRefused::NotConnected
+                    | PublishRefused::QosTooHigh { .. }
+                    | PublishRefused::NotRetained,
+                ) => {
                     self.feed.delivery.not_sent(token);
                     return;
                 }
@@ -148,6 +160,9 @@ impl Driver<'_> {
         while let Some(event) = self.publisher.poll_event() {
             match event {
                 PublisherEvent::Connected => {
+                    if let Some(reason) = self.nothing_taken() {
+                        return Some(reason);
+                    }
                     self.accepted = Some(Instant::now());
                     if self.notices.connected() {
                         tracing::info!(sink = self.name, broker = self.broker_name(), "connected");
@@ -172,6 +187,16 @@ impl Driver<'_> {
         None
     }
 
+    /// Where the broker takes no result as the sink's settings have it, none is sent and none given up: one side's settings are to change first.
+    fn nothing_taken(&self) -> Option<CloseReason> {
+        let refusal = self.publisher.takes(self.settings.retain, self.settings.qos).err()?;
+        let mend = match refusal {
+            PublishRefused::NotRetained => "set retain = false for this sink, or let the broker keep them",
+            _ => "set qos = 0 for this sink, or let the broker take QoS 1",
+        };
+        Some(CloseReason::NothingTaken(format!("{refusal}: {mend}")))
+    }
+
     fn tell_held(&mut self, reason: &str) {
         if !self.held_told {
             tracing::warn!(sink = self.name, "{reason}: all results are refused so, look at the user's rights; they wait in the outbox");
@@ -180,18 +205,18 @@ impl Driver<'_> {
     }
 
     /// Waits until something can be done, and does it.
-    async fn turn(&mut self, wire: &mut Wire) -> Result<(), String> {
+    async fn turn(&mut self, wire: &mut Wire) -> Result<(), Left> {
         let now_us = self.mono_us();
         let timeout = self.publisher.next_timeout().map(|at_us| Duration::from_micros(at_us.saturating_sub(now_us)));
         let retry = self.feed.retry_at().map(|at| at.saturating_duration_since(Instant::now()));
         tokio::select! {
             progress = wire.progress(self.publisher.output(), true) => {
-                if progress.map_err(|error| CloseReason::Lost(error.to_string()).to_string())? == Progress::Read {
+                if progress.map_err(|error| Left::Closed(CloseReason::Lost(error.to_string())))? == Progress::Read {
                     let mono_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
                     self.publisher.receive(&mut wire.input, mono_us);
                 }
             }
-            alive = self.feed.changed() => if !alive { return Err("the core is gone".to_owned()) },
+            alive = self.feed.changed() => if !alive { return Err(Left::Finished) },
             () = tokio::time::sleep(timeout.unwrap_or_default()), if timeout.is_some() => {
                 let mono_us = self.mono_us();
                 self.publisher.on_timeout(mono_us);

@@ -80,7 +80,8 @@ fn applied(mut loaded: Loaded, changes: &ChangeSet) -> Loaded {
 fn run(gateway: &mut Gateway, loaded: Loaded) -> (Loaded, ChangeSet) {
     gateway.on(Event::Connected { source: 0, connection: 1, resumed: false }, at(0));
     let payload = InboundPayload::Whole(Bytes::from_static(br#"{"v":2}"#));
-    let message = Inbound { seq: 1, packet_id: 1, qos: 1, dup: false, retain: false, topic: Bytes::from_static(b"s/a"), payload };
+    let message =
+        Inbound { seq: 1, packet_id: 1, qos: 1, dup: false, again: false, retain: false, topic: Bytes::from_static(b"s/a"), payload };
     gateway.on(Event::Messages { source: 0, connection: 1, messages: vec![message] }, at(1));
     let changes = commit_in(gateway.on(Event::Tick, at(2_000_000))).expect("a reading changes something");
     (applied(loaded, &changes), *changes)

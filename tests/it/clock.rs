@@ -96,7 +96,8 @@ impl Rig {
         self.sent += 1;
         let payload = InboundPayload::Whole(Bytes::copy_from_slice(payload.as_bytes()));
         let topic = Bytes::from_static(b"s/d");
-        let message = Inbound { seq: self.sent, packet_id: self.sent as u16, qos: 1, dup: false, retain: false, topic, payload };
+        let message =
+            Inbound { seq: self.sent, packet_id: self.sent as u16, qos: 1, dup: false, again: false, retain: false, topic, payload };
         self.on(Event::Messages { source: 0, connection: 1, messages: vec![message] });
     }
 

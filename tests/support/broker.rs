@@ -4,7 +4,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,18 +26,24 @@ pub struct Script {
     pub window: usize,
     /// Properties of its CONNACK, MQTT 5.
     pub properties: Vec<u8>,
+    /// How many connections see these properties; all if `None`.
+    pub restricted: Option<usize>,
+    /// How many connections it closes right after its CONNACK.
+    pub cut: usize,
     pub answer: Box<Answer>,
 }
 
 impl Script {
     pub fn new(version: Version) -> Script {
-        Script { version, offered: Vec::new(), window: 20, properties: Vec::new(), answer: Box::new(|_, _| 0) }
+        Script { version, offered: Vec::new(), window: 20, properties: Vec::new(), restricted: None, cut: 0, answer: Box::new(|_, _| 0) }
     }
 }
 
 #[derive(Default)]
 struct Shared {
     closing: AtomicBool,
+    /// Connections that came so far.
+    connections: AtomicUsize,
     /// Every publish that came, refused ones too, with the code that it was answered with.
     received: Mutex<Vec<(Publish, u8)>>,
     /// How many of those offered are acknowledged.
@@ -67,6 +73,11 @@ impl ScriptedBroker {
             }
         });
         ScriptedBroker { port, shared, thread: Some(thread) }
+    }
+
+    /// How many connections it has had.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
     }
 
     pub fn port(&self) -> u16 {
@@ -107,6 +118,8 @@ struct Connection<'a> {
     shared: &'a Shared,
     buffer: Vec<u8>,
     subscribed: bool,
+    /// Connections before this one.
+    number: usize,
     /// Of those offered, how many are sent on this connection.
     sent: usize,
 }
@@ -117,7 +130,8 @@ impl<'a> Connection<'a> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TICK))?;
         let sent = *shared.acknowledged.lock().expect("no holder panics");
-        Ok(Connection { stream, script, shared, buffer: Vec::new(), subscribed: false, sent })
+        let number = shared.connections.fetch_add(1, Ordering::SeqCst);
+        Ok(Connection { stream, script, shared, buffer: Vec::new(), subscribed: false, number, sent })
     }
 
     fn serve(mut self) -> io::Result<()> {
@@ -145,8 +159,14 @@ impl<'a> Connection<'a> {
             Incoming::Connect { clean } => {
                 let mut body = vec![u8::from(!clean), 0];
                 if v5 {
-                    body.push(u8::try_from(self.script.properties.len()).expect("a few properties"));
-                    body.extend(&self.script.properties);
+                    let restricted = self.script.restricted.is_none_or(|count| self.number < count);
+                    let properties = if restricted { &self.script.properties[..] } else { &[] };
+                    body.push(u8::try_from(properties.len()).expect("a few properties"));
+                    body.extend(properties);
+                }
+                if self.number < self.script.cut {
+                    self.stream.write_all(&frame(0x20, &body))?;
+                    return Err(io::ErrorKind::ConnectionAborted.into());
                 }
                 // With a session that stands, a client need not subscribe again.
                 self.subscribed = true;

@@ -166,6 +166,18 @@ pub fn machine_paths(path: &str, text: &str) -> Vec<String> {
     broken
 }
 
+/// Paths of `/proc` that the service does not see: with `ProcSubset=pid` there are processes and nothing else.
+pub fn hidden_by_the_unit(source: &Source) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (number, line) in source.text.lines().enumerate() {
+        let code = line.split("//").next().unwrap_or_default();
+        if code.match_indices("\"/proc/").any(|(at, start)| !code[at + start.len()..].starts_with("self/")) {
+            broken.push(format!("{}:{}: the packaged service does not see this", source.path, number + 1));
+        }
+    }
+    broken
+}
+
 /// Files that no `mod` names: they would not be compiled, and their tests not run. `roots` are crate roots; a `mod` with `#[path]` counts.
 pub fn unregistered(sources: &[Source], roots: &[&str]) -> Vec<String> {
     let mut named = BTreeSet::new();

@@ -20,7 +20,7 @@ use tokio::time::Sleep;
 
 use crate::mqtt::{BrokerSettings, CloseReason, Inbound, InboundPayload, Session, SessionEvent, SessionSettings, Subscription};
 
-use super::backoff::{Backoff, LASTING};
+use super::backoff::Backoff;
 use super::notices::Notices;
 use super::random;
 use super::rate::Rate;
@@ -156,8 +156,6 @@ struct Driver<M> {
     began: Instant,
     /// When the broker accepted the present connection.
     accepted: Option<Instant>,
-    /// Connections in a row that were accepted and lost at once.
-    short_lived: u32,
     /// Before this nothing is read, so that more comes together.
     gather_until_us: u64,
 }
@@ -182,7 +180,6 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
             notices: Notices::default(),
             began: Instant::now(),
             accepted: None,
-            short_lived: 0,
             gather_until_us: 0,
         }
     }
@@ -210,9 +207,9 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
                     let accepted = self.accepted.take();
                     if let Some(lasted) = accepted.map(|it| it.elapsed()) {
                         backoff.lasted(lasted);
-                        self.after_connection(lasted, &reason);
+                        self.notices.ended(lasted, matches!(reason, CloseReason::Lost(_)));
                     }
-                    reason.to_string() + self.suspicion().as_str()
+                    reason.to_string() + self.notices.suspicion(&broker.client_id).as_str()
                 }
             };
             if self.will == Will::Run {
@@ -221,23 +218,6 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
             }
         }
         self.deliver_last().await;
-    }
-
-    fn after_connection(&mut self, lasted: Duration, reason: &CloseReason) {
-        let short_lived = lasted < LASTING;
-        let lost = matches!(reason, CloseReason::Lost(_));
-        self.short_lived = if short_lived && lost { self.short_lived + 1 } else { 0 };
-        if !short_lived {
-            self.notices.lasted();
-        }
-    }
-
-    /// Mosquitto 2.0, and any broker on 3.1.1, closes without a word when another client takes the session over.
-    fn suspicion(&self) -> String {
-        match self.short_lived {
-            0 | 1 => String::new(),
-            _ => format!("; again soon after connecting: does another gateway use the client id {:?}?", self.settings.broker.client_id),
-        }
     }
 
     fn complain(&mut self, reason: &str) {
@@ -324,7 +304,8 @@ impl<M: From<(usize, SourceEvent)>> Driver<M> {
     /// Waits until something can be done, and does it.
     async fn turn(&mut self, wire: &mut Wire, mut timer: Pin<&mut Sleep>) -> io::Result<()> {
         let now_us = self.mono_us();
-        let slow_us = self.rate.wait_us(now_us);
+        // The rate is that of messages: the answer to CONNECT does not wait for it.
+        let slow_us = if self.session.is_open() { self.rate.wait_us(now_us) } else { 0 };
         let room = self.budget.taken < self.settings.intake_bytes_max && self.outbound.len() < OUTBOUND_MAX && slow_us == 0;
         self.session.set_reading(room, now_us);
         let gathering = now_us < self.gather_until_us;

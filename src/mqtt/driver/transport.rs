@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::dial;
 use crate::mqtt::BrokerSettings;
 use crate::tls::{self, Other, TlsError};
 
@@ -62,7 +62,7 @@ impl Transport {
 async fn open(broker: &BrokerSettings, address: &str) -> Result<Transport, ConnectError> {
     let tls = broker.tls.as_ref().map(|tls| tls::client_config(tls.ca_file.as_deref(), None).map(|config| (tls, config))).transpose()?;
     let tcp_error = |source| ConnectError::Tcp { address: address.to_owned(), source };
-    let stream = TcpStream::connect((broker.host.as_str(), broker.port)).await.map_err(tcp_error)?;
+    let (stream, _) = dial::connect(&broker.host, broker.port, broker.connect_timeout, None).await.map_err(tcp_error)?;
     stream.set_nodelay(true).map_err(tcp_error)?;
     let stream = Socket::new(stream);
     let Some((settings, config)) = tls else { return Ok(Transport::Tcp(stream)) };

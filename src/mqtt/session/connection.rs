@@ -196,7 +196,8 @@ impl Connection {
         if ack.session_present && self.clean_start {
             return Err(unexpected("the broker resumed a session that we asked it to forget"));
         }
-        if let Some(seconds) = ack.limits.keep_alive_seconds {
+        // With 0 the broker wants no pings, but may be sent some: our own time shows that it is still there.
+        if let Some(seconds) = ack.limits.keep_alive_seconds.filter(|seconds| *seconds > 0) {
             self.keep_alive_us = u64::from(seconds) * 1_000_000;
         }
         self.limits = ack.limits;

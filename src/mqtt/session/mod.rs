@@ -33,6 +33,9 @@ pub enum CloseReason {
     /// Every topic filter was refused: there is nothing to wait for.
     #[error("the broker refuses every subscription: {0}")]
     NothingGranted(String),
+    /// The broker takes no message of the kind that is to be sent; the driver gives it, a session never does.
+    #[error("{0}")]
+    NothingTaken(String),
     #[error("the broker does not answer the CONNECT")]
     NoConnack,
     #[error("the broker has been silent for {silence_ms} ms")]

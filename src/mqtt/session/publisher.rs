@@ -118,6 +118,18 @@ impl Publisher {
         Ok(())
     }
 
+    /// Whether the broker takes messages of this QoS, retained or not, on this connection.
+    pub fn takes(&self, retain: bool, qos: u8) -> Result<(), PublishRefused> {
+        let limits = self.connection.limits();
+        if qos > limits.qos_max {
+            return Err(PublishRefused::QosTooHigh { limit: limits.qos_max });
+        }
+        if retain && !limits.retain_available {
+            return Err(PublishRefused::NotRetained);
+        }
+        Ok(())
+    }
+
     fn check(&self, message: &Outgoing) -> Result<(), PublishRefused> {
         let limits = self.connection.limits();
         if message.topic.is_empty() || message.topic.contains(['+', '#', '\0']) {
@@ -126,12 +138,7 @@ impl Publisher {
         if !message.strings_fit() {
             return Err(PublishRefused::Invalid("the topic or a user property is longer than 65,535 bytes"));
         }
-        if message.qos > limits.qos_max {
-            return Err(PublishRefused::QosTooHigh { limit: limits.qos_max });
-        }
-        if message.retain && !limits.retain_available {
-            return Err(PublishRefused::NotRetained);
-        }
+        self.takes(message.retain, message.qos)?;
         let limit = limits.packet_bytes_max.unwrap_or(usize::MAX);
         match message.packet_bytes(self.connection.settings().protocol) {
             Some(bytes) if bytes <= limit => Ok(()),

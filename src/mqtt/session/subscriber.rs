@@ -3,9 +3,13 @@
 //! Messages are numbered in their order of arrival on a connection. What the caller acknowledges goes out as PUBACKs in that order with one PINGREQ behind;
 //! its PINGRESP proves that the broker has them.
 //!
-//! Memory: one entry of 16 bytes for each QoS 1 message that is not acknowledged, at most one for each packet id.
+//! A broker may send what we have not acknowledged again on the same connection. Whatever it wrote before it read our PUBACK comes before the PINGRESP that proves it; so until
+//! then a message with DUP and this packet id is the same once more: it is marked, and its PUBACK is the one of the first.
+//!
+//! Memory: 16 bytes for each QoS 1 message that is not acknowledged, as many that are acknowledged and not proven (past that the oldest are forgotten, and a repeat of theirs counts),
+//! and one entry for each of their packet ids.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 
@@ -60,8 +64,11 @@ pub struct Session {
     connection: Connection,
     subscriptions: SubscriptionSet,
     events: VecDeque<SessionEvent>,
-    /// QoS 1 messages without a PUBACK, in order of arrival: number and packet id.
-    unacknowledged: VecDeque<(u64, u16)>,
+    /// QoS 1 messages, in order of arrival: number and packet id. The first `acknowledged` have a PUBACK that is not proven, the others none.
+    unproven: VecDeque<(u64, u16)>,
+    acknowledged: usize,
+    /// The number of the last of `unproven` with this packet id.
+    by_id: BTreeMap<u16, u64>,
     next_seq: u64,
     acknowledged_through: u64,
     proven_through: u64,
@@ -75,7 +82,9 @@ impl Session {
             connection: Connection::new(settings.broker, false, settings.payload_bytes_max),
             subscriptions: SubscriptionSet::new(settings.subscriptions, settings.stored_filters),
             events: VecDeque::new(),
-            unacknowledged: VecDeque::new(),
+            unproven: VecDeque::new(),
+            acknowledged: 0,
+            by_id: BTreeMap::new(),
             next_seq: 1,
             acknowledged_through: 0,
             proven_through: 0,
@@ -86,7 +95,9 @@ impl Session {
     /// Begins connection number `connection` on a fresh socket; forgets the one before.
     pub fn start(&mut self, connection: u64, mono_us: u64) {
         self.events.clear();
-        self.unacknowledged.clear();
+        self.unproven.clear();
+        self.acknowledged = 0;
+        self.by_id.clear();
         self.next_seq = 1;
         self.acknowledged_through = 0;
         self.proven_through = 0;
@@ -131,9 +142,12 @@ impl Session {
     }
 
     fn on_message(&mut self, messages: &mut Vec<Inbound>, flags: Flags, packet_id: u16, topic: Bytes, payload: InboundPayload) {
+        let again = flags.qos == 1 && flags.dup && self.by_id.contains_key(&packet_id);
         let problem = match flags.qos {
             0 => None,
-            1 if self.unacknowledged.len() >= UNACKNOWLEDGED_MAX => Some("more messages are unacknowledged than there are packet ids"),
+            1 if !again && self.unacknowledged() >= UNACKNOWLEDGED_MAX => {
+                Some("more messages are unacknowledged than there are packet ids")
+            }
             1 => None,
             _ => Some("the broker sent a QoS 2 message, though nothing is subscribed above QoS 1"),
         };
@@ -143,10 +157,11 @@ impl Session {
         }
         let seq = self.next_seq;
         self.next_seq += 1;
-        if flags.qos == 1 {
-            self.unacknowledged.push_back((seq, packet_id));
+        if flags.qos == 1 && !again {
+            self.unproven.push_back((seq, packet_id));
+            self.by_id.insert(packet_id, seq);
         }
-        messages.push(Inbound { seq, packet_id, qos: flags.qos, dup: flags.dup, retain: flags.retain, topic, payload });
+        messages.push(Inbound { seq, packet_id, qos: flags.qos, dup: flags.dup, again, retain: flags.retain, topic, payload });
     }
 
     fn on_other(&mut self, incoming: Incoming, mono_us: u64) {
@@ -201,6 +216,9 @@ impl Session {
     fn on_pong(&mut self, mark: u64, mono_us: u64) {
         if mark > self.proven_through {
             self.proven_through = mark;
+            while self.acknowledged > 0 && self.unproven.front().is_some_and(|(seq, _)| *seq <= mark) {
+                self.forget_first();
+            }
             self.events.push_back(SessionEvent::Proven { through_seq: mark });
         }
         if self.ping_owed {
@@ -216,13 +234,16 @@ impl Session {
         }
         let through_seq = through_seq.min(self.next_seq - 1);
         let mut any = false;
-        while let Some(&(seq, packet_id)) = self.unacknowledged.front() {
+        while let Some(&(seq, packet_id)) = self.unproven.get(self.acknowledged) {
             if seq > through_seq {
                 break;
             }
             codec::puback(packet_id, &mut self.connection.output);
-            self.unacknowledged.pop_front();
+            self.acknowledged += 1;
             any = true;
+        }
+        while self.acknowledged > UNACKNOWLEDGED_MAX {
+            self.forget_first();
         }
         self.acknowledged_through = self.acknowledged_through.max(through_seq);
         // QoS 0 alone leaves nothing to prove.
@@ -232,9 +253,19 @@ impl Session {
         }
     }
 
+    /// Forgets the first of those that are acknowledged.
+    fn forget_first(&mut self) {
+        let Some((seq, packet_id)) = self.unproven.pop_front() else { return };
+        self.acknowledged -= 1;
+        // The broker may have used the id again for a later message.
+        if self.by_id.get(&packet_id) == Some(&seq) {
+            self.by_id.remove(&packet_id);
+        }
+    }
+
     /// QoS 1 messages that are not acknowledged.
     pub fn unacknowledged(&self) -> usize {
-        self.unacknowledged.len()
+        self.unproven.len() - self.acknowledged
     }
 
     pub fn poll_event(&mut self) -> Option<SessionEvent> {

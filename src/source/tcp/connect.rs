@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
@@ -11,6 +11,7 @@ use super::connection::{Connection, End};
 use super::{Hub, News, tls};
 use crate::config::settings::TcpSettings;
 use crate::config::units::show_duration;
+use crate::dial;
 use crate::mqtt::driver::Backoff;
 use crate::source::link::Leave;
 use crate::source::socket;
@@ -55,8 +56,10 @@ enum Opened {
 
 /// The stream and whose it is; or why there is none, for people.
 async fn open(settings: &TcpSettings, host: &str, port: u16, address: &str) -> Result<(Opened, SocketAddr), String> {
-    let reached = reach(settings, host, port).await;
+    let receive_buffer = settings.receive_buffer.map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX));
+    let reached = dial::connect(host, port, settings.connect_timeout, receive_buffer).await;
     let (stream, peer) = reached.map_err(|error| format!("cannot reach {address}: {error}"))?;
+    super::prepare(&stream);
     let opened = match &settings.tls {
         None => Opened::Plain(stream),
         Some(tls) => {
@@ -65,24 +68,6 @@ async fn open(settings: &TcpSettings, host: &str, port: u16, address: &str) -> R
         }
     };
     Ok((opened, peer))
-}
-
-async fn reach(settings: &TcpSettings, host: &str, port: u16) -> std::io::Result<(TcpStream, SocketAddr)> {
-    let mut failed = None;
-    for address in lookup_host((host, port)).await? {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(bytes) = settings.receive_buffer {
-            socket.set_recv_buffer_size(u32::try_from(bytes).unwrap_or(u32::MAX))?;
-        }
-        match socket.connect(address).await {
-            Ok(stream) => {
-                super::prepare(&stream);
-                return Ok((stream, address));
-            }
-            Err(error) => failed = Some(error),
-        }
-    }
-    Err(failed.unwrap_or_else(|| std::io::Error::other("the name has no address")))
 }
 
 /// Hands over what comes, all of it.

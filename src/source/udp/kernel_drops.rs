@@ -1,6 +1,6 @@
 //! Datagrams that the kernel let go because the socket's buffer was full.
 //!
-//! The column `drops` of `/proc/net/udp` and `udp6`, in the socket's line, found by its inode. Where there is none nothing is counted. It is looked at
+//! The column `drops` of `/proc/self/net/udp` and `udp6`, in the socket's line, found by its inode. Where there is none nothing is counted. It is looked at
 //! a second after something came: what was let go came before what was read last.
 
 use std::time::Duration;
@@ -9,7 +9,8 @@ use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
 const LOOK_AFTER: Duration = Duration::from_secs(1);
-const TABLES: [&str; 2] = ["/proc/net/udp", "/proc/net/udp6"];
+// By `self`: the unit shows the service only what is of processes (`ProcSubset=pid`), where `/proc/net` is missing.
+const TABLES: [&str; 2] = ["/proc/self/net/udp", "/proc/self/net/udp6"];
 /// Of a line.
 const INODE_COLUMN: usize = 9;
 const DROPS_COLUMN: usize = 12;

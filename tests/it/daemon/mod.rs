@@ -5,6 +5,7 @@ mod backup_trust;
 mod changed;
 mod input;
 mod late_clock;
+mod memory;
 mod outbox;
 mod quarantine;
 mod refusals;

@@ -61,6 +61,37 @@ fn results_that_are_all_refused_for_want_of_rights_are_held() {
 }
 
 #[test]
+fn a_broker_that_takes_nothing_of_the_sink_as_it_is_set_is_waited_for() {
+    // Maximum QoS 0; no retained messages.
+    for (properties, sink, said) in
+        [([0x24, 0], "", "the broker takes no QoS above 0"), ([0x25, 0], "retain = true", "the broker keeps no retained messages")]
+    {
+        let script = Script { properties: properties.to_vec(), restricted: Some(3), ..Script::new(VERSION) };
+        let mut world = World::start(&Keys { sink, ..Keys::default() }, script);
+        world.publish_numbers(0..5, 1);
+        world.wait_for_numbers(0..5);
+        world.stop();
+        assert_eq!(world.accepted_numbers(), [0, 1, 2, 3, 4]);
+        assert_eq!(world.gateway.log().matches(said).count(), 1, "{}", world.gateway.log());
+        assert_eq!(Stored::open(&world.data_dir).dead_letters(), [] as [serde_json::Value; 0]);
+    }
+}
+
+#[test]
+fn a_connection_that_comes_and_goes_is_told_of_once() {
+    let mut world = World::start(&Keys::default(), Script { cut: 5, ..Script::new(VERSION) });
+    let through = wait_until(PATIENCE, || world.central.connections() > 5);
+    assert!(through, "{}", world.gateway.log());
+    world.publish_numbers(0..1, 1);
+    world.wait_for_numbers(0..1);
+    world.stop();
+    let log = world.gateway.log();
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("results wait in the outbox")).collect();
+    assert_eq!(warnings.len(), 2, "that it was lost, and what may be the reason: {log}");
+    assert!(warnings[1].contains("does another gateway use the client id"), "{log}");
+}
+
+#[test]
 fn a_result_that_the_broker_cannot_take_is_given_up_at_once() {
     // Maximum packet size: 1,000.
     let properties = [&[0x27][..], &1_000_u32.to_be_bytes()].concat();

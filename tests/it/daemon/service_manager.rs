@@ -83,7 +83,8 @@ fn a_manager_hears_ready_status_life_and_the_end() {
     let ended = manager.gateway.stop();
     assert!(ended.success(), "{}", manager.gateway.log());
     let end = manager.until(|message| message.starts_with("STOPPING=1\n"));
-    assert!(end.last().unwrap().contains("STATUS="), "{end:?}");
+    // Two waits for the store of 45 s, two of the default shutdown_timeout of 10 s, 10 s to spare.
+    assert!(end.last().unwrap().contains("STATUS=") && end.last().unwrap().contains("EXTEND_TIMEOUT_USEC=120000000"), "{end:?}");
 }
 
 #[test]

@@ -195,6 +195,22 @@ async fn reads_no_more_than_the_core_has_room_for() {
 }
 
 #[tokio::test]
+async fn a_source_that_has_taken_more_than_its_rate_connects_again_at_once() {
+    let broker = Mosquitto::running();
+    let mut settings = source_settings(broker.port(), Protocol::V4);
+    settings.rate_max = Some(0.01);
+    let mut source = Source::start(settings);
+    source.subscribed().await;
+    Device::connect(&broker).publish_numbers(0..2);
+    source.messages(1).await;
+    source.pause(true);
+    source.disconnected().await;
+    source.pause(false);
+    assert_eq!(source.connected().await, (2, true), "the next message is a hundred seconds away, the broker is not");
+    source.shut_down().await;
+}
+
+#[tokio::test]
 async fn oversized_payloads_are_skipped_and_acknowledged() {
     for protocol in BOTH {
         let broker = Mosquitto::running();

@@ -7,7 +7,7 @@ use tidemill::batch::Stamp;
 use tidemill::config::settings::{Settings, SinkKind, SourceKind, WhenFull};
 use tidemill::gateway::{Action, Discard, Event, Gateway, Heir, Heirs, Seeds, unchanged};
 use tidemill::mqtt::{Publisher, PublisherEvent, Session, SessionEvent, SessionSettings, Subscription};
-use tidemill::store::{ChangeSet, LogName};
+use tidemill::store::{ChangeSet, LogName, keys};
 use tidemill::uplink::delivery::{Delivery, Outcome};
 
 use super::broker::Link;
@@ -52,6 +52,8 @@ pub struct Process {
     session: Session,
     pub sinks: Vec<SinkTask>,
     pub committing: Option<Box<ChangeSet>>,
+    /// What the core has back, as the disk had no room for it.
+    returned: Option<Box<ChangeSet>>,
     pub local: Option<Link>,
     local_input: BytesMut,
     local_connection: u64,
@@ -62,6 +64,8 @@ pub struct Process {
     pub paused: bool,
     /// How often everything received was durable after a [`Event::Stop`].
     pub stopped: u32,
+    /// From a [`Event::Stop`] on.
+    stopping: bool,
     /// From a [`Event::Hold`] on.
     pub holding: bool,
     pub held: bool,
@@ -101,6 +105,7 @@ impl Process {
             session,
             sinks,
             committing: None,
+            returned: None,
             local: None,
             local_input: BytesMut::new(),
             local_connection: 0,
@@ -109,6 +114,7 @@ impl Process {
             may_block: settings.sinks.iter().any(|sink| sink.outbox.when_full == WhenFull::Block),
             paused: false,
             stopped: 0,
+            stopping: false,
             holding: false,
             held: false,
         }
@@ -170,10 +176,12 @@ impl Process {
     pub fn event(&mut self, event: Event, now: Stamp) {
         match event {
             Event::Hold => self.holding = true,
-            Event::Release | Event::Stop => (self.holding, self.held) = (false, false),
+            Event::Release => (self.holding, self.held) = (false, false),
+            Event::Stop => (self.holding, self.held, self.stopping) = (false, false, true),
             _ => {}
         }
         let blocked = !self.holding
+            && !self.stopping
             && self.may_block
             && !matches!(event, Event::Delivered { .. })
             && self.gateway.status().sinks.iter().any(|sink| sink.outbox_full);
@@ -181,8 +189,10 @@ impl Process {
             match action {
                 Action::Commit(changes) => {
                     assert!(self.committing.is_none(), "one change set is in flight");
+                    let again = self.returned.take();
+                    again.iter().for_each(|before| comes_again(before, &changes));
                     assert!(
-                        !blocked || changes.appends.iter().all(|append| append.log.sink().is_none()),
+                        !blocked || again.is_some() || changes.appends.iter().all(|append| append.log.sink().is_none()),
                         "results for a full outbox that blocks"
                     );
                     self.committing = Some(changes);
@@ -208,6 +218,13 @@ impl Process {
             self.session.acknowledge(connection, through_seq, now.mono_us);
         }
         self.flush();
+    }
+
+    /// The disk has no room for the change set on its way: the core has it back.
+    pub fn refuse_commit(&mut self, pause_us: u64, now: Stamp) {
+        let changes = self.committing.take().expect("a change set is on its way");
+        self.returned = Some(changes.clone());
+        self.event(Event::StoreDown { reason: "full".to_owned(), pause_us, changes }, now);
     }
 
     /// Up to `count` bytes arrive from the local broker.
@@ -334,4 +351,14 @@ impl Process {
         }
         self.sinks.iter_mut().for_each(SinkTask::flush);
     }
+}
+
+/// The same step comes again, though with more cursors and drops: nothing else is added, and nothing is missing.
+fn comes_again(before: &ChangeSet, now: &ChangeSet) {
+    assert_eq!((now.number, &now.deletes), (before.number, &before.deletes));
+    let appends = |set: &ChangeSet| -> Vec<_> { set.appends.iter().map(|append| (append.offset, append.bytes.clone())).collect() };
+    assert_eq!(appends(now), appends(before));
+    assert!(before.drops.iter().all(|drop| now.drops.contains(drop)));
+    let others = |set: &ChangeSet| -> Vec<_> { set.puts.iter().filter(|(key, _)| !key.starts_with(&keys::cursor(""))).cloned().collect() };
+    assert_eq!(others(now), others(before));
 }

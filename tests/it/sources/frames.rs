@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tidemill::batch::Stamp;
-use tidemill::config::settings::Settings;
+use tidemill::config::settings::{Settings, WhenFull};
 use tidemill::gateway::{Action, Discard, Event, Frame, FrameContent, Gateway, Position, Seeds};
 use tidemill::store::{ChangeSet, Loaded, keys};
 
@@ -215,4 +215,24 @@ fn a_forgotten_position_leaves_the_store() {
     gateway.on(Event::Frames { source: 0, frames: Vec::new(), positions: vec![forgotten] }, at(1));
     let actions = gateway.on(Event::Tick, at(1_500_000));
     assert_eq!(commit_in(&actions).expect("the batch is due").deletes, [keys::position("lines", "a")]);
+}
+
+#[test]
+fn a_stop_takes_in_what_waits_although_an_outbox_that_blocks_is_full() {
+    let mut settings = settings();
+    (settings.sinks[0].outbox.when_full, settings.sinks[0].outbox.bytes_max) = (WhenFull::Block, 1);
+    let mut gateway = Gateway::start(&settings, &Loaded::default(), Seeds { epoch: 1, hash: 1 }, &Discard::default(), at(0)).unwrap();
+    let result = |seq| Frame { seq, place: None, content: FrameContent::Whole(Bytes::from_static(br#"{"v":-1}"#)) };
+    let frames = |seq| Event::Frames { source: 0, frames: vec![result(seq)], positions: Vec::new() };
+    gateway.on(frames(1), at(1));
+    let filling = gateway.on(Event::Tick, at(1_500_000));
+    assert_eq!(commit_in(&filling).expect("the batch is due").appends.len(), 1);
+    gateway.on(Event::Committed { number: 1 }, at(1_500_001));
+    gateway.on(frames(2), at(1_500_002));
+    assert!(commit_in(&gateway.on(Event::Tick, at(3_000_000))).is_none() && gateway.status().sinks[0].outbox_full);
+    let last = gateway.on(Event::Stop, at(3_000_001));
+    assert_eq!(commit_in(&last).expect("nobody sends these frames again").appends.len(), 1);
+    assert!(!last.iter().any(|action| matches!(action, Action::Stopped)), "it is not durable yet");
+    let stopped = gateway.on(Event::Committed { number: 2 }, at(3_000_002));
+    assert!(stopped.iter().any(|action| matches!(action, Action::Stopped)));
 }

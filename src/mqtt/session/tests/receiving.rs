@@ -106,6 +106,37 @@ fn acknowledges_only_on_the_connection_it_came_from() {
     assert_eq!(take_output(&mut session), [0x40, 2, 0, 5, 0xC0, 0]);
 }
 
+/// Of the messages that come by `stream`: number, packet id, and whether it was there before.
+fn received(session: &mut Session, stream: &[(u8, u16)]) -> Vec<(u64, u16, bool)> {
+    let bytes: Vec<u8> = stream.iter().flat_map(|(flags, id)| publish(Protocol::V4, *flags, *id, "a/b", b"1")).collect();
+    messages(feed(session, &bytes, usize::MAX)).iter().map(|it| (it.seq, it.packet_id, it.again)).collect()
+}
+
+#[test]
+fn what_comes_again_on_the_same_connection_is_known_and_acknowledged_once() {
+    let mut session = open(Protocol::V4);
+    let first = received(&mut session, &[(QOS_1, 5), (QOS_1, 6), (QOS_1 | DUP, 5), (QOS_1 | DUP, 7)]);
+    assert_eq!(first, [(1, 5, false), (2, 6, false), (3, 5, true), (4, 7, false)], "7 is a repeat of another connection at most");
+    assert_eq!(session.unacknowledged(), 3);
+    session.acknowledge(1, 3, 0);
+    assert_eq!(take_output(&mut session), [0x40, 2, 0, 5, 0x40, 2, 0, 6, 0xC0, 0]);
+    // The broker had written these before it read the acknowledgements.
+    assert_eq!(received(&mut session, &[(QOS_1 | DUP, 6), (QOS_1 | DUP, 7)]), [(5, 6, true), (6, 7, true)]);
+    // These after that: it is free to use the id again.
+    assert_eq!(received(&mut session, &[(QOS_1, 5)]), [(7, 5, false)]);
+    assert_eq!(feed(&mut session, &PINGRESP, 1), [SessionEvent::Proven { through_seq: 3 }]);
+    assert_eq!(received(&mut session, &[(QOS_1 | DUP, 6), (QOS_1 | DUP, 5)]), [(8, 6, false), (9, 5, true)]);
+    session.acknowledge(1, 9, 0);
+    assert_eq!(take_output(&mut session), [0x40, 2, 0, 7, 0x40, 2, 0, 5, 0x40, 2, 0, 6, 0xC0, 0]);
+    session.start(2, 0);
+    feed(&mut session, &connack(Protocol::V4, true), usize::MAX);
+    assert_eq!(
+        received(&mut session, &[(QOS_1 | DUP, 5), (QOS_1 | DUP, 5)]),
+        [(1, 5, false), (2, 5, true)],
+        "the core knows the first one"
+    );
+}
+
 #[test]
 fn qos_0_alone_asks_for_no_proof() {
     let mut session = open(Protocol::V4);
@@ -198,7 +229,10 @@ fn the_brokers_keep_alive_counts() {
     assert_eq!(session.next_timeout(), Some(10 * SECOND));
     session.start(2, 0);
     feed(&mut session, &connack_with(Protocol::V5, false, 0, &[19, 0, 0]), usize::MAX);
-    assert_eq!(session.next_timeout(), None, "0 turns it off");
+    assert_eq!(session.next_timeout(), Some(KEEP_ALIVE), "0 wants no pings, but does not forbid them: ours show whether it is there");
+    session.on_timeout(KEEP_ALIVE);
+    session.on_timeout(KEEP_ALIVE / 2 * 3);
+    assert!(matches!(session.poll_event(), Some(SessionEvent::Closed(CloseReason::Silent { .. }))));
 }
 
 #[test]
