@@ -437,9 +437,11 @@ fn spawn_store(
         let event = match notice {
             StoreNotice::Committed { number } => Event::Committed { number },
             StoreNotice::FreedMuch => return freed_much.notify_one(),
-            StoreNotice::Down { reason } => {
-                tracing::error!("{reason}. Input is not acknowledged until there is space; the same batch is tried again");
-                Event::StoreDown { reason }
+            StoreNotice::Down { reason, again, pause, changes } => {
+                if !again {
+                    tracing::error!("{reason}. Input is not acknowledged until there is space; the same batch is tried again");
+                }
+                Event::StoreDown { reason, pause_us: u64::try_from(pause.as_micros()).unwrap_or(u64::MAX), changes }
             }
             StoreNotice::Up => {
                 tracing::info!("the store has space again");

@@ -12,7 +12,10 @@ use crate::store::{ChangeSet, codec, keys};
 
 impl Gateway {
     pub(super) fn close_if_due(&mut self, stamp: Stamp, actions: &mut Vec<Action>) {
-        if self.committing.is_some() || self.stopped || self.hold == Hold::Held {
+        if self.committing.is_some() {
+            return self.retry_if_due(stamp, actions);
+        }
+        if self.stopped || self.hold == Hold::Held {
             return;
         }
         let is_full = self.is_blocked();
@@ -210,7 +213,7 @@ impl Gateway {
         changes.puts.push((keys::meta("stream_time"), encode(&self.stream_time.now_us())));
         self.number += 1;
         changes.number = self.number;
-        self.committing = Some(Committing { number: self.number, receipts });
+        self.committing = Some(Committing { number: self.number, receipts, returned: None });
         self.last_commit_us = stamp.mono_us;
         actions.push(Action::Commit(Box::new(changes)));
     }

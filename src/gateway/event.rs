@@ -84,11 +84,13 @@ pub enum Event {
     Committed {
         number: u64,
     },
-    /// The store can't commit and will try the same set again by itself.
+    /// The store has no room for this change set, the one in flight: it is to be handed over again after the pause.
     StoreDown {
         reason: String,
+        pause_us: u64,
+        changes: Box<ChangeSet>,
     },
-    /// The store works again; the set that it holds follows with its own [`Event::Committed`].
+    /// The store works again; its [`Event::Committed`] follows.
     StoreUp,
     SinkConnected {
         sink: usize,
@@ -120,6 +122,7 @@ pub enum Event {
 /// What is to be done, in this order.
 #[derive(Clone, Debug)]
 pub enum Action {
+    /// Also once more what [`Event::StoreDown`] gave back.
     Commit(Box<ChangeSet>),
     /// Everything received on this connection through `through_seq` is durable.
     Acknowledge {

@@ -1,7 +1,7 @@
 //! The pure core: events in, actions out. It owns decoders, engine, redelivery records and the books of the outboxes.
 //!
 //! The micro-batch is the transaction. Invariants:
-//! - At most one change set is in flight. While it is, messages are decoded into the open batch, and `Engine::step` is not called: memory is
+//! - At most one change set is in flight, until it is durable, however often the store has no room for it. While it is, messages are decoded into the open batch, and `Engine::step` is not called: memory is
 //!   ahead of the disk by at most that one set.
 //! - A message is acknowledged only when a durable change set covers it, in order of arrival, on its own connection.
 //! - Results become visible to the uplink only when they are durable; the cursor moves only over what the other side has acknowledged.
@@ -23,6 +23,7 @@ mod outbox;
 mod positions;
 mod redelivery;
 mod restore;
+mod returned;
 mod sinks;
 mod stall;
 mod stream_time;
@@ -48,6 +49,7 @@ use handover::Hold;
 use intake::{Intake, Receipt};
 use notes::SourceState;
 use outbox::Outbox;
+use returned::Returned;
 use sinks::SinkBooks;
 use stream_time::StreamTime;
 use tables::Tables;
@@ -109,6 +111,8 @@ pub struct Gateway {
 struct Committing {
     number: u64,
     receipts: Vec<Receipt>,
+    /// Where it waits for the store to have room.
+    returned: Option<Returned>,
 }
 
 impl Gateway {
@@ -146,10 +150,7 @@ impl Gateway {
             Event::TableRead { table, contents } => self.tables.read(table, &contents),
             Event::TableRefused { table, reason } => self.tables.refused(table, reason),
             Event::Committed { number } => self.committed(number, stamp, &mut actions),
-            Event::StoreDown { reason } => {
-                actions.push(Action::PauseSources);
-                self.store_down = Some(reason);
-            }
+            Event::StoreDown { reason, pause_us, changes } => self.returned(reason, pause_us, changes, stamp, &mut actions),
             Event::StoreUp => {
                 self.store_down = None;
                 if !self.stopping {
@@ -162,6 +163,7 @@ impl Gateway {
             Event::Tick => {}
             Event::Stop => {
                 self.release(stamp);
+                self.retry_now(stamp);
                 (self.stopping, self.stopped) = (true, false);
             }
             Event::Hold => self.hold(),
@@ -205,7 +207,10 @@ impl Gateway {
 
     /// When [`Event::Tick`] is to come if nothing else does, µs on the monotonic clock.
     pub fn wake_at_us(&self, stamp: Stamp) -> Option<u64> {
-        if self.committing.is_some() || self.stopped || self.hold == Hold::Held {
+        if let Some(committing) = &self.committing {
+            return committing.returned.as_ref().map(|returned| returned.retry_at_us);
+        }
+        if self.stopped || self.hold == Hold::Held {
             return None;
         }
         let bookkeeping = self.bookkeeping_due_us();

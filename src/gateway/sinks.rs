@@ -132,13 +132,20 @@ impl SinkBooks {
         moved.records += count;
     }
 
-    /// Puts the cursor if it moved, drops what is delivered or too old, and notes what the policy dropped.
-    pub fn bookkeeping(&mut self, now_ms: Option<i64>, changes: &mut ChangeSet) {
+    /// Drops what is delivered or too old, and puts the cursor if it moved, in place of an earlier one.
+    pub fn advance(&mut self, now_ms: Option<i64>, changes: &mut ChangeSet) {
         let before = self.outbox.cursor();
         self.outbox.trim(now_ms, changes);
         if self.moved.take().is_some() || self.outbox.cursor() != before || self.told.0 != self.outbox.start() {
-            changes.puts.push((keys::cursor(&self.name), encode(&self.outbox.cursor())));
+            let key = keys::cursor(&self.name);
+            changes.puts.retain(|(put, _)| *put != key);
+            changes.puts.push((key, encode(&self.outbox.cursor())));
         }
+    }
+
+    /// The same, and notes what the policy dropped.
+    pub fn bookkeeping(&mut self, now_ms: Option<i64>, changes: &mut ChangeSet) {
+        self.advance(now_ms, changes);
         let dropped = self.outbox.take_dropped();
         if dropped.is_empty() {
             return;

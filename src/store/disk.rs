@@ -40,11 +40,13 @@ pub struct StoreSettings {
     pub cache_bytes: u64,
     /// Wall clock, seconds since 1970: names what is moved away as damaged.
     pub opened_at_s: u64,
+    /// Whether damage is mended or moved away, as far as that goes; otherwise a damaged store is refused and left.
+    pub mends: bool,
 }
 
 impl StoreSettings {
     pub fn new(data_dir: impl Into<PathBuf>, bytes_max: u64, free_space_min: u64, opened_at_s: u64) -> StoreSettings {
-        StoreSettings { data_dir: data_dir.into(), bytes_max, free_space_min, cache_bytes: CACHE_BYTES_DEFAULT, opened_at_s }
+        StoreSettings { data_dir: data_dir.into(), bytes_max, free_space_min, cache_bytes: CACHE_BYTES_DEFAULT, opened_at_s, mends: true }
     }
 }
 
@@ -74,6 +76,8 @@ pub struct DiskStore {
     /// The last durable change set.
     number: u64,
     health: Health,
+    /// Commits in a row in which the disk filled up.
+    fills: u32,
     /// After a reopening: the set with the number that was read back is written again if it comes.
     doubted: bool,
 }
@@ -88,14 +92,14 @@ impl DiskStore {
         let Opened { lock, witness, state, logs, loaded } = open::open(&settings, &device)?;
         let number = loaded.number;
         let state = Some(state);
-        let store = DiskStore { settings, device, lock, witness, state, logs, number, health: Health::Sound, doubted: false };
+        let store = DiskStore { settings, device, lock, witness, state, logs, number, health: Health::Sound, fills: 0, doubted: false };
         Ok((store, loaded))
     }
 
     /// Makes a change set durable, all of it; a key that it deletes and puts is put. A set whose number is already durable is left alone.
     ///
     /// After `NoSpace` call it again with the same set when there may be room (no sooner than in a second or so): where it must, it
-    /// first reopens the store. After `Fatal` stop acknowledging and exit.
+    /// first reopens the store. More cursors and drops may have joined the set. After `Fatal` stop acknowledging and exit.
     pub fn commit(&mut self, set: &ChangeSet) -> Result<(), CommitError> {
         self.reopen()?;
         let again = self.doubted && set.number == self.number;
@@ -111,7 +115,7 @@ impl DiskStore {
             tracing::warn!("cannot remove the delivered segment {}: {}; the next start tries again", error.path.display(), error.source);
         }
         self.number = set.number;
-        self.doubted = false;
+        (self.doubted, self.fills) = (false, 0);
         if let Err(error) = self.witness.write(set.number) {
             tracing::debug!("cannot write the witness in {}: {error}", self.settings.data_dir.display());
         }
@@ -139,7 +143,10 @@ impl DiskStore {
         }
         let (state, logs, number) = match open::reopen(&self.settings, &self.device) {
             Ok(reopened) => reopened,
-            Err(OpenFailure::Refused(StoreError::NoSpace { needed, free, .. })) => return Err(self.no_space(needed, free)),
+            Err(OpenFailure::Refused(StoreError::NoSpace { needed, free, .. })) => {
+                self.fills = self.fills.saturating_add(1);
+                return Err(self.no_space(needed, free));
+            }
             Err(OpenFailure::Refused(error)) => return Err(self.failed("reopen", &self.settings.data_dir.clone(), error.to_string())),
             Err(OpenFailure::Damaged(reason)) => return Err(self.failed("reopen", &self.settings.data_dir.clone(), reason)),
         };
@@ -162,6 +169,12 @@ impl DiskStore {
     /// Number of the last durable change set.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// How often in a row, up to now, the disk filled up in the middle of a commit or of the reopening after it: that was not to be seen before, and
+    /// each time rewrites sled's file.
+    pub fn fills(&self) -> u32 {
+        self.fills
     }
 
     /// Bytes on disk: sled's file and the committed segments. Cheap.
@@ -286,6 +299,7 @@ impl DiskStore {
     fn filled(&mut self) -> CommitError {
         self.state = None;
         self.health = Health::Full;
+        self.fills = self.fills.saturating_add(1);
         let free = self.device.free_bytes(&self.settings.data_dir).unwrap_or(0);
         self.no_space(COMMIT_SLACK_BYTES, free)
     }

@@ -1,7 +1,7 @@
 //! The store's thread: commits one set at a time and reads logs for the uplink. It alone waits for the disk.
 //!
-//! Invariant: a set that could not be committed for want of space is applied again after reopening, until it is durable; nothing else is
-//! committed in between. Any other failure ends the service: what is not durable is not acknowledged.
+//! Invariant: a set that could not be committed for want of space goes back to the core, which hands it over again until it is durable; nothing else
+//! is committed in between. Any other failure ends the service: what is not durable is not acknowledged.
 //!
 //! Limits: the request queue holds [`REQUESTS_MAX`]; the core has one commit in flight, each sink one read.
 
@@ -18,8 +18,9 @@ use super::{ChangeSet, CommitError, DiskStore, Loaded, LogName, ReadError, Store
 pub const REQUESTS_MAX: usize = 256;
 /// Bytes of a large commit.
 const MUCH_BYTES: usize = 4 << 20;
-/// How often the store looks whether there is space again.
+/// How long a set waits before the store looks whether there is space again, and how often that doubles at most: 64 s.
 const SPACE_RETRY: Duration = Duration::from_millis(500);
+const SPACE_RETRY_DOUBLINGS_MAX: u32 = 7;
 
 /// What the store is asked.
 pub enum StoreRequest {
@@ -72,9 +73,13 @@ pub enum StoreNotice {
     },
     /// The memory that a large commit took is free again.
     FreedMuch,
-    /// No space: the same set is tried again.
+    /// No space for this set: it is to come again after the pause.
     Down {
         reason: String,
+        /// Not the first time in a row.
+        again: bool,
+        pause: Duration,
+        changes: Box<ChangeSet>,
     },
     Up,
     /// Nothing more can be committed by this process.
@@ -113,22 +118,33 @@ impl Activity {
 
 /// Serves requests until all senders are gone.
 pub fn serve(mut store: DiskStore, mut requests: mpsc::Receiver<StoreRequest>, activity: &Activity, mut tell: impl FnMut(StoreNotice)) {
+    let mut down = false;
     while let Some(request) = requests.blocking_recv() {
-        match request {
-            StoreRequest::Commit(changes) => match commit(&mut store, &changes, &mut requests, activity, &mut tell) {
-                Some(Ok(())) => {
-                    tell(StoreNotice::Committed { number: changes.number });
-                    let bytes = changes.bytes();
-                    drop(changes);
-                    activity.during(|| store.free_replaced());
-                    if bytes >= MUCH_BYTES {
-                        tell(StoreNotice::FreedMuch);
-                    }
+        let changes = match request {
+            StoreRequest::Commit(changes) => changes,
+            other => {
+                activity.during(|| answer(&mut store, other));
+                continue;
+            }
+        };
+        match activity.during(|| store.commit(&changes)) {
+            Ok(()) => {
+                if std::mem::take(&mut down) {
+                    tell(StoreNotice::Up);
                 }
-                Some(Err(error)) => return tell(StoreNotice::Failed(error)),
-                None => return,
-            },
-            other => activity.during(|| answer(&mut store, other)),
+                tell(StoreNotice::Committed { number: changes.number });
+                let bytes = changes.bytes();
+                drop(changes);
+                activity.during(|| store.free_replaced());
+                if bytes >= MUCH_BYTES {
+                    tell(StoreNotice::FreedMuch);
+                }
+            }
+            Err(error @ CommitError::NoSpace { .. }) => {
+                let again = std::mem::replace(&mut down, true);
+                tell(StoreNotice::Down { reason: error.to_string(), again, pause: pause(store.fills()), changes });
+            }
+            Err(error) => return tell(StoreNotice::Failed(error)),
         }
     }
     store.close();
@@ -147,35 +163,11 @@ fn answer(store: &mut DiskStore, request: StoreRequest) {
     }
 }
 
-/// `None` when everybody has gone while the store was down.
-fn commit(
-    store: &mut DiskStore,
-    changes: &ChangeSet,
-    requests: &mut mpsc::Receiver<StoreRequest>,
-    activity: &Activity,
-    tell: &mut impl FnMut(StoreNotice),
-) -> Option<Result<(), CommitError>> {
-    let mut result = activity.during(|| store.commit(changes));
-    let mut down = false;
-    while let Err(error @ CommitError::NoSpace { .. }) = &result {
-        if !down {
-            tell(StoreNotice::Down { reason: error.to_string() });
-            down = true;
-        }
-        std::thread::sleep(SPACE_RETRY);
-        loop {
-            match requests.try_recv() {
-                Ok(request) => activity.during(|| answer(store, request)),
-                Err(mpsc::error::TryRecvError::Empty) => break,
-                Err(mpsc::error::TryRecvError::Disconnected) => return None,
-            }
-        }
-        result = activity.during(|| store.reopen().and_then(|()| store.commit(changes)));
-    }
-    if down && result.is_ok() {
-        tell(StoreNotice::Up);
-    }
-    Some(result)
+/// Until the store is asked again, having had no room. Looking costs nothing; a disk that fills up in the middle of a commit is closed, and sled's file
+/// written over itself, so each such time in a row doubles the pause.
+fn pause(fills: u32) -> Duration {
+    let doublings = fills.saturating_sub(1).min(SPACE_RETRY_DOUBLINGS_MAX);
+    SPACE_RETRY * (1 << doublings)
 }
 
 #[cfg(test)]
@@ -197,6 +189,35 @@ mod tests {
         serve(store, queue, &Activity::default(), |notice| told.push(notice));
         let told: Vec<String> = told.iter().map(|notice| format!("{notice:?}")).collect();
         assert_eq!(told, ["Committed { number: 1 }", "Committed { number: 2 }", "FreedMuch", "Committed { number: 3 }"]);
+    }
+
+    #[test]
+    fn a_set_for_which_there_is_no_room_goes_back_and_is_taken_when_there_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = DiskStore::open(crate::store::StoreSettings::new(dir.path(), 0, 0, 1)).unwrap();
+        let (requests, waiting) = mpsc::channel(REQUESTS_MAX);
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || serve(store, waiting, &Activity::default(), |notice| tell.send(notice).unwrap()));
+        let mut changes = Box::new(ChangeSet { number: 1, puts: vec![(b"key".to_vec(), b"value".to_vec())], ..ChangeSet::default() });
+        for before in [false, true] {
+            requests.blocking_send(StoreRequest::Commit(changes)).unwrap();
+            let StoreNotice::Down { again, changes: back, pause, .. } = told.recv().unwrap() else { panic!("there is no room") };
+            assert_eq!((again, back.number, back.puts.len(), pause), (before, 1, 1, SPACE_RETRY));
+            changes = back;
+        }
+        requests.blocking_send(StoreRequest::Limit(Limits { bytes_max: 1 << 30, free_space_min: 0 })).unwrap();
+        requests.blocking_send(StoreRequest::Commit(changes)).unwrap();
+        assert!(matches!(told.recv().unwrap(), StoreNotice::Up));
+        assert!(matches!(told.recv().unwrap(), StoreNotice::Committed { number: 1 }));
+        drop(requests);
+        thread.join().unwrap();
+        assert!(told.recv().is_err(), "nothing else");
+    }
+
+    #[test]
+    fn the_pause_doubles_with_each_commit_in_a_row_that_fills_the_disk_up_to_a_limit() {
+        let seconds: Vec<f64> = [0, 1, 2, 3, 8, 9, u32::MAX].map(|fills| pause(fills).as_secs_f64()).to_vec();
+        assert_eq!(seconds, [0.5, 0.5, 1.0, 2.0, 64.0, 64.0, 64.0]);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use tidemill::batch::Stamp;
 use tidemill::config::settings::Settings;
-use tidemill::gateway::{Action, Discard, Event, Gateway, Seeds};
+use tidemill::gateway::{Action, Cursor, Discard, Event, Gateway, Seeds};
 use tidemill::mqtt::{Inbound, InboundPayload};
-use tidemill::store::{ChangeSet, Loaded, keys};
+use tidemill::store::{ChangeSet, CommitError, DiskStore, Loaded, LogName, StoreSettings, codec, keys};
 
 use crate::support::settings::from_text;
 
@@ -30,7 +30,7 @@ fn settings(more: &str) -> Settings {
         {more}
 
         [query.all]
-        sql = "SELECT v FROM readings WHERE v < 0"
+        sql = "SELECT v, repeat('x', 2000) AS pad FROM readings WHERE v < 0"
 
         [sink.out]
         type = "stdout"
@@ -153,4 +153,55 @@ fn a_source_that_is_soon_idle_does_not_close_batches_before_their_interval() {
     gateway.on(Event::Connected { source: 0, connection: 1, resumed: false }, at(0));
     gateway.on(messages(1, vec![message(1, 1, false, r#"{"v":1}"#)]), at(1));
     assert_eq!(gateway.wake_at_us(at(1)), Some(1_000_000), "each commit costs the disk tens of kilobytes");
+}
+
+/// Commits one message of 100 long results after the other, until the store has no room; with where the log then ends.
+fn fill(gateway: &mut Gateway, store: &mut DiskStore) -> (Box<ChangeSet>, CommitError, u64) {
+    let mut committed_end = 0;
+    let rows = format!("[{}]", vec![r#"{"v":-1}"#; 100].join(","));
+    gateway.on(Event::Connected { source: 0, connection: 1, resumed: false }, at(0));
+    for seq in 1.. {
+        let now_us = seq * 10_000_000;
+        gateway.on(messages(1, vec![message(seq, seq as u16, false, &rows)]), at(now_us));
+        let changes = commit_in(gateway.on(Event::Tick, at(now_us + 2_000_000))).expect("the batch is due");
+        if let Err(error) = store.commit(&changes) {
+            return (changes, error, committed_end);
+        }
+        for action in gateway.on(Event::Committed { number: changes.number }, at(now_us + 2_000_001)) {
+            if let Action::Deliver { end, .. } = action {
+                committed_end = end;
+            }
+        }
+    }
+    unreachable!("the store has a limit")
+}
+
+#[test]
+fn a_store_that_an_outbox_has_filled_goes_on_when_its_results_are_delivered() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || DiskStore::open(StoreSettings::new(dir.path(), 6 << 20, 0, 1)).unwrap();
+    let mut settings = settings("");
+    settings.sinks[0].outbox.bytes_max = 8 << 20;
+    let (mut store, loaded) = open();
+    let mut gateway = Gateway::start(&settings, &loaded, Seeds { epoch: 1, hash: 1 }, &Discard::default(), at(0)).unwrap();
+    let (changes, error, end) = fill(&mut gateway, &mut store);
+    assert!(matches!(error, CommitError::NoSpace { .. }) && end > 2 << 20, "{error}, {end}");
+    let (number, down_us) = (changes.number, changes.number * 10_000_000 + 3_000_000);
+    gateway.on(Event::StoreDown { reason: error.to_string(), pause_us: 500_000, changes }, at(down_us));
+    let delivered = Cursor { offset: end, index: 0 };
+    gateway.on(Event::Delivered { sink: 0, cursor: delivered, count: (number - 1) * 100 }, at(down_us + 1));
+    let due_us = gateway.wake_at_us(at(down_us + 1)).expect("the set is to be tried again");
+    assert_eq!(due_us, down_us + 500_000);
+    let again = commit_in(gateway.on(Event::Tick, at(due_us))).expect("it is handed over again");
+    assert_eq!(again.number, number);
+    store.commit(&again).expect("what is delivered makes room");
+    gateway.on(Event::StoreUp, at(due_us + 1));
+    let actions = gateway.on(Event::Committed { number }, at(due_us + 1));
+    assert!(actions.iter().any(|action| matches!(action, Action::Acknowledge { through_seq, .. } if *through_seq == number)));
+    drop(store);
+    let (store, loaded) = open();
+    let (_, cursor) = loaded.entries.iter().find(|(key, _)| *key == keys::cursor("out")).expect("the cursor is durable");
+    assert_eq!(codec::decode::<Cursor>(1, cursor).unwrap(), delivered);
+    let waiting = store.read_log(&LogName::outbox("out"), end, u64::MAX).unwrap();
+    assert_eq!(waiting.iter().map(|stored| stored.chunk.records.len()).sum::<usize>(), 100, "the results of the set that waited");
 }

@@ -69,6 +69,64 @@ fn a_failed_sync_is_final_until_the_next_start_which_has_a_whole_commit() {
 }
 
 #[test]
+fn commits_that_fill_the_disk_are_counted_until_one_gets_through() {
+    let dir = fast_dir();
+    let data_dir = dir.path().join("data");
+    let faults = Arc::new(Faults::new(&data_dir, 1));
+    let (mut store, _) = DiskStore::open_on(settings(&data_dir), Device::Faulty(faults.clone())).unwrap();
+    let mut writer = Writer::new(3);
+    let set = writer.next_set();
+    for fills in 1..=3 {
+        faults.fail(Call::Sync, 0, ENOSPC);
+        assert!(matches!(store.commit(&set), Err(CommitError::NoSpace { .. })));
+        assert_eq!(store.fills(), fills);
+    }
+    // Seen before anything is written.
+    faults.set_free(Some(OPEN_SPACE_BYTES - 1));
+    assert!(matches!(store.commit(&set), Err(CommitError::NoSpace { .. })));
+    assert_eq!(store.fills(), 3);
+    faults.set_free(None);
+    store.commit(&set).unwrap();
+    assert_eq!(store.fills(), 0);
+}
+
+/// As the core adds them to a set that waits: what is delivered meanwhile. Whichever form the disk has, the later one is the one that stays.
+#[test]
+fn a_set_that_comes_again_with_more_drops_is_applied_over_what_the_full_disk_has_of_it() {
+    for call in [Call::Write, Call::Sync] {
+        for after in 0..8 {
+            let dir = fast_dir();
+            let data_dir = dir.path().join("data");
+            let faults = Arc::new(Faults::new(&data_dir, after));
+            let (mut store, _) = DiskStore::open_on(settings(&data_dir), Device::Faulty(faults.clone())).unwrap();
+            let mut writer = Writer::new(90 + after);
+            while writer.model.segments.len() < 4 {
+                store.commit(&writer.next_set()).unwrap();
+            }
+            faults.fail(call, after, ENOSPC);
+            let mut set = loop {
+                let set = writer.next_set();
+                if store.commit(&set).is_err() {
+                    break set;
+                }
+            };
+            let appended = |(log, base): &(_, u64)| set.appends.iter().any(|append| append.log == *log && append.segment.base == *base);
+            let delivered = writer.model.segments.keys().find(|key| !appended(key)).expect("older segments").clone();
+            let cursor = (b"cursor".to_vec(), b"moved".to_vec());
+            writer.model.segments.remove(&delivered);
+            writer.model.entries.extend([cursor.clone()]);
+            set.drops.push(delivered);
+            set.puts.push(cursor);
+            store.commit(&set).unwrap();
+            store.commit(&writer.next_set()).unwrap();
+            drop(store);
+            let (store, loaded) = open(&data_dir);
+            writer.model.check(&store, &loaded);
+        }
+    }
+}
+
+#[test]
 fn a_commit_that_does_not_fit_is_refused_before_anything_is_written() {
     let dir = fast_dir();
     let data_dir = dir.path().join("data");

@@ -7,7 +7,7 @@ use tidemill::batch::Stamp;
 use tidemill::config::settings::{Settings, SinkKind, SourceKind, WhenFull};
 use tidemill::gateway::{Action, Discard, Event, Gateway, Heir, Heirs, Seeds, unchanged};
 use tidemill::mqtt::{Publisher, PublisherEvent, Session, SessionEvent, SessionSettings, Subscription};
-use tidemill::store::{ChangeSet, LogName};
+use tidemill::store::{ChangeSet, LogName, keys};
 use tidemill::uplink::delivery::{Delivery, Outcome};
 
 use super::broker::Link;
@@ -52,6 +52,8 @@ pub struct Process {
     session: Session,
     pub sinks: Vec<SinkTask>,
     pub committing: Option<Box<ChangeSet>>,
+    /// What the core has back, as the disk had no room for it.
+    returned: Option<Box<ChangeSet>>,
     pub local: Option<Link>,
     local_input: BytesMut,
     local_connection: u64,
@@ -103,6 +105,7 @@ impl Process {
             session,
             sinks,
             committing: None,
+            returned: None,
             local: None,
             local_input: BytesMut::new(),
             local_connection: 0,
@@ -186,8 +189,10 @@ impl Process {
             match action {
                 Action::Commit(changes) => {
                     assert!(self.committing.is_none(), "one change set is in flight");
+                    let again = self.returned.take();
+                    again.iter().for_each(|before| comes_again(before, &changes));
                     assert!(
-                        !blocked || changes.appends.iter().all(|append| append.log.sink().is_none()),
+                        !blocked || again.is_some() || changes.appends.iter().all(|append| append.log.sink().is_none()),
                         "results for a full outbox that blocks"
                     );
                     self.committing = Some(changes);
@@ -213,6 +218,13 @@ impl Process {
             self.session.acknowledge(connection, through_seq, now.mono_us);
         }
         self.flush();
+    }
+
+    /// The disk has no room for the change set on its way: the core has it back.
+    pub fn refuse_commit(&mut self, pause_us: u64, now: Stamp) {
+        let changes = self.committing.take().expect("a change set is on its way");
+        self.returned = Some(changes.clone());
+        self.event(Event::StoreDown { reason: "full".to_owned(), pause_us, changes }, now);
     }
 
     /// Up to `count` bytes arrive from the local broker.
@@ -339,4 +351,14 @@ impl Process {
         }
         self.sinks.iter_mut().for_each(SinkTask::flush);
     }
+}
+
+/// The same step comes again, though with more cursors and drops: nothing else is added, and nothing is missing.
+fn comes_again(before: &ChangeSet, now: &ChangeSet) {
+    assert_eq!((now.number, &now.deletes), (before.number, &before.deletes));
+    let appends = |set: &ChangeSet| -> Vec<_> { set.appends.iter().map(|append| (append.offset, append.bytes.clone())).collect() };
+    assert_eq!(appends(now), appends(before));
+    assert!(before.drops.iter().all(|drop| now.drops.contains(drop)));
+    let others = |set: &ChangeSet| -> Vec<_> { set.puts.iter().filter(|(key, _)| !key.starts_with(&keys::cursor(""))).cloned().collect() };
+    assert_eq!(others(now), others(before));
 }

@@ -40,6 +40,9 @@ pub struct World {
     synchronised: bool,
     /// Times that the process was told to stop: once for its input, once more for what its sinks have delivered since.
     stops: u32,
+    /// The disk has no room, and how long the core then waits.
+    full: bool,
+    pause_us: u64,
     sent: u64,
     last: Option<(String, i64, i64, Vec<u8>)>,
     model: Model,
@@ -75,6 +78,8 @@ impl World {
             skew_us: 0,
             synchronised: true,
             stops: 0,
+            full: false,
+            pause_us: 0,
             sent: 0,
             last: None,
             model: Model::default(),
@@ -194,20 +199,29 @@ impl World {
     }
 
     fn disk_works(&mut self) {
-        if let Some(changes) = self.process.committing.take() {
-            self.store.commit(&changes);
-            let now = self.now();
-            self.process.event(Event::Committed { number: changes.number }, now);
-        }
-    }
-
-    /// For moments, or for an hour, in which sinks deliver what is committed.
-    fn disk_is_full_for_a_while(&mut self) {
         if self.process.committing.is_none() {
             return;
         }
         let now = self.now();
-        self.process.event(Event::StoreDown { reason: "full".to_owned() }, now);
+        if self.full && self.random.below(3) != 0 {
+            return self.process.refuse_commit(self.pause_us, now);
+        }
+        if std::mem::take(&mut self.full) {
+            self.process.event(Event::StoreUp, now);
+        }
+        let changes = self.process.committing.take().expect("it was there before");
+        self.store.commit(&changes);
+        self.process.event(Event::Committed { number: changes.number }, now);
+    }
+
+    /// For moments, or for an hour, in which sinks deliver what is committed; what else comes before there is room, the seed says.
+    fn disk_is_full_for_a_while(&mut self) {
+        if self.process.committing.is_none() {
+            return;
+        }
+        (self.full, self.pause_us) = (true, [0, 500_000, 64_000_000][self.random.below(3) as usize]);
+        let now = self.now();
+        self.process.refuse_commit(self.pause_us, now);
         if self.random.below(4) != 0 {
             self.cut_local();
         }
@@ -220,8 +234,6 @@ impl World {
             let now = self.now();
             self.process.publish(&self.store, now);
         }
-        let now = self.now();
-        self.process.event(Event::StoreUp, now);
         self.disk_works();
     }
 
@@ -373,13 +385,13 @@ impl World {
     }
 
     fn restart(&mut self) {
-        self.stops = 0;
+        (self.stops, self.full) = (0, false);
         self.process = Process::start(&self.scenario.settings, &self.store, self.random.next(), self.now());
     }
 
     /// No more faults; a last reading, or the clock, closes all windows.
     fn calm(&mut self) -> Result<(), String> {
-        (self.skew_us, self.synchronised) = (0, true);
+        (self.skew_us, self.synchronised, self.pause_us) = (0, true, 0);
         let step_us = if self.scenario.by_clock { 400_000 } else { 100_000 };
         let mut flushed = self.scenario.by_clock;
         let mut quiet = 0;
@@ -409,7 +421,8 @@ impl World {
             self.process.publish(&self.store, now);
             self.mono_us += step_us;
             self.process.tick(self.now());
-            let settled = flushed && self.local.is_drained() && self.process.committing.is_none() && self.process.is_delivered();
+            let settled =
+                flushed && self.local.is_drained() && !self.full && self.process.committing.is_none() && self.process.is_delivered();
             quiet = if settled && self.stops == 0 { quiet + 1 } else { 0 };
             if quiet > if self.scenario.by_clock { QUIET_ROUNDS_BY_CLOCK } else { QUIET_ROUNDS } {
                 return Ok(());
