@@ -3,18 +3,22 @@
 //! Invariants:
 //! - A backup has its name only when all of it is durable, and so has a restored data directory: before, both have another name beside it.
 //! - Nothing that is there is ever written over.
+//! - Of a snapshot and of a backup only files in it are read, whoever made it: root copies what another user's gateway names.
 //! - A restored store was opened and read whole before it has its name.
 //!
 //! Limits: files are copied [`COPY_BYTES`] at a time; the list has at most [`LIST_BYTES_MAX`].
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::snapshot::Snapshot;
+use super::snapshot::{self, Snapshot};
 use super::{DiskStore, StoreError, StoreSettings};
 
 const LIST: &str = "backup.json";
@@ -54,6 +58,8 @@ pub enum BackupError {
     NotEmpty(PathBuf),
     #[error("{} is no backup: {reason}", path.display())]
     NoBackup { path: PathBuf, reason: String },
+    #[error("the snapshot in {} is said to have the file {name:?}, which can't be in it: is this the gateway's own directory? Nothing was saved", dir.display())]
+    Foreign { dir: PathBuf, name: String },
     #[error("the backup is damaged: {} {reason}; nothing was restored", path.display())]
     Damaged { path: PathBuf, reason: String },
     #[error("cannot {what} {}: {source}", path.display())]
@@ -72,16 +78,22 @@ impl<T> At<T> for io::Result<T> {
     }
 }
 
-/// Copies a snapshot to the new directory `to`. `tidemill`: the program's version; `made_at_s`: now. What was written.
-pub fn write(snapshot: &Snapshot, to: &Path, tidemill: &str, made_at_s: u64) -> Result<BackupList, BackupError> {
+/// Copies the snapshot of `data_dir` to the new directory `to`. `tidemill`: the program's version; `made_at_s`: now. What was written.
+pub fn write(data_dir: &Path, snapshot: &Snapshot, to: &Path, tidemill: &str, made_at_s: u64) -> Result<BackupList, BackupError> {
     if to.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(to.to_owned()));
     }
+    let dir = snapshot::dir(data_dir);
+    if let Some(file) = snapshot.files.iter().find(|file| !stays(&file.path)) {
+        return Err(BackupError::Foreign { dir, name: file.path.clone() });
+    }
+    let flags = (OFlags::DIRECTORY | OFlags::NOFOLLOW).bits() as i32;
+    let opened = File::options().read(true).custom_flags(flags).open(&dir).at("open", &dir)?;
     let partial = Partial::beside(to)?;
     let mut list =
         BackupList { backup_version: VERSION, tidemill: tidemill.to_owned(), made_at_s, commit: snapshot.number, files: Vec::new() };
     for file in &snapshot.files {
-        let crc32 = copy(&snapshot.dir.join(&file.path), &partial.path.join(&file.path), file.bytes)?;
+        let crc32 = copy((&opened, &dir), &file.path, &partial.path, file.bytes)?;
         list.files.push(BackupFile { path: file.path.clone(), bytes: file.bytes, crc32 });
     }
     let path = partial.path.join(LIST);
@@ -105,11 +117,12 @@ pub fn restore(from: &Path, data_dir: &Path) -> Result<BackupList, BackupError> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).at("read", data_dir),
     };
+    let opened = File::open(from).at("open", from)?;
     let partial = Partial::beside(data_dir)?;
     for file in &list.files {
-        let path = from.join(&file.path);
-        let crc32 = copy(&path, &partial.path.join(&file.path), file.bytes)?;
+        let crc32 = copy((&opened, from), &file.path, &partial.path, file.bytes)?;
         if crc32 != file.crc32 {
+            let path = from.join(&file.path);
             return Err(BackupError::Damaged { path, reason: "has not the bytes that were saved".to_owned() });
         }
     }
@@ -134,8 +147,7 @@ fn read_list(from: &Path) -> Result<BackupList, BackupError> {
             list.backup_version
         )));
     }
-    let stays = |file: &BackupFile| Path::new(&file.path).components().all(|part| matches!(part, Component::Normal(_)));
-    match list.files.iter().find(|file| file.path.is_empty() || !stays(file)) {
+    match list.files.iter().find(|file| !stays(&file.path)) {
         Some(file) => Err(no_backup(format!("it names the file {:?}", file.path))),
         None => Ok(list),
     }
@@ -159,11 +171,36 @@ fn check_store(data_dir: &Path, list: &BackupList) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Copies the first `bytes` of a file, durably; their CRC32.
-fn copy(from: &Path, to: &Path, bytes: u64) -> Result<u32, BackupError> {
+/// Whether a path leads to something below the directory that it begins in.
+fn stays(path: &str) -> bool {
+    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Opens the file `path` below a directory. A link on the way is refused: who put it there may not be allowed to read what this process may.
+fn open_below(dir: &File, path: &str) -> io::Result<File> {
+    let mut at = OwnedFd::from(dir.try_clone()?);
+    let mut parts = Path::new(path).components().peekable();
+    while let Some(part) = parts.next() {
+        // Without waiting: a pipe opens at once, and is refused below.
+        let mut flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        flags.set(OFlags::DIRECTORY, parts.peek().is_some());
+        at = match rustix::fs::openat(&at, part.as_os_str(), flags, Mode::empty()) {
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                return Err(io::Error::other("it is a link, or lies behind one, and links are not followed"));
+            }
+            opened => opened?,
+        };
+    }
+    let file = File::from(at);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no file")) }
+}
+
+/// Copies the first `bytes` of the file `name` in a directory into another, durably; their CRC32.
+fn copy((dir, from): (&File, &Path), name: &str, to: &Path, bytes: u64) -> Result<u32, BackupError> {
+    let (from, to) = (&from.join(name), &to.join(name));
     let parent = to.parent().unwrap_or(to);
     fs::create_dir_all(parent).at("create", parent)?;
-    let mut source = File::open(from).at("open", from)?.take(bytes);
+    let mut source = open_below(dir, name).at("open", from)?.take(bytes);
     let mut target = File::create_new(to).at("create", to)?;
     let (mut buffer, mut crc, mut copied) = (vec![0; COPY_BYTES], crc32fast::Hasher::new(), 0);
     loop {
@@ -176,7 +213,7 @@ fn copy(from: &Path, to: &Path, bytes: u64) -> Result<u32, BackupError> {
         copied += read as u64;
     }
     if copied < bytes {
-        return Err(BackupError::Damaged { path: from.to_owned(), reason: format!("has {copied} of its {bytes} bytes") });
+        return Err(BackupError::Damaged { path: from.clone(), reason: format!("has {copied} of its {bytes} bytes") });
     }
     target.sync_all().at("sync", to)?;
     Ok(crc.finalize())
@@ -199,10 +236,11 @@ impl Partial {
     /// Everything in it gets the owner and the directory itself the mode of `there`, the directory whose place it takes.
     fn belong_to(&self, there: &fs::Metadata) -> Result<(), BackupError> {
         fs::set_permissions(&self.path, Permissions::from_mode(there.mode() & 0o7777)).at("change the mode of", &self.path)?;
-        for path in everything(&self.path)? {
-            let own = fs::metadata(&path).at("read", &path)?;
+        // The directory itself last: who has it could put links into it meanwhile.
+        for path in everything(&self.path)?.into_iter().rev() {
+            let own = fs::symlink_metadata(&path).at("read", &path)?;
             if (own.uid(), own.gid()) != (there.uid(), there.gid()) {
-                std::os::unix::fs::chown(&path, Some(there.uid()), Some(there.gid())).at("give its owner to", &path)?;
+                std::os::unix::fs::lchown(&path, Some(there.uid()), Some(there.gid())).at("give its owner to", &path)?;
             }
         }
         Ok(())

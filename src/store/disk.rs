@@ -40,11 +40,13 @@ pub struct StoreSettings {
     pub cache_bytes: u64,
     /// Wall clock, seconds since 1970: names what is moved away as damaged.
     pub opened_at_s: u64,
+    /// Whether damage is mended or moved away, as far as that goes; otherwise a damaged store is refused and left.
+    pub mends: bool,
 }
 
 impl StoreSettings {
     pub fn new(data_dir: impl Into<PathBuf>, bytes_max: u64, free_space_min: u64, opened_at_s: u64) -> StoreSettings {
-        StoreSettings { data_dir: data_dir.into(), bytes_max, free_space_min, cache_bytes: CACHE_BYTES_DEFAULT, opened_at_s }
+        StoreSettings { data_dir: data_dir.into(), bytes_max, free_space_min, cache_bytes: CACHE_BYTES_DEFAULT, opened_at_s, mends: true }
     }
 }
 

@@ -28,6 +28,12 @@ pub enum StoreError {
     Unsupported { dir: PathBuf, reason: String },
     #[error("cannot {what} {}: {source}; check the disk and the system's log", path.display())]
     Io { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(
+        "the store in {} is damaged: {reason}; it was not mended, and nothing was moved away: keep a copy of the directory (cp -a), then start the \
+         gateway, which mends what can be mended and says what is lost",
+        dir.display()
+    )]
+    Damaged { dir: PathBuf, reason: String },
     #[error("the store in {} could not be brought up again after a damaged one was moved away: {reason}; check the disk", dir.display())]
     Beyond { dir: PathBuf, reason: String },
 }

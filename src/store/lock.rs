@@ -5,9 +5,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
 use super::StoreError;
@@ -34,6 +35,8 @@ impl Lock {
             .write(true)
             .create(true)
             .truncate(false)
+            // What a link leads to is not ours to write over.
+            .custom_flags(OFlags::NOFOLLOW.bits() as i32)
             .open(&path)
             .map_err(|source| StoreError::from_io("open", &path, source))?;
         let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);

@@ -2,7 +2,7 @@
 //!
 //! Order: the data directory's lock, the version in plain text, free space; up to there nothing is touched. Then the state: as it is, else
 //! without sled's snapshots, else moved to `state.corrupt-<seconds>` and begun anew. Then the logs: cut to their records, or, where the
-//! records are lost, taken in chunk by chunk.
+//! records are lost, taken in chunk by chunk. A store that is opened only to be looked at ([`StoreSettings::mends`]) is refused instead.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -38,7 +38,9 @@ pub(super) fn open(settings: &StoreSettings, device: &Device) -> Result<Opened, 
     let mut lock = Lock::take(data_dir)?;
     check_format_file(data_dir)?;
     // Of a process that died: it keeps removed segments on the disk.
-    super::snapshot::remove(data_dir).map_err(|error| StoreError::from_io("remove", &super::snapshot::dir(data_dir), error))?;
+    if let Err(error) = super::snapshot::remove(data_dir) {
+        tracing::warn!(%error, "the snapshot in {} can't be removed; the next start tries again", data_dir.display());
+    }
     let free = device.free_bytes(data_dir).map_err(|error| StoreError::from_io("measure", data_dir, error))?;
     if free < OPEN_SPACE_BYTES {
         return Err(StoreError::NoSpace { path: data_dir.clone(), needed: OPEN_SPACE_BYTES, free });
@@ -54,6 +56,11 @@ pub(super) fn open(settings: &StoreSettings, device: &Device) -> Result<Opened, 
     fs::create_dir_all(&logs_dir).map_err(|error| StoreError::from_io("create", &logs_dir, error))?;
     let mut logs = Logs::new(logs_dir, device.clone(), contents.segments);
     let witnessed = Witness::read(data_dir);
+    if !settings.mends
+        && let Some(reason) = damage((!contents.new).then_some(contents.number), witnessed, &logs)?
+    {
+        return Err(StoreError::Damaged { dir: data_dir.clone(), reason });
+    }
     if contents.new {
         begin(settings, &mut state, &mut logs, &mut loaded)?;
     } else if contents.number < witnessed {
@@ -114,12 +121,17 @@ fn open_state(settings: &StoreSettings, device: &Device, loaded: &mut Loaded) ->
         Ok((_, contents)) if contents.new && witnessed > 0 => Err(OpenFailure::Damaged(format!("nothing is left of {witnessed} commits"))),
         other => other,
     };
+    let refused = |reason| StoreError::Damaged { dir: settings.data_dir.clone(), reason };
     if !dir.is_dir() {
+        if !settings.mends {
+            return Err(refused("its state is missing".to_owned()));
+        }
         return attempt().map_err(|failure| beyond(settings, failure));
     }
     let reason = match attempt_known() {
         Ok(opened) => return Ok(opened),
         Err(OpenFailure::Refused(error)) => return Err(error),
+        Err(OpenFailure::Damaged(reason)) if !settings.mends => return Err(refused(reason)),
         Err(OpenFailure::Damaged(reason)) => reason,
     };
     tracing::error!("the state in {} is damaged ({reason}); trying without its snapshot", dir.display());
@@ -144,6 +156,16 @@ fn open_state(settings: &StoreSettings, device: &Device, loaded: &mut Loaded) ->
     loaded.quarantined = Some(quarantine.display().to_string());
     loaded.warnings.push(format!("the state was damaged ({reason}) and was moved to {}; it is lost", quarantine.display()));
     attempt().map_err(|failure| beyond(settings, failure))
+}
+
+/// What of a store would have to be mended, though its state can be read. `number`: of its last commit; `None` where it has none.
+fn damage(number: Option<u64>, witnessed: u64, logs: &Logs) -> Result<Option<String>, StoreError> {
+    let Some(number) = number else { return Ok(Some("its state is empty".to_owned())) };
+    if number < witnessed {
+        return Ok(Some(format!("it is as of commit {number}, but commit {witnessed} had been made durable")));
+    }
+    let shortened = logs.shortened().map_err(from_file)?;
+    Ok(shortened.map(|(log, base)| format!("segment {base:016x} of the log {} is shorter than it was", log.as_str())))
 }
 
 /// There is nothing more to try.

@@ -85,6 +85,18 @@ impl Logs {
         self.logs.get(name)?.segments.values().next_back().map(|meta| (meta.base, meta.end))
     }
 
+    /// The first segment whose file holds less than its record says.
+    pub fn shortened(&self) -> Result<Option<(LogName, u64)>, FileError> {
+        for (name, metas) in self.segments() {
+            for meta in metas {
+                if self.file_len(&name, meta.base)? < meta.end - meta.base {
+                    return Ok(Some((name, meta.base)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Makes the files agree with the records: cuts uncommitted tails, removes files without a record. Where a file holds less than its
     /// record says, the record is made to agree: returned as (log, base, what is left of it), to be committed.
     pub fn reconcile(&mut self) -> Result<Vec<(LogName, u64, Option<SegmentMeta>)>, FileError> {
@@ -93,11 +105,7 @@ impl Logs {
         for (name, metas) in self.segments() {
             for meta in metas {
                 let path = self.path(&name, meta.base);
-                let len = match fs::metadata(&path) {
-                    Ok(found) => found.len(),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-                    Err(error) => return Err(error).at("read", &path),
-                };
+                let len = self.file_len(&name, meta.base)?;
                 let committed = meta.end - meta.base;
                 if len > committed {
                     self.cut(&path, committed)?;
@@ -251,6 +259,16 @@ impl Logs {
             && log.tail.as_ref().is_some_and(|tail| tail.0 == base)
         {
             log.tail = None;
+        }
+    }
+
+    /// 0 where the file is missing.
+    fn file_len(&self, name: &LogName, base: u64) -> Result<u64, FileError> {
+        let path = self.path(name, base);
+        match fs::metadata(&path) {
+            Ok(found) => Ok(found.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error).at("read", &path),
         }
     }
 

@@ -26,7 +26,6 @@ const TABLES_DIR: &str = "tables";
 pub struct Snapshot {
     /// Of the last commit in it.
     pub number: u64,
-    pub dir: PathBuf,
     pub files: Vec<SnapshotFile>,
 }
 
@@ -84,7 +83,7 @@ pub(super) fn take(data_dir: &Path, number: u64, segments: &[(LogName, Vec<Segme
             files.push(SnapshotFile { path: name, bytes });
         }
     }
-    Ok(Snapshot { number, dir: to, files })
+    Ok(Snapshot { number, files })
 }
 
 /// The path of a file in the snapshot, its directory made.

@@ -1,6 +1,7 @@
 //! The whole daemon in a small world: a real local broker, a scripted central one, each behind a proxy; every reading is a result.
 
 mod backup;
+mod backup_trust;
 mod changed;
 mod input;
 mod late_clock;
