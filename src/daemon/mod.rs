@@ -68,12 +68,15 @@ pub enum DaemonError {
     #[error("the core has stopped working")]
     CoreGone,
     #[error(
-        "the store's thread has stopped working; what was not acknowledged is still with the broker, what came otherwise since the last commit is lost; check the disk"
+        "the store's thread has stopped working; what was not acknowledged is still with the broker, what came otherwise since the last commit is lost"
     )]
     StoreGone,
     #[error("the task of a source or sink has stopped working: {0}")]
     TaskGone(tokio::task::JoinError),
-    #[error("the last batch could not be made durable within {0:?}; what was not acknowledged is still with the broker")]
+    #[error(
+        "the last batch could not be made durable within {0:?}; what was not acknowledged is still with the broker, what came otherwise since \
+         the last commit is lost; check the disk"
+    )]
     NotDurable(Duration),
 }
 

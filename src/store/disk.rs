@@ -40,7 +40,7 @@ pub struct StoreSettings {
     pub cache_bytes: u64,
     /// Wall clock, seconds since 1970: names what is moved away as damaged.
     pub opened_at_s: u64,
-    /// Whether damage is mended or moved away, as far as that goes; otherwise a damaged store is refused and left.
+    /// Whether damage is mended or moved away, as far as that goes; otherwise a damaged store is refused. sled may rewrite its own file all the same.
     pub mends: bool,
 }
 

@@ -137,7 +137,7 @@ fn a_snapshot_that_cannot_be_removed_holds_up_no_start() {
 }
 
 #[test]
-fn a_damaged_store_at_rest_is_refused_and_left_as_it_is() {
+fn a_damaged_store_at_rest_is_refused_and_neither_mended_nor_moved() {
     let shorten = |data: &Path| {
         let segment = std::fs::OpenOptions::new().write(true).open(data.join("logs/dead_letters/0000000000000000.seg")).unwrap();
         segment.set_len(segment.metadata().unwrap().len() - 1).unwrap();
